@@ -1,0 +1,2 @@
+//! Cards behind one trait.
+pub mod queue;

@@ -1,0 +1,110 @@
+//! What a lane asks of a card: one receive and transmit pair, and the frames that travel through it.
+//!
+//! ```text
+//!            rx ┌──────┐ next           tx ┌─────────┐ flush
+//!   wire ──────▶│ ring │─────▶ Frame ─────▶│ ring    │──────▶ wire
+//!               └──────┘         │         └─────────┘
+//!                                ├─ pass ──▶ the stack behind
+//!                                └─ release ──▶ free
+//! ```
+//!
+//! A [`Frame`] is the right to one packet buffer. It is never copied: [`Queue::next`] gives it, and exactly one of
+//! [`Queue::tx`], [`Queue::pass`] and [`Queue::release`] takes it back.
+
+/// The most frames of one turn. 64 frames of 1,500 bytes fit a first-level cache line by line as they are touched,
+/// and what waits longer than that is already late. Smaller costs more ring updates per packet under load; larger
+/// makes the first answer of a turn wait for the last.
+pub const BURST_MAX: usize = 64;
+
+/// No frame on the wire is shorter than this, without its checksum sequence (IEEE 802.3 4A.3.2.3).
+pub const FRAME_LEN_MIN: usize = 60;
+
+/// The right to one packet buffer of the queue that gave it.
+///
+/// Neither `Clone` nor `Copy`: whoever holds it is the only one who may touch the buffer. It must be handed back to
+/// the queue that it came from.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a frame that is dropped is a buffer lost: hand it to tx, pass or release"]
+pub struct Frame {
+    address: u32,
+    len: u32,
+}
+
+impl Frame {
+    /// The token for `len` bytes at `address`. Only backends make these, one for each buffer they hand out.
+    #[inline]
+    pub(crate) const fn new(address: u32, len: u32) -> Self {
+        Self { address, len }
+    }
+
+    /// Where the packet begins, in the backend's own packet memory.
+    #[inline]
+    pub(crate) const fn address(&self) -> u32 {
+        self.address
+    }
+
+    /// How many bytes the packet has.
+    #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "an empty packet does not exist on a wire")]
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Makes the packet `len` bytes long. The caller has written them: see [`Queue::room_mut`].
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a packet buffer is a few thousand bytes at the most")]
+    pub const fn set_len(&mut self, len: usize) {
+        self.len = len as u32;
+    }
+}
+
+/// How many frames of a turn are still to be taken. Given by [`Queue::rx`], used up by [`Queue::next`].
+#[derive(Debug)]
+pub struct Burst {
+    pub(crate) remaining: u32,
+}
+
+impl Burst {
+    /// How many frames are still to be taken.
+    #[inline]
+    pub const fn remaining(&self) -> usize {
+        self.remaining as usize
+    }
+
+    /// Whether nothing is left to take.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.remaining == 0
+    }
+}
+
+/// One receive and transmit pair of a card, owned by one lane.
+pub trait Queue {
+    /// Makes room for new packets, takes back what was sent, and says how many frames wait: at most [`BURST_MAX`].
+    fn rx(&mut self) -> Burst;
+
+    /// The next frame of a burst. The burst must be the newest that this queue gave.
+    fn next(&mut self, burst: &mut Burst) -> Option<Frame>;
+
+    /// All room from the packet's first byte to the end of its buffer: at least [`FRAME_LEN_MIN`] bytes and never
+    /// less than the frame's length. What lies beyond [`Frame::len`] is leftover, never sent unless written first.
+    fn room_mut(&mut self, frame: &Frame) -> &mut [u8];
+
+    /// Queues a frame for transmission; gives it back where the transmit ring is full.
+    ///
+    /// # Errors
+    /// The frame itself, untouched, for the caller to release and count.
+    fn tx(&mut self, frame: Frame) -> Result<(), Frame>;
+
+    /// Hands a frame on, unchanged, to the stack behind; gives it back where there is none.
+    ///
+    /// # Errors
+    /// The frame itself, untouched, for the caller to release and count.
+    fn pass(&mut self, frame: Frame) -> Result<(), Frame>;
+
+    /// Takes a frame back unsent.
+    fn release(&mut self, frame: Frame);
+
+    /// Sends what was queued. Once a turn. The only place where a backend may make a system call.
+    fn flush(&mut self);
+}

@@ -1,0 +1,148 @@
+//! A log-linear histogram of nanoseconds: fixed size, constant cost, no allocation.
+//!
+//! Values below 128 have a bucket each; above, every power of two is cut into 64 equal buckets, so that a bucket
+//! is at most 1/64 (1.6 %) of its value wide. From 1 ns to 2^36 ns (68 s); what is longer counts in the last bucket,
+//! and [`Histogram::max`] still says its true length.
+
+const LINEAR: u64 = 128;
+const STEPS: usize = 64;
+const POWERS: usize = 36 - 7;
+const BUCKET_COUNT: usize = LINEAR as usize + POWERS * STEPS;
+
+/// A histogram of durations in nanoseconds.
+#[derive(Clone)]
+pub struct Histogram {
+    buckets: [u64; BUCKET_COUNT],
+    count: u64,
+    min: u64,
+    max: u64,
+}
+
+impl core::fmt::Debug for Histogram {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.debug_struct("Histogram")
+            .field("count", &self.count)
+            .field("min", &self.min)
+            .field("p50", &self.percentile(50.0))
+            .field("max", &self.max)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { buckets: [0; BUCKET_COUNT], count: 0, min: u64::MAX, max: 0 }
+    }
+}
+
+fn bucket_of(value: u64) -> usize {
+    if value < LINEAR {
+        return value as usize;
+    }
+    let power = value.ilog2() as usize - 7;
+    let step = (value >> (power + 1)) as usize & (STEPS - 1);
+    (LINEAR as usize + power * STEPS + step).min(BUCKET_COUNT - 1)
+}
+
+/// The middle of a bucket: what its values are reported as.
+fn value_of(bucket: usize) -> u64 {
+    if bucket < LINEAR as usize {
+        return bucket as u64;
+    }
+    let power = (bucket - LINEAR as usize) / STEPS;
+    let step = ((bucket - LINEAR as usize) % STEPS) as u64;
+    ((step + STEPS as u64) << (power + 1)) + (1 << power)
+}
+
+impl Histogram {
+    /// Records one value.
+    #[inline]
+    pub fn record(&mut self, ns: u64) {
+        if let Some(bucket) = self.buckets.get_mut(bucket_of(ns)) {
+            *bucket += 1;
+        }
+        self.count += 1;
+        self.min = self.min.min(ns);
+        self.max = self.max.max(ns);
+    }
+
+    /// How many values were recorded.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The smallest value, or 0 where there is none.
+    pub fn min(&self) -> u64 {
+        if self.count == 0 { 0 } else { self.min }
+    }
+
+    /// The largest value, exact.
+    pub fn max(&self) -> u64 {
+        self.max
+    }
+
+    /// The value that `percent` of all values do not exceed, within 1/128 of itself; 0 where there is none.
+    pub fn percentile(&self, percent: f64) -> u64 {
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss,
+            reason = "counts stay below 2^53, and the product is not negative")]
+        let wanted = ((percent / 100.0 * self.count as f64) as u64).clamp(1, self.count.max(1));
+        let mut seen = 0;
+        for (bucket, &count) in self.buckets.iter().enumerate() {
+            seen += count;
+            if seen >= wanted {
+                return value_of(bucket).clamp(self.min(), self.max);
+            }
+        }
+        self.max
+    }
+
+    /// Adds everything that `other` holds.
+    pub fn merge(&mut self, other: &Self) {
+        for (bucket, &more) in self.buckets.iter_mut().zip(&other.buckets) {
+            *bucket += more;
+        }
+        self.count += other.count;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    /// Every bucket that is not empty, as its reported value and its count.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.buckets.iter().enumerate().filter(|&(_, &count)| count > 0).map(|(bucket, &count)| (value_of(bucket), count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_reported_within_its_stated_error() {
+        let mut value = 1;
+        while value < 1 << 36 {
+            for near in [value - 1, value, value + value / 3] {
+                let reported = value_of(bucket_of(near));
+                assert!(reported.abs_diff(near) <= near / 128 + 1, "{near} reported as {reported}");
+            }
+            value *= 2;
+        }
+    }
+
+    #[test]
+    fn percentiles_stand_where_the_values_are() {
+        let mut histogram = Histogram::default();
+        for value in 1..=1000 {
+            histogram.record(value * 10);
+        }
+        assert_eq!((histogram.count(), histogram.min(), histogram.max()), (1000, 10, 10_000));
+        assert!(histogram.percentile(50.0).abs_diff(5000) <= 40);
+        assert!(histogram.percentile(99.0).abs_diff(9900) <= 80);
+        assert_eq!(histogram.percentile(100.0), histogram.percentile(100.0).min(10_000));
+    }
+
+    #[test]
+    fn an_empty_histogram_reports_zeros() {
+        let histogram = Histogram::default();
+        assert_eq!((histogram.min(), histogram.max(), histogram.percentile(99.0)), (0, 0, 0));
+    }
+}

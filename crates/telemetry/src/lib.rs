@@ -1,0 +1,17 @@
+//! What a lane counts, and how others read it.
+//!
+//! A lane counts in plain private words ([`Counters`]) and copies them, seldom, to a [`Page`] that others only
+//! read. Nobody ever makes a lane wait. THE counter table in [`counters`] is the one place where a counter or a
+//! drop reason is named and explained; everything that prints or exports reads it from there.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod counters;
+pub mod histogram;
+pub mod page;
+pub mod time;
+
+pub use counters::{Counter, Counters, Kind, Reason, Stage};
+pub use histogram::Histogram;
+pub use page::Page;
+pub use time::{Ns, Tick, TickRate};

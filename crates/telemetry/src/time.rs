@@ -1,0 +1,70 @@
+//! Ticks and nanoseconds: two units, two types, never mixed.
+
+use core::ops::Sub;
+
+/// An instant of the lane's clock, in its own unit: cycles of the time-stamp counter. Passed in, never read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(pub u64);
+
+/// A length of time in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ns(pub u64);
+
+impl Sub for Tick {
+    type Output = u64;
+
+    /// The ticks between two instants; 0 where the clock went backwards.
+    #[inline]
+    fn sub(self, earlier: Tick) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// How fast a lane's clock goes: calibrated once, by the host, before the lane starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TickRate {
+    per_second: u64,
+}
+
+impl TickRate {
+    /// A clock whose ticks are nanoseconds, as tests and simulations use.
+    pub const NANOSECONDS: Self = Self { per_second: 1_000_000_000 };
+
+    /// A clock of `per_second` ticks a second; at least 1.
+    pub const fn new(per_second: u64) -> Self {
+        Self { per_second: if per_second == 0 { 1 } else { per_second } }
+    }
+
+    /// Ticks per second.
+    pub const fn per_second(self) -> u64 {
+        self.per_second
+    }
+
+    /// How many ticks `ns` takes, rounded down.
+    pub const fn ticks(self, ns: Ns) -> u64 {
+        (ns.0 as u128 * self.per_second as u128 / 1_000_000_000) as u64
+    }
+
+    /// How long `ticks` take, rounded down.
+    pub const fn ns(self, ticks: u64) -> Ns {
+        Ns((ticks as u128 * 1_000_000_000 / self.per_second as u128) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_and_nanoseconds_convert_both_ways() {
+        let rate = TickRate::new(2_600_000_000);
+        assert_eq!(rate.ticks(Ns(1_000)), 2_600);
+        assert_eq!(rate.ns(2_600), Ns(1_000));
+        assert_eq!(rate.ns(u64::MAX), Ns((u128::from(u64::MAX) * 10 / 26) as u64));
+    }
+
+    #[test]
+    fn a_clock_that_goes_backwards_gives_no_time() {
+        assert_eq!(Tick(1) - Tick(2), 0);
+    }
+}
