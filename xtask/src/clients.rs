@@ -1,0 +1,148 @@
+//! The third-party clients that the tests need, and how they come here: as the distribution's packages.
+//!
+//! Nobody has to install anything by hand. Where apt or root is missing, what is missing is named, and the tests
+//! that need it are left out by name.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::step::{finish, line, output};
+use crate::workspace;
+
+/// One third-party program, the package that has it, and how the package comes here.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// What is run.
+    pub(crate) program: &'static str,
+    /// Debian's package.
+    pub(crate) package: &'static str,
+    /// Part of the name of every test that needs it: what is left out where it is not to be had.
+    pub(crate) tests: &'static str,
+    /// How it comes here.
+    home: Home,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Home {
+    /// Installed, as `apt-get install` does.
+    System,
+    /// Unpacked below the build directory: Debian lets only one package of that program's name be installed.
+    Unpacked,
+}
+
+const fn installed(program: &'static str, package: &'static str, tests: &'static str) -> Client {
+    Client { program, package, tests, home: Home::System }
+}
+
+/// Every client of the tests.
+pub(crate) const CLIENTS: &[Client] = &[
+    installed("/usr/bin/ping", "iputils-ping", "ping_of_iputils"),
+    installed("/usr/sbin/arping", "arping", "arping_of_habets"),
+    Client {
+        program: "usr/bin/arping",
+        package: "iputils-arping",
+        tests: "arping_of_iputils",
+        home: Home::Unpacked,
+    },
+    installed("/usr/bin/fping", "fping", "fping"),
+    installed("/usr/bin/ndisc6", "ndisc6", "ndisc6"),
+    installed("/usr/bin/nping", "nmap", "nping"),
+    installed("/usr/sbin/hping3", "hping3", "hping3"),
+    installed("/usr/lib/python3/dist-packages/scapy", "python3-scapy", "scapy"),
+    installed("/usr/bin/strace", "strace", "strace"),
+];
+
+/// What counts instructions.
+pub(crate) const VALGRIND: Client = installed("/usr/bin/valgrind", "valgrind", "instructions");
+
+/// What compiles the XDP program.
+pub(crate) const CLANG: Client = installed("/usr/bin/clang-14", "clang-14", "bpf");
+
+impl Client {
+    /// Where the program is, or will be.
+    pub(crate) fn path(&self) -> PathBuf {
+        match self.home {
+            Home::System => Path::new("/").join(self.program),
+            Home::Unpacked => tools().join(self.package).join(self.program),
+        }
+    }
+
+    fn is_here(&self) -> bool {
+        self.path().exists()
+    }
+}
+
+/// Where unpacked clients live. The tests are told by the variable `BARELANE_TOOLS`.
+pub(crate) fn tools() -> PathBuf {
+    workspace::target().join("tools")
+}
+
+/// Installs what is missing of `wanted` and says so. Gives what could not be had, each with the reason.
+pub(crate) fn provide(wanted: &[&'static Client]) -> Vec<(&'static Client, String)> {
+    let missing: Vec<_> = wanted.iter().copied().filter(|client| !client.is_here()).collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    if let Err(error) = update() {
+        return missing.into_iter().map(|client| (client, format!("{error:#}"))).collect();
+    }
+    let results = missing.into_iter().map(|client| (client, bring(client)));
+    results.filter_map(|(client, result)| Some((client, format!("{:#}", result.err()?)))).collect()
+}
+
+/// Brings apt's lists up to date: a new machine has none.
+fn update() -> Result<()> {
+    ensure!(is_root(), "not root, so nothing can be installed");
+    ensure!(Path::new("/usr/bin/apt-get").exists(), "no apt-get here: install the packages by hand");
+    shown(apt(&["update"]))
+}
+
+fn bring(client: &Client) -> Result<()> {
+    match client.home {
+        Home::System => shown(apt(&["install", "--yes", "--no-install-recommends", client.package]))?,
+        Home::Unpacked => unpack(client.package)?,
+    }
+    ensure!(client.is_here(), "the package {} has no {}", client.package, client.program);
+    println!("   installed {} for {}", client.package, client.program);
+    Ok(())
+}
+
+/// Unpacks a package below the build directory, without installing it.
+fn unpack(package: &str) -> Result<()> {
+    let home = tools().join(package);
+    std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+    let mut download = apt(&["download", package]);
+    shown(download.current_dir(&home))?;
+    let archive = home.read_dir()?.flatten().map(|entry| entry.path());
+    let archive = archive.filter(|path| path.extension().is_some_and(|ending| ending == "deb")).max();
+    let archive = archive.with_context(|| format!("apt-get download {package} left no archive"))?;
+    shown(Command::new("dpkg-deb").arg("--extract").arg(archive).arg(&home))
+}
+
+fn apt(arguments: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    // As root, `download` warns that its sandbox user cannot write here; it then works as root.
+    command.arg("--quiet=2").args(["-o", "APT::Sandbox::User=root"]).args(arguments);
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+fn shown(mut command: impl std::borrow::BorrowMut<Command>) -> Result<()> {
+    let command = command.borrow_mut();
+    println!("   $ {}", line(command));
+    let status = finish(command)?;
+    ensure!(status.success(), "{}: {status}", line(command));
+    Ok(())
+}
+
+/// Whether this process is root: only then can packages be installed.
+fn is_root() -> bool {
+    output(Command::new("id").arg("--user")).is_ok_and(|id| id.trim() == "0")
+}
+
+/// Whether this process may make network namespaces. Root in a container often may not.
+pub(crate) fn can_make_namespaces() -> bool {
+    output(Command::new("unshare").args(["--net", "true"])).is_ok()
+}
