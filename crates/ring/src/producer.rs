@@ -1,0 +1,123 @@
+//! The writing end.
+#![expect(
+    unsafe_code,
+    reason = "the slot that is written is proven to be the producer's, here where the indices are"
+)]
+
+use core::sync::atomic::Ordering;
+
+#[cfg(feature = "alloc")]
+use alloc::sync::Arc;
+
+#[cfg(feature = "alloc")]
+use crate::memory::Memory;
+use crate::words::{RawParts, Words};
+
+/// The writing end of a ring: room, write, submit.
+#[derive(Debug)]
+pub struct Producer<T> {
+    words: Words<T>,
+    /// The index of the next slot to write. From `submitted` to here: written, not yet visible.
+    next: u32,
+    /// What the `producer` word says. Nobody else writes it.
+    submitted: u32,
+    /// A copy of the `consumer` word: as it is, or older.
+    consumer: u32,
+    #[cfg(feature = "alloc")]
+    _memory: Option<Arc<Memory<T>>>,
+}
+
+impl<T: Copy> Producer<T> {
+    /// The producer of a ring in memory that something else keeps.
+    ///
+    /// # Safety
+    /// For as long as the producer is used, the pointers must be aligned and valid for reads and writes, the slots for
+    /// `size` of them; nothing else may write the `producer` word or the slots; whoever writes the `consumer` word
+    /// must not touch a slot after he has released it.
+    pub unsafe fn from_raw_parts(parts: RawParts<T>) -> Self {
+        // SAFETY: the caller's promise is the one that `Words::new` asks for.
+        let words = unsafe { Words::new(parts) };
+        let submitted = words.producer().load(Ordering::Relaxed);
+        let consumer = words.consumer().load(Ordering::Acquire);
+        Self {
+            words,
+            next: submitted,
+            submitted,
+            consumer,
+            #[cfg(feature = "alloc")]
+            _memory: None,
+        }
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(crate) fn in_memory(memory: Arc<Memory<T>>) -> Self {
+        // SAFETY: the parts point into `memory`, which lives as long as this producer, and `pair_at` makes only one.
+        let producer = unsafe { Self::from_raw_parts(memory.parts()) };
+        Self { _memory: Some(memory), ..producer }
+    }
+
+    /// The number of slots.
+    #[inline]
+    pub fn size(&self) -> u32 {
+        self.words.size()
+    }
+
+    /// The free-running index of the next slot to write: how many items were ever written, modulo 2^32.
+    #[inline]
+    pub fn written(&self) -> u32 {
+        self.next
+    }
+
+    /// How many slots can be written now: exact at the moment of reading, since then only more.
+    #[inline]
+    pub fn room(&mut self) -> u32 {
+        // Meets the release in `Consumer::release`: what was read of those slots was read before.
+        self.consumer = self.words.consumer().load(Ordering::Acquire);
+        self.size() - self.next.wrapping_sub(self.consumer)
+    }
+
+    /// Writes the next slot; gives the item back where the ring is full. Invisible until [`Self::submit`].
+    ///
+    /// # Errors
+    /// The item, if the consumer has not released a slot for it.
+    #[inline]
+    pub fn write(&mut self, item: T) -> Result<(), T> {
+        if self.next.wrapping_sub(self.consumer) == self.size() && self.room() == 0 {
+            return Err(item);
+        }
+        // SAFETY: `next - consumer < size`, so the slot's former content lies behind the consumer's index, whose
+        // release we have acquired; and it is not submitted, since `next` is beyond `submitted`.
+        unsafe { self.words.write(self.next, item) };
+        self.next = self.next.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Makes everything written visible to the consumer. Costs a compare where nothing was written.
+    #[inline]
+    pub fn submit(&mut self) {
+        if self.submitted != self.next {
+            self.submitted = self.next;
+            // Meets the acquire in `Consumer::available`: the slots are written before the index says so.
+            self.words.producer().store(self.next, Ordering::Release);
+        }
+    }
+
+    /// How many submitted items the consumer has not released yet.
+    #[inline]
+    pub fn pending(&mut self) -> u32 {
+        self.consumer = self.words.consumer().load(Ordering::Acquire);
+        self.submitted.wrapping_sub(self.consumer)
+    }
+
+    /// Whether the consumer has released every submitted item. Touches no shared word once that is known.
+    #[inline]
+    pub fn is_drained(&mut self) -> bool {
+        self.submitted == self.consumer || self.pending() == 0
+    }
+
+    /// Whether the consumer sleeps and asks to be woken.
+    #[inline]
+    pub fn wants_wakeup(&self) -> bool {
+        self.words.wants_wakeup()
+    }
+}
