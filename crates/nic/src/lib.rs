@@ -1,2 +1,12 @@
-//! Cards behind one trait.
+//! Network cards behind one trait, [`Queue`]: what a lane asks of a card, and three cards that give it.
+//!
+//! | card | what it is | hands frames on |
+//! |---|---|---|
+//! | [`sim`] | a wire in memory, with faults from a seed | yes, to the test |
+//! | [`pcap`] | a capture in, a capture out | yes, to nobody |
+
+pub mod pcap;
 pub mod queue;
+pub mod sim;
+
+pub use queue::{BURST_MAX, Burst, FRAME_LEN_MIN, Frame, Queue};

@@ -52,7 +52,10 @@ impl Frame {
 
     /// Makes the packet `len` bytes long. The caller has written them: see [`Queue::room_mut`].
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "a packet buffer is a few thousand bytes at the most")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a packet buffer is a few thousand bytes at the most"
+    )]
     pub const fn set_len(&mut self, len: usize) {
         self.len = len as u32;
     }

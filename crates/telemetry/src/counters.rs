@@ -215,7 +215,11 @@ impl Counters {
 
     /// The sum of all counters of one kind.
     pub fn sum(&self, kind: Kind) -> u64 {
-        Counter::ALL.iter().filter(|counter| counter.row().kind == kind).map(|&counter| self.of(counter)).sum()
+        Counter::ALL
+            .iter()
+            .filter(|counter| counter.row().kind == kind)
+            .map(|&counter| self.of(counter))
+            .sum()
     }
 
     /// What was received and has no fate. Zero between two turns, or a frame was lost or counted twice.

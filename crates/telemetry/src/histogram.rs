@@ -83,8 +83,12 @@ impl Histogram {
 
     /// The value that `percent` of all values do not exceed, within 1/128 of itself; 0 where there is none.
     pub fn percentile(&self, percent: f64) -> u64 {
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss,
-            reason = "counts stay below 2^53, and the product is not negative")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "counts stay below 2^53, and the product is not negative"
+        )]
         let wanted = ((percent / 100.0 * self.count as f64) as u64).clamp(1, self.count.max(1));
         let mut seen = 0;
         for (bucket, &count) in self.buckets.iter().enumerate() {
@@ -108,7 +112,11 @@ impl Histogram {
 
     /// Every bucket that is not empty, as its reported value and its count.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.buckets.iter().enumerate().filter(|&(_, &count)| count > 0).map(|(bucket, &count)| (value_of(bucket), count))
+        self.buckets
+            .iter()
+            .enumerate()
+            .filter(|&(_, &count)| count > 0)
+            .map(|(bucket, &count)| (value_of(bucket), count))
     }
 }
 
