@@ -1,1 +1,45 @@
-//! probe
+//! The measuring client: asks on a schedule, checks every answer, reports round trips.
+//!
+//! It shares `nic` and `wire` with the server and nothing of its lane, so that an error in the lane cannot hide
+//! itself. The road of one question, which is also the reading order:
+//!
+//! ```text
+//!   Ask ──▶ schedule ──▶ question ──▶ Transport::send ─────────▶ wire
+//!  (what)    (when)       (bytes)      (socket, queue)
+//!                                                                │
+//!  Report ◀── record ◀── matching ◀── question ◀── Transport::receive
+//!             (RTT)       (fate)      (is it right?)
+//! ```
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`ask`] | what is to be measured, and whether that can be asked at all |
+//! | [`schedule`] | when the next question is due |
+//! | [`question`] | which bytes a question carries, and whether an answer carries the same |
+//! | [`transport`] | what a backend does |
+//! | [`matching`] | what became of each question; sent = answered + lost + late, exactly |
+//! | [`record`] | the round trips, and how deep a percentile the samples carry |
+//! | [`measure`](mod@measure) | the loop, on one screen |
+//! | [`report`] | the figures, as JSON with units in its keys and as a table |
+//!
+//! What is measured is the round trip, from a stamp before the question is handed over to a stamp after the answer
+//! is in hand. Where the stamps are taken and by which clock is part of every report. Half of a round trip is
+//! never reported as a one-way delay: no figure here could support that.
+#![forbid(unsafe_code)]
+
+pub mod ask;
+pub mod clock;
+pub mod matching;
+pub mod measure;
+pub mod question;
+pub mod record;
+pub mod report;
+pub mod schedule;
+pub mod transport;
+
+pub use ask::{Ask, AskError, End, Protocol};
+pub use clock::{Clock, MonotonicClock};
+pub use measure::{ProbeError, measure};
+pub use report::Report;
+pub use schedule::Schedule;
+pub use transport::{Transport, TransportError};

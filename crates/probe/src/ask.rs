@@ -1,0 +1,210 @@
+//! What is to be measured, and whether that can be asked at all.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+
+use telemetry::Ns;
+use thiserror::Error;
+
+use crate::question::UDP_SIZE_MIN;
+use crate::schedule::Schedule;
+
+/// The longest time-out and the longest linger. Longer waits would only make a dead target look like a hung probe.
+pub const TIMEOUT_MAX: Ns = Ns(60_000_000_000);
+
+/// The largest payload: the largest IPv4 datagram without its headers of 20 and 8 bytes (RFC 791, RFC 768). IPv6
+/// would carry 20 more; one limit for both makes figures of both families comparable.
+pub const SIZE_MAX: usize = 65_507;
+
+/// Which kind of question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// ICMP echo (RFC 792), or ICMPv6 echo (RFC 4443 4.1) where the target is an IPv6 address.
+    Icmp,
+    /// A UDP echo service (RFC 862) at any port.
+    Udp {
+        /// The service's port.
+        port: NonZeroU16,
+    },
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Icmp => out.write_str("icmp"),
+            Self::Udp { port } => write!(out, "udp:{port}"),
+        }
+    }
+}
+
+/// When no more questions are asked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum End {
+    /// After this many questions.
+    Count(u64),
+    /// After this many seconds.
+    Seconds(f64),
+}
+
+/// One measurement, as it is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// Who is asked.
+    pub target: IpAddr,
+    /// The interface's index, for a link-local IPv6 target; 0 elsewhere.
+    pub scope: u32,
+    /// What is asked.
+    pub protocol: Protocol,
+    /// Payload bytes of each question: what follows the UDP or the ICMP echo header.
+    pub size: usize,
+    /// When the questions are asked.
+    pub schedule: Schedule,
+    /// When no more are asked.
+    pub end: End,
+    /// How long an answer may take. Later ones are late: counted, and not among the round trips (RFC 7680 2.8.1).
+    pub timeout: Ns,
+    /// How long the probe still listens when the last question has its fate, for late and duplicated answers.
+    pub linger: Ns,
+    /// Questions before the first counted one. They make the kernel resolve the target's neighbour and fill caches,
+    /// so that neither is measured as a round trip. The first of them may take a second, whatever the time-out is.
+    pub warm_up: u64,
+    /// Where the tokens come from. A random one tells this run's answers from another's; a given one repeats a run.
+    pub seed: u64,
+}
+
+impl Ask {
+    /// A measurement of 56 payload bytes, one question at a time without a pause, for one second, with a time-out
+    /// of one second.
+    pub fn new(target: IpAddr, protocol: Protocol) -> Self {
+        Self {
+            target,
+            scope: 0,
+            protocol,
+            size: 56,
+            schedule: Schedule::Closed { gap: Ns(0) },
+            end: End::Seconds(1.0),
+            timeout: Ns(1_000_000_000),
+            linger: Ns(10_000_000),
+            warm_up: 1,
+            seed: RandomState::new().hash_one("barelane probe"),
+        }
+    }
+
+    /// Whether this can be asked.
+    pub fn check(&self) -> Result<(), AskError> {
+        self.check_size()?;
+        self.check_end()?;
+        if self.timeout == Ns(0) || self.timeout > TIMEOUT_MAX {
+            return Err(AskError::Timeout(self.timeout.0));
+        }
+        if self.linger > TIMEOUT_MAX {
+            return Err(AskError::Linger(self.linger.0));
+        }
+        if matches!(self.target, IpAddr::V6(ip) if ip.is_unicast_link_local()) && self.scope == 0 {
+            return Err(AskError::ScopeMissing(self.target));
+        }
+        Ok(())
+    }
+
+    fn check_size(&self) -> Result<(), AskError> {
+        let least = match self.protocol {
+            Protocol::Icmp => 0,
+            Protocol::Udp { .. } => UDP_SIZE_MIN,
+        };
+        if (least..=SIZE_MAX).contains(&self.size) {
+            Ok(())
+        } else {
+            Err(AskError::Size { found: self.size, protocol: self.protocol, least })
+        }
+    }
+
+    fn check_end(&self) -> Result<(), AskError> {
+        match self.end {
+            End::Count(0) => Err(AskError::CountZero),
+            End::Seconds(seconds) if !(seconds > 0.0 && seconds <= 1e9) => Err(AskError::Seconds(seconds)),
+            End::Count(_) | End::Seconds(_) => Ok(()),
+        }
+    }
+}
+
+/// What cannot be asked: the setting, the value found, and what to do.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum AskError {
+    /// The payload is too small to tell answers apart, or too large for a datagram.
+    #[error("size: {found} bytes of payload cannot be asked over {protocol}; give {least} to {SIZE_MAX}")]
+    Size {
+        /// What was asked for.
+        found: usize,
+        /// Over what.
+        protocol: Protocol,
+        /// The smallest that is possible.
+        least: usize,
+    },
+    /// Nothing would be measured.
+    #[error("count: 0 questions measure nothing; give at least 1")]
+    CountZero,
+    /// Not a length of time that a measurement can have.
+    #[error("seconds: a measurement cannot take {0} s; give a number above 0, at most 1e9")]
+    Seconds(f64),
+    /// Not a time-out.
+    #[error("timeout: {0} ns is no time-out; give 1 ns to {most} ns", most = TIMEOUT_MAX.0)]
+    Timeout(u64),
+    /// Too long.
+    #[error("linger: {0} ns is too long; give at most {most} ns", most = TIMEOUT_MAX.0)]
+    Linger(u64),
+    /// A link-local address means nothing without its link.
+    #[error("target: {0} is a link-local address; say on which interface: {0}%INTERFACE")]
+    ScopeMissing(IpAddr),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    fn udp() -> Ask {
+        Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), Protocol::Udp { port: NonZeroU16::new(7).unwrap() })
+    }
+
+    #[test]
+    fn the_default_measurement_can_be_asked() {
+        assert_eq!(udp().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_size_is_refused_one_step_beyond_its_limits() {
+        for (size, is_right) in [(15, false), (16, true), (SIZE_MAX, true), (SIZE_MAX + 1, false)] {
+            assert_eq!(Ask { size, ..udp() }.check().is_ok(), is_right, "{size}");
+        }
+        assert_eq!(Ask { size: 0, protocol: Protocol::Icmp, ..udp() }.check(), Ok(()));
+    }
+
+    #[test]
+    fn an_end_that_never_comes_or_has_come_is_refused() {
+        for end in [End::Count(0), End::Seconds(0.0), End::Seconds(-1.0), End::Seconds(f64::NAN)] {
+            assert!(Ask { end, ..udp() }.check().is_err(), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_out_of_zero_or_more_than_a_minute_is_refused() {
+        for timeout in [Ns(0), Ns(TIMEOUT_MAX.0 + 1)] {
+            assert_eq!(Ask { timeout, ..udp() }.check(), Err(AskError::Timeout(timeout.0)));
+        }
+    }
+
+    #[test]
+    fn a_link_local_target_needs_its_link() {
+        let target = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
+        assert_eq!(Ask { target, ..udp() }.check(), Err(AskError::ScopeMissing(target)));
+        assert_eq!(Ask { target, scope: 2, ..udp() }.check(), Ok(()));
+    }
+
+    #[test]
+    fn two_measurements_have_different_tokens() {
+        assert_ne!(udp().seed, udp().seed);
+    }
+}

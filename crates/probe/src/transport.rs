@@ -1,0 +1,100 @@
+//! What a backend does for the probe: hand a question over, hand an answer back, and stamp both.
+//!
+//! The backend takes the stamps, because only it knows the last instant before the hand-over and the first one
+//! after an arrival; [`Transport::facts`] says where that is, and every report repeats it.
+
+use std::io;
+
+use telemetry::Tick;
+use thiserror::Error;
+
+use crate::clock::Clock;
+use crate::question::Question;
+
+/// What every report says about its backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Its name: "socket", "xdp".
+    pub backend: &'static str,
+    /// What it sends through: "connected UDP socket", "AF_XDP native copy".
+    pub means: String,
+    /// How it waits for an answer: "block", "spin".
+    pub wait: &'static str,
+    /// Where the sending stamp is taken.
+    pub sent_stamp: &'static str,
+    /// Where the receiving stamp is taken.
+    pub received_stamp: &'static str,
+}
+
+/// Something that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival<'a> {
+    /// When.
+    pub at: Tick,
+    /// What.
+    pub what: What<'a>,
+}
+
+/// What arrived. Nothing is reported that is not from the target to this probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What<'a> {
+    /// An answer whose headers are right: source, destination, lengths, checksums.
+    Answer {
+        /// What follows the UDP or the ICMP echo header.
+        payload: &'a [u8],
+        /// The sequence number of an ICMP echo header.
+        echo_sequence: Option<u16>,
+        /// Whether its checksum covers it.
+        checksum: Coverage,
+    },
+    /// An answer whose headers are wrong.
+    Corrupted,
+    /// An ICMP error that the kernel reported instead of an answer.
+    Refused,
+}
+
+/// Whether an answer's checksum covers its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// It does, or the kernel has vouched for it.
+    Whole,
+    /// Its sender left it to a NIC that does not exist, and the operator accepts that.
+    Partial,
+}
+
+/// A way to a target and back.
+pub trait Transport {
+    /// What the report says about this backend.
+    fn facts(&self) -> Facts;
+
+    /// Sends a question; gives the stamp taken as late before the hand-over as can be, or nothing where there was no
+    /// room: then the question was not sent and may be tried again.
+    fn send(&mut self, question: &Question, clock: &impl Clock) -> Result<Option<Tick>, TransportError>;
+
+    /// The next arrival. A backend that spins gives nothing at once where there is none; one that blocks waits, at
+    /// most until `until`, and may give up earlier.
+    fn receive(&mut self, until: Tick, clock: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError>;
+}
+
+/// Why a backend cannot go on.
+#[derive(Debug, Error)]
+pub enum TransportError {
+    /// The kernel refused.
+    #[error("{doing}: {source}; {remedy}")]
+    Kernel {
+        /// What was being done.
+        doing: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+        /// What the operator can do.
+        remedy: &'static str,
+    },
+    /// The question does not fit.
+    #[error("size: {found} bytes of payload do not fit this link; give at most {most}")]
+    TooLarge {
+        /// What was asked for.
+        found: usize,
+        /// What fits.
+        most: usize,
+    },
+}
