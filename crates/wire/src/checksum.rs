@@ -1,0 +1,228 @@
+//! The Internet checksum (RFC 1071): sums over what arrived, and updates of what is patched (RFC 1624).
+//!
+//! A checksum is the one's-complement sum of all 16-bit words. Three of its properties carry this module:
+//!
+//! 1. **The order of bytes does not matter** (RFC 1071 section 2(B)). Words are added as they stand in memory, on
+//!    every machine, and the result is stored as it stands: nothing is ever swapped. A [`Sum`] and a [`Field`] are
+//!    in memory order and must not be mistaken for numbers.
+//! 2. **Wide words will do** (section 2(C)). Since 2^16 is 1 modulo 2^16 − 1, so are 2^32 and 2^64: words of eight
+//!    bytes are added with the carry brought round, and folded to 16 bits once, at the end.
+//! 3. **It is linear.** The sum of a header is the sum of its constant part, made beforehand, and of the few words
+//!    that change.
+//!
+//! Zero has two forms, 0x0000 and 0xffff. A sum is 0x0000 only where every byte was zero; all else that is
+//! divisible by 2^16 − 1 folds to 0xffff. That is why what arrived is right where it folds to 0xffff.
+
+mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod simd;
+
+use core::ops::{Add, AddAssign};
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// A checksum as it stands in a header: two bytes in memory order, not a number.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
+)]
+#[repr(transparent)]
+pub struct Field(pub [u8; 2]);
+
+impl Field {
+    /// In UDP: there is no checksum (RFC 768). While a checksum is made: the hole that it goes into.
+    pub const ZERO: Self = Self([0; 2]);
+    /// What stands for a computed zero where zero means that there is none (RFC 768).
+    pub const ONES: Self = Self([0xff; 2]);
+}
+
+/// A one's-complement sum on its way: 64 bits, memory order, to be folded at the end.
+///
+/// Every operation brings the carry round, so that the sum of any number of sums is right.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum(u64);
+
+impl Sum {
+    /// The sum of nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// The sum over a few bytes that begin at an even offset of what is summed: a header, an address, a word.
+    ///
+    /// For whatever is as long as a packet, [`Summer::sum`] is faster. Cost: an add for each 8 bytes.
+    #[inline]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(scalar::sum(bytes))
+    }
+
+    /// The sum of a few words in memory order: too few for a carry out of 64 bits, so that none is brought round.
+    #[inline]
+    pub(crate) fn of_words<const COUNT: usize>(words: [u32; COUNT]) -> Self {
+        Self(words.into_iter().map(u64::from).sum())
+    }
+
+    /// Sixteen bits in memory order. Zero only where everything summed was zero.
+    #[inline]
+    pub const fn fold(self) -> u16 {
+        // A number plus itself with its halves exchanged has, in the upper half, the sum of both halves with the
+        // carry brought round.
+        let folded = (self.0.wrapping_add(self.0.rotate_left(32)) >> 32) as u32;
+        (folded.wrapping_add(folded.rotate_left(16)) >> 16) as u16
+    }
+
+    /// Whether what was summed, its checksum included, is as it was sent.
+    #[inline]
+    pub const fn is_right(self) -> bool {
+        self.fold() == 0xffff
+    }
+
+    /// The checksum to be stored for what was summed, with zero in the checksum's place.
+    #[inline]
+    pub const fn complement(self) -> Field {
+        Field((!self.fold()).to_ne_bytes())
+    }
+}
+
+impl Add for Sum {
+    type Output = Self;
+
+    #[inline]
+    fn add(self, other: Self) -> Self {
+        Self(scalar::add(self.0, other.0))
+    }
+}
+
+impl Add<u16> for Sum {
+    type Output = Self;
+
+    /// Adds a word in memory order.
+    #[inline]
+    fn add(self, word: u16) -> Self {
+        self + Self(u64::from(word))
+    }
+}
+
+impl Add<[u8; 2]> for Sum {
+    type Output = Self;
+
+    /// Adds two bytes that begin at an even offset of what is summed.
+    #[inline]
+    fn add(self, word: [u8; 2]) -> Self {
+        self + u16::from_ne_bytes(word)
+    }
+}
+
+impl AddAssign for Sum {
+    #[inline]
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+/// The checksum after one word under it changed from `old` to `new` (RFC 1624 section 3, equation 3).
+///
+/// Equal to a full computation, with one exception that the old checksum cannot tell: where everything summed has
+/// become zero, a full computation gives 0xffff and this gives 0x0000.
+#[inline]
+pub const fn update(field: Field, old: [u8; 2], new: [u8; 2]) -> Field {
+    let field = !u16::from_ne_bytes(field.0);
+    let old = !u16::from_ne_bytes(old);
+    let new = u16::from_ne_bytes(new);
+    Sum(field as u64 + old as u64 + new as u64).complement()
+}
+
+/// The pseudo-header's part in a transport checksum over IPv4, for `len` bytes of transport (RFC 768).
+///
+/// ```text
+/// +---------------------------------------------------------------+
+/// |                            source                             |
+/// +---------------------------------------------------------------+
+/// |                          destination                          |
+/// +---------------+---------------+-------------------------------+
+/// |     zero      |   protocol    |            length             |
+/// +---------------+---------------+-------------------------------+
+/// ```
+#[inline]
+pub fn pseudo_v4(src: [u8; 4], dst: [u8; 4], protocol: u8, len: u16) -> Sum {
+    let [len_high, len_low] = len.to_be_bytes();
+    let addresses = u64::from(u32::from_ne_bytes(src)) + u64::from(u32::from_ne_bytes(dst));
+    Sum(addresses + u64::from(u32::from_ne_bytes([0, protocol, len_high, len_low])))
+}
+
+/// The pseudo-header's part in a transport checksum over IPv6, for `len` bytes of transport (RFC 8200 section 8.1).
+///
+/// The two addresses, the length in 32 bits, three zeros and the next header number.
+#[inline]
+pub fn pseudo_v6(src: [u8; 16], dst: [u8; 16], next_header: u8, len: u16) -> Sum {
+    let [len_high, len_low] = len.to_be_bytes();
+    let rest = u64::from(u32::from_ne_bytes([0, next_header, len_high, len_low]));
+    Sum::of(&src) + Sum::of(&dst) + Sum(rest)
+}
+
+/// How long an input must be for vector registers to win: below, the scalar sum is as fast, and needs no branch to
+/// a function that cannot be inlined (functions with their own target features cannot).
+const VECTOR_LEN_MIN: usize = 128;
+
+/// The fastest way to sum on this machine, chosen once, at start.
+#[derive(Clone, Copy, Debug)]
+pub struct Summer(Path);
+
+#[derive(Clone, Copy, Debug)]
+enum Path {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Sse2(simd::Sse2),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(simd::Avx2),
+}
+
+impl Summer {
+    /// Sums with general registers: right on every machine.
+    pub const SCALAR: Self = Self(Path::Scalar);
+
+    /// The fastest way that this machine has. Asks the processor: call it at start, and keep the result.
+    pub fn fastest() -> Self {
+        Self::available().last().unwrap_or(Self::SCALAR)
+    }
+
+    /// Every way that this machine has, the slowest first.
+    #[cfg(target_arch = "x86_64")]
+    pub fn available() -> impl Iterator<Item = Self> {
+        let sse2 = Self(Path::Sse2(simd::Sse2::always()));
+        let avx2 = simd::Avx2::detect().map(|proof| Self(Path::Avx2(proof)));
+        [Some(Self::SCALAR), Some(sse2), avx2].into_iter().flatten()
+    }
+
+    /// Every way that this machine has, the slowest first.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub fn available() -> impl Iterator<Item = Self> {
+        [Self::SCALAR].into_iter()
+    }
+
+    /// What people call it.
+    pub const fn name(&self) -> &'static str {
+        match self.0 {
+            Path::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Path::Sse2(_) => "sse2",
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2(_) => "avx2",
+        }
+    }
+
+    /// The sum over `bytes`, which begin at an even offset of what is summed; an odd last byte counts as if a zero
+    /// followed (RFC 1071 section 1).
+    #[inline]
+    pub fn sum(&self, bytes: &[u8]) -> Sum {
+        if bytes.len() < VECTOR_LEN_MIN { Sum::of(bytes) } else { self.sum_long(bytes) }
+    }
+
+    #[inline(never)]
+    fn sum_long(self, bytes: &[u8]) -> Sum {
+        match self.0 {
+            Path::Scalar => Sum::of(bytes),
+            #[cfg(target_arch = "x86_64")]
+            Path::Sse2(proof) => Sum(proof.sum(bytes)),
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2(proof) => Sum(proof.sum(bytes)),
+        }
+    }
+}

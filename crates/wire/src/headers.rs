@@ -1,0 +1,100 @@
+//! What [`parse`](crate::parse()) found out about a packet: offsets and decoded fields, borrowing nothing.
+
+use core::net::IpAddr;
+
+use crate::arp::Arp;
+use crate::ipv4::Ipv4;
+use crate::ipv6::Ipv6;
+
+/// Which protocols a packet speaks, innermost last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
+    /// ARP for IPv4 over Ethernet.
+    Arp,
+    /// ICMP over IPv4.
+    Icmpv4,
+    /// UDP over IPv4.
+    Udpv4,
+    /// ICMPv6, but no neighbour solicitation.
+    Icmpv6,
+    /// A neighbour solicitation (RFC 4861).
+    Solicitation,
+    /// UDP over IPv6.
+    Udpv6,
+}
+
+/// One packet, decoded.
+///
+/// Holding it, together with the frame that it was parsed from, proves that the frame is at least `end` bytes long,
+/// that every header that `kind` names lies whole between `network` and `end`, that the IPv4 header's checksum is
+/// right, and that no option, extension header or fragment is involved. It says nothing of transport checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headers {
+    /// Whom the packet is for, to be looked up, as words in memory order; see [`target_of`].
+    ///
+    /// | kind | target |
+    /// |---|---|
+    /// | `Arp` | the target's protocol address |
+    /// | `Icmpv4`, `Udpv4` | the IPv4 destination |
+    /// | `Icmpv6`, `Udpv6` | the IPv6 destination |
+    /// | `Solicitation` | the address that is asked for |
+    pub target: [u64; 2],
+    /// Where the ARP, IPv4 or IPv6 header begins: 14, 18 or 22.
+    pub network: u16,
+    /// One past the last byte of the ARP packet or IP datagram. What follows is Ethernet padding.
+    ///
+    /// A UDP length may end before this (RFC 768 and RFC 1122 say nothing of it). Such a datagram is taken as it is:
+    /// its checksum covers the UDP length, and an answer keeps both lengths.
+    pub end: u16,
+    /// What the packet asks for: the UDP destination port, the ICMP type, or the ARP operation.
+    pub selector: u16,
+    /// Which protocols it speaks.
+    pub kind: Kind,
+}
+
+impl Headers {
+    /// Where the transport header begins; for ARP, which has none, where it would.
+    #[inline]
+    pub const fn transport(&self) -> usize {
+        let network_len = match self.kind {
+            Kind::Arp => Arp::LEN,
+            Kind::Icmpv4 | Kind::Udpv4 => Ipv4::LEN,
+            Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => Ipv6::LEN,
+        };
+        self.network() + network_len
+    }
+
+    /// [`Headers::network`] as an offset.
+    #[inline]
+    pub const fn network(&self) -> usize {
+        self.network as usize
+    }
+
+    /// [`Headers::end`] as an offset.
+    #[inline]
+    pub const fn end(&self) -> usize {
+        self.end as usize
+    }
+}
+
+/// The words that [`Headers::target`] has for packets to `ip`.
+#[inline]
+pub const fn target_of(ip: IpAddr) -> [u64; 2] {
+    match ip {
+        IpAddr::V4(ip) => target_v4(ip.octets()),
+        IpAddr::V6(ip) => target_v6(ip.octets()),
+    }
+}
+
+/// An IPv4 address is the second word, as a number of 32 bits; the first is zero.
+#[inline]
+pub(crate) const fn target_v4(ip: [u8; 4]) -> [u64; 2] {
+    [0, u32::from_ne_bytes(ip) as u64]
+}
+
+/// An IPv6 address is its two halves.
+#[inline]
+pub(crate) const fn target_v6(ip: [u8; 16]) -> [u64; 2] {
+    zerocopy::transmute!(ip)
+}
