@@ -16,7 +16,7 @@
 //! | [`ask`] | what is to be measured, and whether that can be asked at all |
 //! | [`schedule`] | when the next question is due |
 //! | [`question`] | which bytes a question carries, and whether an answer carries the same |
-//! | [`transport`] | what a backend does |
+//! | [`transport`] | what a backend does; [`socket`] is the kernel's |
 //! | [`matching`] | what became of each question; sent = answered + lost + late, exactly |
 //! | [`record`] | the round trips, and how deep a percentile the samples carry |
 //! | [`measure`](mod@measure) | the loop, on one screen |
@@ -35,6 +35,7 @@ pub mod question;
 pub mod record;
 pub mod report;
 pub mod schedule;
+pub mod socket;
 pub mod transport;
 
 pub use ask::{Ask, AskError, End, Protocol};
