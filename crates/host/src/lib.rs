@@ -1,1 +1,41 @@
-//! host
+//! What Barelane asks of the machine it runs on, and what it changes there.
+//!
+//! Everything here is for the time before the first packet and for the threads beside the lanes: it makes system
+//! calls, allocates and may wait. Only [`clock::Clock::now`] is for the road. Everything is synchronous, and every
+//! wait for the kernel has a limit.
+//!
+//! | question | module |
+//! |---|---|
+//! | which interface, which MAC, how many queues, whose XDP program? | [`links`], [`ethtool`] |
+//! | who is the next hop? | [`routes`], [`neighbours`] |
+//! | a link of our own, without a cable | [`namespace`], [`veth`] |
+//! | frames that no socket would carry | [`packet`], [`groups`] |
+//! | where does a thread run, and on what memory? | [`cores`], [`memory`] |
+//! | what time is it? | [`clock`] |
+//! | may we, and shall we stop? | [`privileges`], [`signals`] |
+//!
+//! Interfaces, addresses, queues and offloads are read by netlink, never by parsing a program's output and never
+//! from `/sys/class/net`: that directory shows the network namespace of whoever mounted it, not that of the reader.
+//!
+//! Unsafe code stands in two files: `sys.rs` (four system calls that have no safe wrapper) and `clock.rs` (the
+//! time-stamp counter).
+
+pub mod clock;
+pub mod cores;
+pub mod error;
+pub mod ethtool;
+pub mod groups;
+pub mod links;
+pub mod memory;
+pub mod namespace;
+pub mod neighbours;
+pub mod packet;
+pub mod privileges;
+pub mod routes;
+pub mod signals;
+pub mod veth;
+
+mod netlink;
+mod sys;
+
+pub use error::HostError;

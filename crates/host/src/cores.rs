@@ -1,0 +1,115 @@
+//! Which cores there are, and how a thread is bound to one.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::HostError;
+
+const ONLINE: &str = "/sys/devices/system/cpu/online";
+const ISOLATED: &str = "/sys/devices/system/cpu/isolated";
+
+/// The cores that the calling thread may run on: the affinity it was started with, until it is pinned.
+pub fn allowed() -> Result<Vec<usize>, HostError> {
+    let set = sched_getaffinity(None).map_err(|errno| HostError::refused("read the affinity", errno))?;
+    Ok((0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect())
+}
+
+/// The cores that are online, whether this process may use them or not.
+pub fn online() -> Result<Vec<usize>, HostError> {
+    read_list(ONLINE)
+}
+
+/// The cores that the scheduler leaves alone (`isolcpus=`): the best ones for lanes.
+pub fn isolated() -> Result<Vec<usize>, HostError> {
+    read_list(ISOLATED)
+}
+
+/// Binds the calling thread to one core.
+pub fn pin(core: usize) -> Result<(), HostError> {
+    if !allowed()?.contains(&core) {
+        return Err(not_allowed(core));
+    }
+    let mut set = CpuSet::new();
+    set.set(core);
+    sched_setaffinity(None, &set).map_err(|errno| HostError::refused(format!("run on core {core}"), errno))
+}
+
+fn not_allowed(core: usize) -> HostError {
+    let listed =
+        |cores: Result<Vec<usize>, _>| cores.map_or_else(|_| "unknown".to_owned(), |cores| as_list(&cores));
+    HostError::CoreNotAllowed { core, allowed: listed(allowed()), online: listed(online()) }
+}
+
+fn read_list(path: &str) -> Result<Vec<usize>, HostError> {
+    let path = Path::new(path);
+    let text =
+        fs::read_to_string(path).map_err(|source| HostError::File { path: path.to_owned(), source })?;
+    Ok(from_list(text.trim()))
+}
+
+/// The cores of a list as the kernel writes it: `0-3,8,10-11`.
+fn from_list(text: &str) -> Vec<usize> {
+    let ranges = text.split(',').filter_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.parse::<usize>().ok()?..=last.parse::<usize>().ok()?)
+    });
+    ranges.flatten().collect()
+}
+
+/// The same list as text. The cores must be in ascending order.
+fn as_list(cores: &[usize]) -> String {
+    let runs = cores.chunk_by(|one, next| one + 1 == *next);
+    let runs: Vec<_> = runs
+        .filter_map(|run| match run {
+            [] => None,
+            [only] => Some(only.to_string()),
+            [first, .., last] => Some(format!("{first}-{last}")),
+        })
+        .collect();
+    runs.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_core_list_reads_as_the_kernel_writes_it_and_back() {
+        assert_eq!(from_list("0-3,8,10-11"), [0, 1, 2, 3, 8, 10, 11]);
+        assert_eq!(as_list(&[0, 1, 2, 3, 8, 10, 11]), "0-3,8,10-11");
+        assert!(from_list("").is_empty());
+        assert_eq!(as_list(&[]), "");
+    }
+
+    #[test]
+    fn a_pinned_thread_may_run_on_that_core_alone_and_others_as_before() {
+        let before = allowed().unwrap();
+        let core = *before.last().unwrap();
+        let inside = thread::spawn(move || {
+            pin(core).unwrap();
+            allowed().unwrap()
+        });
+        assert_eq!(inside.join().unwrap(), [core]);
+        assert_eq!(allowed().unwrap(), before);
+    }
+
+    #[test]
+    fn a_core_that_does_not_exist_is_refused_with_those_that_do() {
+        for core in [CpuSet::MAX_CPU - 1, CpuSet::MAX_CPU, usize::MAX] {
+            let text = pin(core).unwrap_err().to_string();
+            assert!(text.contains(&core.to_string()), "{text}");
+            assert!(text.contains(&as_list(&allowed().unwrap())), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_allowed_core_is_online_and_the_isolated_ones_are_known() {
+        let online = online().unwrap();
+        assert!(allowed().unwrap().iter().all(|core| online.contains(core)));
+        assert!(isolated().unwrap().iter().all(|core| *core < CpuSet::MAX_CPU));
+    }
+}

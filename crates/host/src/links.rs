@@ -1,0 +1,256 @@
+//! Network interfaces of this network namespace: what they are, and the few changes that Barelane makes to its own.
+
+mod device;
+mod program;
+mod queues;
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
+use netlink_packet_route::link::{
+    InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage, LinkXdp, XdpAttached,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use rustix::io::Errno;
+
+pub use program::{AttachedProgram, ProgramMode};
+
+use crate::HostError;
+use crate::ethtool::{self, Features};
+use crate::netlink::{Ask, ask_route, not_understood};
+
+/// The index of the loopback interface, in every network namespace (`LOOPBACK_IFINDEX`, `include/net/flow.h`).
+pub const LOOPBACK: u32 = 1;
+
+/// What is known of one interface, at the moment it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The kernel's number for it, unique within its network namespace.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Its Ethernet address.
+    pub mac: [u8; 6],
+    /// The longest network packet that it sends, in bytes, without the Ethernet header.
+    pub mtu: u32,
+    /// What kind of virtual interface it is, as `veth`; nothing for hardware.
+    pub kind: Option<String>,
+    /// The driver that is bound to its device; nothing for interfaces without a device, whose kind says it all.
+    pub driver: Option<String>,
+    /// Whether it is set up.
+    pub is_up: bool,
+    /// Whether there is a live cable: for a veth, whether the other end is up too.
+    pub has_carrier: bool,
+    /// Receive queues in use: not the most that the device could have.
+    pub rx_queues: u32,
+    /// Transmit queues in use.
+    pub tx_queues: u32,
+    /// The XDP program that is attached to it.
+    pub program: Option<AttachedProgram>,
+    /// The NUMA node that its device is attached to; nothing where the machine has no such notion.
+    pub numa_node: Option<u32>,
+    /// Whether it takes VLAN tags out of received frames before anyone sees them; nothing where it does not say.
+    pub rx_vlan_offload: Option<bool>,
+    /// Whether it leaves the checksums of what it sends to the hardware; nothing where it does not say.
+    pub tx_checksum: Option<bool>,
+    /// The other end of a veth, or the interface below a VLAN, by its index in its own network namespace.
+    pub peer_index: Option<u32>,
+}
+
+/// The interface of this name.
+pub fn link(name: &str) -> Result<Link, HostError> {
+    let mut question = LinkMessage::default();
+    question.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    match ask_link(question, &format!("look up the interface `{name}`")) {
+        Err(error) if is_no_such_name(&error) => Err(no_such_interface(name)),
+        other => other,
+    }
+}
+
+/// The interface of this index, as routes and neighbours name it.
+pub fn link_at(index: u32) -> Result<Link, HostError> {
+    let mut question = LinkMessage::default();
+    question.header.index = index;
+    ask_link(question, &format!("look up the interface of index {index}"))
+}
+
+/// The names of all interfaces, in the order of their indices.
+pub fn names() -> Result<Vec<String>, HostError> {
+    let question = RouteNetlinkMessage::GetLink(LinkMessage::default());
+    let answers = ask_route(question, Ask::List, "list the interfaces")?;
+    Ok(answers.into_iter().filter_map(into_link).filter_map(|answer| name_of(&answer)).collect())
+}
+
+/// The addresses of an interface with the lengths of their prefixes.
+pub fn addresses(index: u32) -> Result<Vec<(IpAddr, u8)>, HostError> {
+    let question = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    let answers = ask_route(question, Ask::List, "list the addresses")?;
+    Ok(answers.into_iter().filter_map(|answer| address_on(index, &answer)).collect())
+}
+
+/// Gives an address to an interface. An IPv6 address is in force at once: duplicate address detection, which would
+/// take a second, is left out, as is right only on a link whose every address is known.
+pub fn add_address(index: u32, address: IpAddr, prefix_len: u8) -> Result<(), HostError> {
+    let mut message = AddressMessage::default();
+    message.header.family = family_of(address);
+    message.header.index = index;
+    message.header.prefix_len = prefix_len;
+    message.header.flags = AddressHeaderFlags::Nodad;
+    message.attributes = vec![
+        AddressAttribute::Local(address),
+        AddressAttribute::Address(address),
+        AddressAttribute::Flags(AddressFlags::Nodad),
+    ];
+    let asked = format!("give {address}/{prefix_len} to the interface of index {index}");
+    ask_route(RouteNetlinkMessage::NewAddress(message), Ask::One(NLM_F_CREATE | NLM_F_EXCL), &asked).map(drop)
+}
+
+/// Sets an interface up.
+pub fn set_up(index: u32) -> Result<(), HostError> {
+    set_flags(index, LinkFlags::Up, "up")
+}
+
+/// Sets an interface down.
+pub fn set_down(index: u32) -> Result<(), HostError> {
+    set_flags(index, LinkFlags::empty(), "down")
+}
+
+fn set_flags(index: u32, flags: LinkFlags, state: &str) -> Result<(), HostError> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.header.flags = flags;
+    message.header.change_mask = LinkFlags::Up;
+    let asked = format!("set the interface of index {index} {state}");
+    ask_route(RouteNetlinkMessage::SetLink(message), Ask::One(0), &asked).map(drop)
+}
+
+/// Asks for one interface, without its statistics, which would be most of the answer.
+fn ask_link(mut question: LinkMessage, asked: &str) -> Result<Link, HostError> {
+    question.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    let answers = ask_route(RouteNetlinkMessage::GetLink(question), Ask::One(0), asked)?;
+    let answer = answers.into_iter().find_map(into_link);
+    described(&answer.ok_or_else(|| not_understood(asked, "it describes no interface"))?, asked)
+}
+
+/// All that is known of an interface: the routing family's description, and what other families add.
+fn described(answer: &LinkMessage, asked: &str) -> Result<Link, HostError> {
+    let index = answer.header.index;
+    let name = name_of(answer).ok_or_else(|| not_understood(asked, "the interface has no name"))?;
+    let mac = find(answer, mac_of).ok_or_else(|| HostError::NotEthernet { name: name.clone() })?;
+    let device = device::of(answer);
+    let queues = queues::in_use(answer)?;
+    let features = ethtool::features(index)?;
+    Ok(Link {
+        index,
+        name,
+        mac,
+        mtu: find(answer, mtu_of).unwrap_or_default(),
+        kind: find(answer, kind_of),
+        driver: device.driver,
+        is_up: answer.header.flags.contains(LinkFlags::Up),
+        has_carrier: answer.header.flags.contains(LinkFlags::LowerUp),
+        rx_queues: queues.rx,
+        tx_queues: queues.tx,
+        program: find(answer, program_of),
+        numa_node: device.numa_node,
+        rx_vlan_offload: features.as_ref().map(Features::rx_vlan),
+        tx_checksum: features.as_ref().map(Features::tx_checksum),
+        peer_index: find(answer, peer_of),
+    })
+}
+
+fn into_link(message: RouteNetlinkMessage) -> Option<LinkMessage> {
+    match message {
+        RouteNetlinkMessage::NewLink(link) => Some(link),
+        _ => None,
+    }
+}
+
+fn find<T>(answer: &LinkMessage, what: impl FnMut(&LinkAttribute) -> Option<T>) -> Option<T> {
+    answer.attributes.iter().find_map(what)
+}
+
+fn name_of(answer: &LinkMessage) -> Option<String> {
+    find(answer, |attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    })
+}
+
+fn mac_of(attribute: &LinkAttribute) -> Option<[u8; 6]> {
+    match attribute {
+        LinkAttribute::Address(bytes) => bytes.as_slice().try_into().ok(),
+        _ => None,
+    }
+}
+
+fn mtu_of(attribute: &LinkAttribute) -> Option<u32> {
+    match attribute {
+        LinkAttribute::Mtu(mtu) => Some(*mtu),
+        _ => None,
+    }
+}
+
+fn peer_of(attribute: &LinkAttribute) -> Option<u32> {
+    match attribute {
+        LinkAttribute::Link(index) if *index != 0 => Some(*index),
+        _ => None,
+    }
+}
+
+fn kind_of(attribute: &LinkAttribute) -> Option<String> {
+    let LinkAttribute::LinkInfo(infos) = attribute else { return None };
+    infos.iter().find_map(|info| match info {
+        LinkInfo::Kind(InfoKind::Other(kind)) => Some(kind.clone()),
+        LinkInfo::Kind(kind) => Some(kind.to_string()),
+        _ => None,
+    })
+}
+
+fn program_of(attribute: &LinkAttribute) -> Option<AttachedProgram> {
+    let LinkAttribute::Xdp(facts) = attribute else { return None };
+    let mode = facts.iter().find_map(|fact| match fact {
+        LinkXdp::Attached(XdpAttached::Driver) => Some(ProgramMode::Native),
+        LinkXdp::Attached(XdpAttached::SocketBuffer) => Some(ProgramMode::Generic),
+        LinkXdp::Attached(XdpAttached::Hardware) => Some(ProgramMode::Offloaded),
+        LinkXdp::Attached(XdpAttached::Multiple) => Some(ProgramMode::Several),
+        _ => None,
+    })?;
+    let id = facts.iter().find_map(|fact| match fact {
+        LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) | LinkXdp::HwProgId(id) => {
+            Some(*id)
+        }
+        _ => None,
+    })?;
+    Some(AttachedProgram { id, name: program::name_of(id), mode })
+}
+
+fn address_on(index: u32, answer: &RouteNetlinkMessage) -> Option<(IpAddr, u8)> {
+    let RouteNetlinkMessage::NewAddress(address) = answer else { return None };
+    // `Address` is the other end of a point-to-point interface; `Local`, where given, is always its own.
+    let of = |what: fn(&AddressAttribute) -> Option<IpAddr>| address.attributes.iter().find_map(what);
+    let own = of(|attribute| match attribute {
+        AddressAttribute::Local(ip) => Some(*ip),
+        _ => None,
+    });
+    let any = of(|attribute| match attribute {
+        AddressAttribute::Address(ip) => Some(*ip),
+        _ => None,
+    });
+    (address.header.index == index).then_some((own.or(any)?, address.header.prefix_len))
+}
+
+pub(crate) fn family_of(address: IpAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+/// A name that is too long is refused with another word, but means the same to whoever wrote it.
+fn is_no_such_name(error: &HostError) -> bool {
+    matches!(error.errno(), Some(Errno::NODEV | Errno::RANGE | Errno::INVAL))
+}
+
+fn no_such_interface(name: &str) -> HostError {
+    let existing = names().map_or_else(|_| "those that exist".to_owned(), |names| names.join(", "));
+    HostError::NoSuchInterface { name: name.to_owned(), existing }
+}

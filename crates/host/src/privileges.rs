@@ -1,0 +1,81 @@
+//! Which of the capabilities that Barelane needs this thread lacks (capabilities(7)).
+
+use rustix::thread::{CapabilitySet, capabilities};
+
+/// What is lacking to attach a program and open its sockets; empty where nothing is.
+pub fn missing_for_xdp() -> Vec<&'static str> {
+    let effective = effective();
+    let mut missing = Vec::new();
+    if !effective.contains(CapabilitySet::NET_ADMIN) {
+        missing.push("CAP_NET_ADMIN");
+    }
+    if !effective.intersects(CapabilitySet::BPF | CapabilitySet::SYS_ADMIN) {
+        missing.push("CAP_BPF");
+    }
+    if !effective.contains(CapabilitySet::NET_RAW) {
+        missing.push("CAP_NET_RAW");
+    }
+    missing
+}
+
+/// What is lacking to make network namespaces and the links between them; empty where nothing is.
+pub fn missing_for_namespaces() -> Vec<&'static str> {
+    let effective = effective();
+    let needed = [(CapabilitySet::SYS_ADMIN, "CAP_SYS_ADMIN"), (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN")];
+    needed.into_iter().filter(|(one, _)| !effective.contains(*one)).map(|(_, name)| name).collect()
+}
+
+/// What is lacking that Barelane runs without, but worse: without `CAP_IPC_LOCK` memory can be locked only up to a
+/// limit, and a page that is not locked can be missing when a packet needs it.
+pub fn missing_but_recommended() -> Vec<&'static str> {
+    if effective().contains(CapabilitySet::IPC_LOCK) { Vec::new() } else { vec!["CAP_IPC_LOCK"] }
+}
+
+/// What this thread may do now. What cannot be shown to be held counts as missing.
+fn effective() -> CapabilitySet {
+    capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use rustix::thread::set_capabilities;
+
+    use super::*;
+
+    /// What is missing to a thread that has given up `capability`. A thread's capabilities are its own.
+    fn without(capability: CapabilitySet, ask: fn() -> Vec<&'static str>) -> Vec<&'static str> {
+        let asked = thread::spawn(move || {
+            let mut sets = capabilities(None).unwrap();
+            sets.effective.remove(capability);
+            set_capabilities(None, sets).unwrap();
+            ask()
+        });
+        asked.join().unwrap()
+    }
+
+    #[test]
+    fn each_capability_that_is_given_up_is_named() {
+        let before = missing_for_xdp();
+        for (capability, name) in [
+            (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
+            (CapabilitySet::NET_RAW, "CAP_NET_RAW"),
+            (CapabilitySet::BPF | CapabilitySet::SYS_ADMIN, "CAP_BPF"),
+        ] {
+            assert!(without(capability, missing_for_xdp).contains(&name), "{name}");
+        }
+        assert!(without(CapabilitySet::SYS_ADMIN, missing_for_namespaces).contains(&"CAP_SYS_ADMIN"));
+        assert_eq!(without(CapabilitySet::IPC_LOCK, missing_but_recommended), ["CAP_IPC_LOCK"]);
+        assert_eq!(missing_for_xdp(), before);
+    }
+
+    #[test]
+    fn the_older_capability_stands_in_for_the_one_for_programs() {
+        if effective().contains(CapabilitySet::SYS_ADMIN) {
+            assert!(!without(CapabilitySet::BPF, missing_for_xdp).contains(&"CAP_BPF"));
+        } else {
+            eprintln!("skipped: this thread has no CAP_SYS_ADMIN to stand in");
+        }
+    }
+}

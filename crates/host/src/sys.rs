@@ -1,0 +1,104 @@
+#![expect(unsafe_code, reason = "four system calls have no safe wrapper in rustix")]
+//! The system calls that no safe wrapper exists for, each made safe here.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::thread::UnshareFlags;
+
+/// Moves the calling thread into a new, empty network namespace.
+pub(crate) fn unshare_network() -> Result<(), Errno> {
+    // SAFETY: what makes `unshare` unsafe is CLONE_FILES, which would leave other threads with descriptors that this
+    // thread closes. The only flag here is CLONE_NEWNET, which changes nothing but this thread's network namespace.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+}
+
+/// Binds a packet socket to one interface and one EtherType.
+pub(crate) fn bind_packet(socket: &OwnedFd, ifindex: u32, ethertype: u16) -> Result<(), Errno> {
+    let address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: ethertype.to_be(),
+        sll_ifindex: ifindex.try_into().map_err(|_| Errno::NODEV)?,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    let len = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: the address points to a whole `sockaddr_ll` on this stack, `len` is its size, and the kernel only reads
+    // it during the call. The descriptor is open for as long as it is borrowed.
+    checked(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len) })
+}
+
+/// Keeps a packet socket from seeing what this host itself sends (since 4.20).
+pub(crate) fn ignore_outgoing(socket: &OwnedFd) -> Result<(), Errno> {
+    set_packet_option(socket, libc::PACKET_IGNORE_OUTGOING, &1_i32)
+}
+
+/// Opens the interface's filter for a group address for as long as the packet socket is open.
+pub(crate) fn join_packet(socket: &OwnedFd, ifindex: u32, group: [u8; 6]) -> Result<(), Errno> {
+    let [a, b, c, d, e, f] = group;
+    let membership = libc::packet_mreq {
+        mr_ifindex: ifindex.try_into().map_err(|_| Errno::NODEV)?,
+        mr_type: libc::PACKET_MR_MULTICAST as u16,
+        mr_alen: 6,
+        mr_address: [a, b, c, d, e, f, 0, 0],
+    };
+    set_packet_option(socket, libc::PACKET_ADD_MEMBERSHIP, &membership)
+}
+
+/// The name that a BPF program was loaded under; empty where it has none.
+pub(crate) fn program_name(id: u32) -> Result<String, Errno> {
+    /// `BPF_PROG_GET_FD_BY_ID`: program id, next id, flags.
+    const DESCRIPTOR_BY_ID: libc::c_long = 13;
+    /// `BPF_OBJ_GET_INFO_BY_FD`.
+    const INFO_BY_DESCRIPTOR: libc::c_long = 15;
+    /// The head of `struct bpf_prog_info`, up to and with its name.
+    const INFO_SIZE: usize = 80;
+    const NAME_AT: usize = 64;
+    /// `bpf_attr` of that command.
+    #[repr(C)]
+    struct Question {
+        descriptor: u32,
+        info_len: u32,
+        info: u64,
+    }
+
+    let descriptor = bpf(DESCRIPTOR_BY_ID, &mut [id, 0, 0])?;
+    let descriptor = i32::try_from(descriptor).map_err(|_| Errno::BADF)?;
+    // SAFETY: the kernel just made this descriptor for this call; nobody else knows of it.
+    let program = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    let mut info = [0_u64; INFO_SIZE / 8];
+    let mut question = Question {
+        descriptor: program.as_raw_fd().cast_unsigned(),
+        info_len: INFO_SIZE as u32,
+        info: info.as_mut_ptr().expose_provenance() as u64,
+    };
+    bpf(INFO_BY_DESCRIPTOR, &mut question)?;
+    let bytes: Vec<u8> = info.iter().flat_map(|word| word.to_ne_bytes()).skip(NAME_AT).collect();
+    Ok(String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned())
+}
+
+/// One `bpf(2)` command. The question must be what the command takes, and hold no pointer but to live memory.
+fn bpf<T>(command: libc::c_long, question: &mut T) -> Result<libc::c_long, Errno> {
+    let question: *mut T = question;
+    // SAFETY: the two callers above pass the structure of their command, whole and zeroed where unused, and its size;
+    // the only pointer in either is to an array that outlives the call and is as long as is said beside it.
+    let answer = unsafe { libc::syscall(libc::SYS_bpf, command, question, size_of::<T>()) };
+    if answer < 0 { Err(last_error()) } else { Ok(answer) }
+}
+
+fn set_packet_option<T>(socket: &OwnedFd, option: i32, value: &T) -> Result<(), Errno> {
+    let value: *const T = value;
+    let len = size_of::<T>() as libc::socklen_t;
+    // SAFETY: `value` points to a whole `T` and `len` is its size; the kernel only reads it during the call.
+    checked(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_PACKET, option, value.cast(), len) })
+}
+
+fn checked(result: i32) -> Result<(), Errno> {
+    if result < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+fn last_error() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
