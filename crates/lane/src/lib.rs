@@ -1,1 +1,27 @@
-//! lane
+//! The lane: every packet of one queue, from wire to wire, in one pass on one core.
+//!
+//! ```text
+//!   rx ──▶ parse ──▶ classify ──▶ respond ──▶ tx          Lane::turn, on one screen
+//!                                    └──────▶ pass, release     and then housekeeping, seldom
+//! ```
+//!
+//! A lane makes no system call, takes no lock, allocates nothing after [`Lane::new`] and reads no clock: time is
+//! passed in. What it needs from outside comes whole, between two turns, through its [`Mailbox`]; what others want to
+//! know they read from its page.
+#![forbid(unsafe_code)]
+
+mod bucket;
+mod classify;
+mod housekeeping;
+mod lane;
+mod mailbox;
+mod respond;
+#[cfg(test)]
+mod testing;
+mod verdict;
+
+pub use classify::classify;
+pub use lane::Lane;
+pub use mailbox::{Mailbox, MailboxFull, TableSender, mailbox};
+pub use respond::{State, respond};
+pub use verdict::{Verdict, verdict_of};

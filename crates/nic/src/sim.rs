@@ -121,7 +121,7 @@ impl Outbox {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, good enough to spread faults.
+/// `SplitMix64` (Steele, Lea, Flood 2014): small, seeded, good enough to spread faults.
 #[derive(Debug)]
 struct Random(u64);
 

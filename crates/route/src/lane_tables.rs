@@ -153,10 +153,10 @@ impl LaneTables {
         self.hosts6.get(usize::from(class.host))
     }
 
-    /// The host of an IPv4 address whose ARP is ours, by the address: for conflicts, which name us as their sender.
-    pub fn arp_host(&self, address: [u8; 4]) -> Option<&Host4> {
-        let target = target_of(IpAddr::from(address));
-        self.lookup.find(&key_of(target, Kind::Arp, ANY_SELECTOR)).and_then(|class| self.host4(class))
+    /// The class of ARP packets that concern `address`, where its ARP is ours: for conflicts, which have our address
+    /// as their sender and anything as their target.
+    pub fn arp_class(&self, address: [u8; 4]) -> Option<Class> {
+        self.lookup.find(&key_of(target_of(IpAddr::from(address)), Kind::Arp, ANY_SELECTOR))
     }
 
     /// Whether a UDP answer to this port could come back as a question.
@@ -209,7 +209,7 @@ impl Compiler {
         };
         let target = target_of(ip);
         let mut claim = |kind, selector, responder| {
-            self.entries.push((key_of(target, kind, selector), Class { responder, host }))
+            self.entries.push((key_of(target, kind, selector), Class { responder, host }));
         };
         for service in services {
             match (service, ip) {
@@ -220,10 +220,10 @@ impl Compiler {
                     claim(Kind::Icmpv6, u64::from(wire::icmpv6::ECHO_REQUEST), Responder::Icmpv6Echo);
                 }
                 (Service::UdpEcho { port }, IpAddr::V4(_)) => {
-                    claim(Kind::Udpv4, u64::from(port.get()), Responder::Udpv4Echo)
+                    claim(Kind::Udpv4, u64::from(port.get()), Responder::Udpv4Echo);
                 }
                 (Service::UdpEcho { port }, IpAddr::V6(_)) => {
-                    claim(Kind::Udpv6, u64::from(port.get()), Responder::Udpv6Echo)
+                    claim(Kind::Udpv6, u64::from(port.get()), Responder::Udpv6Echo);
                 }
             }
         }
@@ -250,8 +250,8 @@ impl Compiler {
         self.hosts4.push(Host4 {
             address: ip.octets(),
             broadcast: broadcast_of(ip, prefix_len).unwrap_or(std::net::Ipv4Addr::BROADCAST).octets(),
-            icmp: Ipv4Template::new(ip, wire::ipv4::PROTOCOL_ICMP, hop_limit),
-            udp: Ipv4Template::new(ip, wire::ipv4::PROTOCOL_UDP, hop_limit),
+            icmp: Ipv4Template::new(ip, wire::ipv4::ICMP, hop_limit),
+            udp: Ipv4Template::new(ip, wire::ipv4::UDP, hop_limit),
             arp: ArpTemplate::new(mac, ip),
         });
         index_of_last(self.hosts4.len())

@@ -55,10 +55,15 @@ fn hash(seed: u64, key: &Key) -> u64 {
 }
 
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "shifted down to as many bits as there are buckets")]
+fn bucket(hash: u64, shift: u32) -> usize {
+    (hash >> shift) as usize
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "shifted down to as many bits as there are slots")]
 fn place(hash: u64, displacement: u32, shift: u32) -> usize {
-    #[expect(clippy::cast_possible_truncation, reason = "shifted down to at most 32 bits")]
-    let place = ((hash ^ u64::from(displacement)).wrapping_mul(FOLD) >> shift) as usize;
-    place
+    ((hash ^ u64::from(displacement)).wrapping_mul(FOLD) >> shift) as usize
 }
 
 impl<V: Copy> Lookup<V> {
@@ -89,7 +94,7 @@ impl<V: Copy> Lookup<V> {
             .iter()
             .map(|entry| {
                 let hash = hash(seed, &entry.0);
-                ((hash >> bucket_shift) as usize, hash, entry)
+                (bucket(hash, bucket_shift), hash, entry)
             })
             .collect();
         buckets.sort_by_key(|&(bucket, ..)| bucket);
@@ -113,7 +118,7 @@ impl<V: Copy> Lookup<V> {
     #[inline]
     pub fn find(&self, key: &Key) -> Option<V> {
         let hash = hash(self.seed, key);
-        let displacement = *self.displacements.get((hash >> self.bucket_shift) as usize)?;
+        let displacement = *self.displacements.get(bucket(hash, self.bucket_shift))?;
         let slot = self.slots.get(place(hash, displacement, self.slot_shift))?;
         let [high, low, selector] = slot.key;
         (((high ^ key[0]) | (low ^ key[1]) | (selector ^ key[2])) == 0).then_some(slot.value)

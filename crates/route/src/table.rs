@@ -144,12 +144,12 @@ impl RouteTable {
         self.routes.iter().map(|route| {
             let (protocol, selector) = match (route.service, route.address) {
                 (Service::IcmpEcho, IpAddr::V4(_)) => {
-                    (wire::ipv4::PROTOCOL_ICMP, u16::from(wire::icmpv4::ECHO_REQUEST))
+                    (wire::ipv4::ICMP, u16::from(wire::icmpv4::ECHO_REQUEST))
                 }
                 (Service::IcmpEcho, IpAddr::V6(_)) => {
-                    (wire::ipv6::NEXT_ICMPV6, u16::from(wire::icmpv6::ECHO_REQUEST))
+                    (wire::ipv6::ICMP, u16::from(wire::icmpv6::ECHO_REQUEST))
                 }
-                (Service::UdpEcho { port }, _) => (wire::ipv4::PROTOCOL_UDP, port.get()),
+                (Service::UdpEcho { port }, _) => (wire::ipv4::UDP, port.get()),
             };
             Claim { address: route.address, protocol, selector }
         })

@@ -4,10 +4,12 @@
 //! is at most 1/64 (1.6 %) of its value wide. From 1 ns to 2^36 ns (68 s); what is longer counts in the last bucket,
 //! and [`Histogram::max`] still says its true length.
 
-const LINEAR: u64 = 128;
+#![expect(clippy::cast_possible_truncation, reason = "bucket numbers, below BUCKET_COUNT")]
+
+const LINEAR: usize = 128;
 const STEPS: usize = 64;
 const POWERS: usize = 36 - 7;
-const BUCKET_COUNT: usize = LINEAR as usize + POWERS * STEPS;
+const BUCKET_COUNT: usize = LINEAR + POWERS * STEPS;
 
 /// A histogram of durations in nanoseconds.
 #[derive(Clone)]
@@ -36,21 +38,21 @@ impl Default for Histogram {
 }
 
 fn bucket_of(value: u64) -> usize {
-    if value < LINEAR {
+    if value < LINEAR as u64 {
         return value as usize;
     }
     let power = value.ilog2() as usize - 7;
     let step = (value >> (power + 1)) as usize & (STEPS - 1);
-    (LINEAR as usize + power * STEPS + step).min(BUCKET_COUNT - 1)
+    (LINEAR + power * STEPS + step).min(BUCKET_COUNT - 1)
 }
 
 /// The middle of a bucket: what its values are reported as.
 fn value_of(bucket: usize) -> u64 {
-    if bucket < LINEAR as usize {
+    if bucket < LINEAR {
         return bucket as u64;
     }
-    let power = (bucket - LINEAR as usize) / STEPS;
-    let step = ((bucket - LINEAR as usize) % STEPS) as u64;
+    let power = (bucket - LINEAR) / STEPS;
+    let step = ((bucket - LINEAR) % STEPS) as u64;
     ((step + STEPS as u64) << (power + 1)) + (1 << power)
 }
 
@@ -85,7 +87,6 @@ impl Histogram {
     pub fn percentile(&self, percent: f64) -> u64 {
         #[expect(
             clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "counts stay below 2^53, and the product is not negative"
         )]

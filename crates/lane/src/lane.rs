@@ -1,0 +1,95 @@
+//! The packet's road, on one screen.
+
+use std::sync::Arc;
+
+use nic::Queue;
+use route::LaneTables;
+use telemetry::{Counter, Counters, Page, Tick, TickRate};
+use wire::parse::parse;
+
+use crate::classify::classify;
+use crate::housekeeping;
+use crate::mailbox::Mailbox;
+use crate::respond::{State, respond};
+use crate::verdict::{Verdict, verdict_of};
+
+/// One core's work: a queue, what is known, what was counted.
+#[derive(Debug)]
+pub struct Lane<Q: Queue> {
+    queue: Q,
+    pub(crate) tables: Box<LaneTables>,
+    pub(crate) state: State,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) page: Arc<Page>,
+    pub(crate) rate: TickRate,
+    turns: u64,
+}
+
+impl<Q: Queue> Lane<Q> {
+    /// A lane that answers what `queue` brings by what `tables` know. `rate` is the speed of the clock whose instants
+    /// [`Lane::turn`] will be given.
+    pub fn new(queue: Q, tables: Box<LaneTables>, rate: TickRate, page: Arc<Page>, mailbox: Mailbox) -> Self {
+        let state = State::new(&tables, rate);
+        Self { queue, tables, state, mailbox, page, rate, turns: 0 }
+    }
+
+    /// One pass: everything that waits now, from wire to wire. Gives the number of frames taken.
+    pub fn turn(&mut self, now: Tick) -> usize {
+        let mut burst = self.queue.rx();
+        let taken = burst.remaining();
+        while let Some(mut frame) = self.queue.next(&mut burst) {
+            let len = frame.len();
+            let room = self.queue.room_mut(&frame);
+            let verdict = match parse(room.get(..len).unwrap_or_default()) {
+                Ok(headers) => match classify(&headers, room, &self.tables) {
+                    Ok(class) => respond(class, &headers, room, &self.tables, &mut self.state, now),
+                    Err(verdict) => verdict,
+                },
+                Err(fault) => verdict_of(fault),
+            };
+            let (handed_on, counter, counter_else) = match verdict {
+                Verdict::Reply { len, counter } => {
+                    frame.set_len(len);
+                    (self.queue.tx(frame), counter, Counter::TxRingFull)
+                }
+                Verdict::Pass(reason) => (self.queue.pass(frame), Counter::Passed, reason.counter()),
+                Verdict::Drop(reason) => (Err(frame), reason.counter(), reason.counter()),
+            };
+            match handed_on {
+                Ok(()) => self.state.counters.count(counter),
+                Err(frame) => {
+                    self.queue.release(frame);
+                    self.state.counters.count(counter_else);
+                }
+            }
+        }
+        self.queue.flush();
+        self.state.counters.add(Counter::Rx, taken as u64);
+        self.state.counters.count(if taken == 0 { Counter::TurnEmpty } else { Counter::Turn });
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(housekeeping::TURNS) {
+            self.housekeeping();
+        }
+        taken
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> &Counters {
+        &self.state.counters
+    }
+
+    /// The queue, for what its backend tells beside the road.
+    pub fn queue(&self) -> &Q {
+        &self.queue
+    }
+
+    /// The queue, for the tests and captures that stand on its other side.
+    pub fn queue_mut(&mut self) -> &mut Q {
+        &mut self.queue
+    }
+
+    /// Ends the lane and gives its queue back.
+    pub fn into_queue(self) -> Q {
+        self.queue
+    }
+}

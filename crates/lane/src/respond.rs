@@ -1,0 +1,75 @@
+//! One `match`: each class has one responder, which writes the answer into the frame that the question came in.
+//!
+//! Every responder checks in the same order: that the asker can be asked back, that the packet is undamaged, that an
+//! answer may be given. Only then does it write. A responder that returns anything but a reply has written nothing.
+
+mod arp;
+mod closed;
+mod icmp;
+mod ndp;
+mod source;
+mod udp;
+
+use route::{Class, LaneTables, Responder};
+use telemetry::{Counters, Ns, Reason, Tick, TickRate};
+use wire::headers::Headers;
+
+use crate::bucket::Bucket;
+use crate::verdict::Verdict;
+
+/// How many ICMP errors may be sent at once, before the rate of [`LaneTables::errors_per_second`] holds.
+const ERRORS_BURST: u32 = 10;
+
+/// An address is defended against another host's use once in so long, at most (RFC 5227 2.4, `DEFEND_INTERVAL`).
+const DEFENCE_INTERVAL_NS: Ns = Ns(10_000_000_000);
+
+/// What a lane changes while it answers: counts and limits. Small, private, in one place.
+#[derive(Debug)]
+pub struct State {
+    /// What was counted so far.
+    pub counters: Counters,
+    errors: Bucket,
+    defences: Bucket,
+}
+
+impl State {
+    /// Nothing counted, every limit untouched. `rate` is the speed of the lane's clock.
+    pub fn new(tables: &LaneTables, rate: TickRate) -> Self {
+        Self {
+            counters: Counters::default(),
+            errors: Bucket::new(rate, tables.errors_per_second, ERRORS_BURST),
+            defences: Bucket::every(rate.ticks(DEFENCE_INTERVAL_NS), 1),
+        }
+    }
+
+    /// Begins to hold the limits of new tables.
+    pub(crate) fn set_limits(&mut self, tables: &LaneTables, rate: TickRate) {
+        self.errors = Bucket::new(rate, tables.errors_per_second, ERRORS_BURST);
+    }
+}
+
+/// Answers a packet of a known class, in place.
+#[inline]
+pub fn respond(
+    class: Class,
+    headers: &Headers,
+    room: &mut [u8],
+    tables: &LaneTables,
+    state: &mut State,
+    now: Tick,
+) -> Verdict {
+    match class.responder {
+        Responder::Arp => arp::answer(class, headers, room, tables, state, now),
+        Responder::Neighbour => ndp::answer(class, headers, room, tables),
+        Responder::Icmpv4Echo => icmp::answer_v4(class, headers, room, tables),
+        Responder::Icmpv6Echo => icmp::answer_v6(class, headers, room, tables),
+        Responder::Udpv4Echo => udp::answer_v4(class, headers, room, tables, state),
+        Responder::Udpv6Echo => udp::answer_v6(class, headers, room, tables, state),
+        Responder::Udpv4Closed => closed::answer_v4(class, headers, room, tables, state, now),
+        Responder::Udpv6Closed => closed::answer_v6(class, headers, room, tables, state, now),
+    }
+}
+
+/// What parsing and the tables exclude: a header that is not there, or a host that no table holds. Not reached; should
+/// it be, a packet is dropped and counted, and the process goes on.
+const IMPOSSIBLE: Verdict = Verdict::Drop(Reason::FrameTruncated);

@@ -1,0 +1,58 @@
+//! Who may ask: a source that a single other host can have (RFC 1122 3.2.1.3, RFC 4291 2.5 and 2.7).
+
+use route::{Host4, Host6};
+
+/// One bit for each first octet that no single host's address has: 0/8, 127/8, 224/4, 240/4.
+const INVALID_FIRST_OCTETS: [u64; 4] = [1, 1 << 63, 0, 0xffff_ffff << 32];
+
+/// Whether an IPv4 source may be answered by `host`: the source of a single host, not the link's broadcast address,
+/// and not our own.
+#[inline]
+pub(super) fn may_ask_v4(src: [u8; 4], host: &Host4) -> bool {
+    let [first, ..] = src;
+    let word = INVALID_FIRST_OCTETS.get(usize::from(first / 64)).copied().unwrap_or(u64::MAX);
+    word >> (first % 64) & 1 == 0 && src != host.broadcast && src != host.address
+}
+
+/// Whether an IPv6 source may be answered by `host`: neither unspecified, loopback nor a group, and not our own.
+#[inline]
+pub(super) fn may_ask_v6(src: [u8; 16], host: &Host6) -> bool {
+    let number = u128::from_be_bytes(src);
+    number > 1 && number >> 120 != 0xff && src != host.address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{host4, host6};
+
+    #[test]
+    fn every_first_octet_is_judged_as_its_class() {
+        for first in 0..=u8::MAX {
+            let is_host = !matches!(first, 0 | 127 | 224..);
+            assert_eq!(may_ask_v4([first, 1, 2, 3], &host4()), is_host, "{first}");
+        }
+    }
+
+    #[test]
+    fn neither_the_broadcast_address_nor_our_own_may_ask() {
+        assert!(may_ask_v4([10, 0, 0, 9], &host4()));
+        assert!(!may_ask_v4([10, 0, 0, 255], &host4()));
+        assert!(!may_ask_v4([10, 0, 0, 1], &host4()));
+    }
+
+    #[test]
+    fn ipv6_sources_are_judged_as_their_scope() {
+        for (src, may) in [
+            ("::", false),
+            ("::1", false),
+            ("ff02::1", false),
+            ("fd00::1", false),
+            ("fd00::9", true),
+            ("fe80::9", true),
+        ] {
+            let src: std::net::Ipv6Addr = src.parse().unwrap();
+            assert_eq!(may_ask_v6(src.octets(), &host6()), may, "{src}");
+        }
+    }
+}
