@@ -36,7 +36,7 @@ impl Server {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
-            let mut room = [0; 65_536];
+            let mut room = vec![0; 65_536];
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok((len, asker)) = socket.recv_from(&mut room) {
                     change(&mut room[..len]);
