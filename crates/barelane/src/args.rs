@@ -1,0 +1,166 @@
+//! The command line as it was typed: no file is read and nothing is judged here.
+//!
+//! Values stay text. They are read by the same table of keys that reads a configuration file (see
+//! [`config`](crate::config)), so that a wrong value is refused with the same words wherever it came from.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "barelane",
+    version,
+    about = "A low-ping server: every packet answered from wire to wire on one pinned core",
+    after_help = "Example:\n  barelane demo                       see it work: needs root, nothing else, and leaves nothing behind\n  \
+                  barelane serve --nic eth1 --respond icmp-echo",
+    disable_help_subcommand = true
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Build a link between two hosts in memory and measure the kernel's path and Barelane's side by side
+    #[command(after_help = "Example:\n  barelane demo --seconds 20 --json demo.json")]
+    Demo(DemoArguments),
+    /// Answer packets on an interface until SIGTERM or SIGINT; SIGHUP reads the configuration again
+    #[command(
+        after_help = "Example:\n  barelane serve --nic eth1 --address 192.0.2.1/24 --respond icmp-echo --respond udp-echo:7 --core 3\n  \
+                            barelane serve --config /etc/barelane.toml"
+    )]
+    Serve(ServeArguments),
+    /// Print what serve would do on this host, and why; touch nothing
+    #[command(after_help = "Example:\n  barelane check --config /etc/barelane.toml")]
+    Check(ServeArguments),
+    /// Send a capture through the same lane: no NIC, no root
+    #[command(
+        after_help = "Example:\n  barelane replay questions.pcap --config barelane.toml --trace --write answers.pcap"
+    )]
+    Replay(ReplayArguments),
+    /// Ask on a schedule and measure the answers from outside
+    #[command(
+        after_help = "Example:\n  barelane probe 192.0.2.1 --proto udp:7 --seconds 5 --json probe.json"
+    )]
+    Probe(ProbeArguments),
+}
+
+/// Where the configuration comes from: a file, and options that overrule it.
+#[derive(Debug, Default, Args)]
+pub struct ServeArguments {
+    /// Configuration file (TOML); options on the command line overrule it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Network interface to serve on
+    #[arg(long, value_name = "IF")]
+    pub nic: Option<String>,
+    /// Address to serve, with its prefix length; repeat it for more [default: the interface's own]
+    #[arg(long, value_name = "A/LEN")]
+    pub address: Vec<String>,
+    /// What to answer on every address: icmp-echo, udp-echo:PORT; repeat it for more [default: icmp-echo]
+    #[arg(long, value_name = "NAME")]
+    pub respond: Vec<String>,
+    /// Core for one lane; repeat it for more [default: one for each queue, core 0 last]
+    #[arg(long, value_name = "N")]
+    pub core: Vec<String>,
+    /// Queue for one lane; repeat it for more [default: every active queue, or one for each core]
+    #[arg(long, value_name = "N")]
+    pub queue: Vec<String>,
+    /// How the program is attached: auto, native, generic [default: auto]
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<String>,
+    /// Whether the NIC writes straight into the lane's memory: auto, yes, no [default: auto]
+    #[arg(long, value_name = "CHOICE")]
+    pub zero_copy: Option<String>,
+    /// Who drives the NIC's rings: need-wakeup, busy-poll, spin [default: need-wakeup]
+    #[arg(long, value_name = "MODE")]
+    pub wake: Option<String>,
+    /// Where answers are made; this version has the lane only
+    #[arg(long, value_name = "TIER", value_parser = ["auto", "lane"], default_value = "auto")]
+    pub tier: String,
+}
+
+/// What to replay.
+#[derive(Debug, Args)]
+pub struct ReplayArguments {
+    /// The capture: pcap or pcapng, Ethernet
+    #[arg(value_name = "FILE.pcap")]
+    pub capture: PathBuf,
+    /// Addresses and responders [default: those of the host that the capture's questions are addressed to]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one line per stage per packet
+    #[arg(long)]
+    pub trace: bool,
+    /// Write the answers to a capture
+    #[arg(long, value_name = "OUT.pcap")]
+    pub write: Option<PathBuf>,
+}
+
+/// Whom to ask, what, how, and for how long.
+#[derive(Debug, Args)]
+pub struct ProbeArguments {
+    /// Whom to ask: an address or a name
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// What to ask: icmp, udp:PORT
+    #[arg(long, value_name = "PROTO", default_value = "icmp")]
+    pub proto: String,
+    /// Ask the next question when the last one is answered; the only schedule of this version
+    #[arg(long)]
+    pub closed: bool,
+    /// How long to ask [default: 5]
+    #[arg(long, value_name = "N", conflicts_with = "count")]
+    pub seconds: Option<String>,
+    /// How many questions to ask
+    #[arg(long, value_name = "N")]
+    pub count: Option<String>,
+    /// Payload of a question, in bytes
+    #[arg(long, value_name = "BYTES", default_value = "64")]
+    pub size: String,
+    /// How packets are sent and taken: socket (the kernel's stack), xdp (no kernel between)
+    #[arg(long, value_name = "BACKEND", default_value = "socket")]
+    pub backend: String,
+    /// Interface to ask on, for the backend xdp [default: where the route to the target leads]
+    #[arg(long, value_name = "IF")]
+    pub nic: Option<String>,
+    /// Write the result as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// How to demonstrate.
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// How long to measure altogether
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub seconds: String,
+    /// Write the result as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_verb_ends_with_an_example() {
+        for verb in Arguments::command().get_subcommands() {
+            let example = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(example.starts_with("Example:\n  barelane "), "{}", verb.get_name());
+        }
+    }
+}

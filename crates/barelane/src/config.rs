@@ -1,0 +1,198 @@
+//! The configuration: what the operator wants, whole and well formed, and nothing about this host yet.
+//!
+//! ```text
+//!   configs/default.toml ─┐ the same table of keys (config/keys.rs) reads every value,
+//!   FILE ─── config/file ─┼─▶ Config ──plan──▶ Plan      so a wrong one is refused in the same words
+//!   options ── args ──────┘
+//! ```
+//!
+//! A [`Config`] proves that every value is one that its key can take. Whether this host can do it is the
+//! [`Plan`](crate::plan::Plan)'s to find out.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use nic::xdp::{ModeChoice, Wake, ZeroCopyChoice};
+use route::Service;
+
+use crate::args::ServeArguments;
+use crate::error::{Error, Wrong};
+
+mod file;
+pub mod keys;
+mod values;
+
+/// Everything that can be set. [`Config::default`] is what `configs/default.toml` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The card.
+    pub nic: NicConfig,
+    /// What all lanes have in common.
+    pub lane: LaneConfig,
+    /// What is answered.
+    pub serve: ServeConfig,
+    /// Routes on single addresses, in the order of the file.
+    pub routes: Vec<RouteConfig>,
+}
+
+/// The card, its queues and how they are driven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NicConfig {
+    /// The interface's name; empty where none has been given.
+    pub interface: String,
+    /// The queues that get a lane; empty for as many as there are.
+    pub queues: Vec<u32>,
+    /// How the program is attached.
+    pub mode: ModeChoice,
+    /// Whether the NIC writes into the lane's memory itself.
+    pub zero_copy: ZeroCopyChoice,
+    /// Who drives the rings.
+    pub wake: Wake,
+    /// Slots of each ring.
+    pub ring_size: u32,
+}
+
+/// What all lanes have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneConfig {
+    /// The cores that get a lane, in the order of the queues; empty for as many as are needed.
+    pub cores: Vec<usize>,
+    /// Time to live and hop limit of answers.
+    pub hop_limit: u8,
+    /// The most Port Unreachable messages of one lane in a second.
+    pub errors_per_second: u32,
+    /// What to do with a UDP checksum that its sender left to a NIC that does not exist.
+    pub partial_checksums: PartialChoice,
+}
+
+/// What to do with partial UDP checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartialChoice {
+    /// Accept them on a veth, whose peers leave them; refuse them elsewhere.
+    Auto,
+    /// Accept them: whoever can send to this link could have computed them too.
+    Accept,
+    /// Refuse them as wrong.
+    Refuse,
+}
+
+/// What is answered, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeConfig {
+    /// Addresses with their prefix lengths; empty for the interface's own.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// The services of every address.
+    pub respond: Vec<Service>,
+    /// How long to wait for another host that has one of our addresses; 0 does not ask.
+    pub address_check_ms: u32,
+}
+
+/// One service on one address. Both are there once a file has been read whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteConfig {
+    /// The address; one of [`ServeConfig::addresses`], or of the interface.
+    pub address: Option<IpAddr>,
+    /// What answers.
+    pub respond: Option<Service>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            nic: NicConfig {
+                interface: String::new(),
+                queues: Vec::new(),
+                mode: ModeChoice::Auto,
+                zero_copy: ZeroCopyChoice::Auto,
+                wake: Wake::NeedWakeup,
+                ring_size: 2048,
+            },
+            lane: LaneConfig {
+                cores: Vec::new(),
+                hop_limit: 64,
+                errors_per_second: 1000,
+                partial_checksums: PartialChoice::Auto,
+            },
+            serve: ServeConfig {
+                addresses: Vec::new(),
+                respond: vec![Service::IcmpEcho],
+                address_check_ms: 1000,
+            },
+            routes: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The configuration that the arguments of `serve` and `check` mean: the file's, overruled by the options.
+    pub fn new(arguments: &ServeArguments) -> Result<Self, Error> {
+        let mut config = match &arguments.config {
+            Some(path) => Self::read(path)?,
+            None => Self::default(),
+        };
+        config.overrule(arguments)?;
+        Ok(config)
+    }
+
+    /// The configuration of a file.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|cause| {
+            Wrong::new("--config", &name).because(cause).remedy("name a TOML file that can be read")
+        })?;
+        Ok(Self::parse(&text, &name)?)
+    }
+
+    /// The configuration that `text` means; `name` is how complaints call it.
+    pub fn parse(text: &str, name: &str) -> Result<Self, Wrong> {
+        file::parse(text, name)
+    }
+
+    fn overrule(&mut self, arguments: &ServeArguments) -> Result<(), Wrong> {
+        let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
+        let options = [
+            (keys::INTERFACE, one(&arguments.nic)),
+            (keys::MODE, one(&arguments.mode)),
+            (keys::ZERO_COPY, one(&arguments.zero_copy)),
+            (keys::WAKE, one(&arguments.wake)),
+            (keys::QUEUES, arguments.queue.clone()),
+            (keys::CORES, arguments.core.clone()),
+            (keys::ADDRESSES, arguments.address.clone()),
+            (keys::RESPOND, arguments.respond.clone()),
+        ];
+        for (setting, values) in options {
+            if !values.is_empty() {
+                keys::set(self, setting, &values)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_overrule_the_file_and_leave_the_rest() {
+        let mut config = Config::parse("[nic]\ninterface = \"a\"\nmode = \"native\"\n", "test").unwrap();
+        let arguments = ServeArguments {
+            nic: Some("b".into()),
+            core: vec!["1".into(), "3".into()],
+            ..Default::default()
+        };
+        config.overrule(&arguments).unwrap();
+        assert_eq!((config.nic.interface.as_str(), config.nic.mode), ("b", ModeChoice::Native));
+        assert_eq!(config.lane.cores, [1, 3]);
+    }
+
+    #[test]
+    fn a_wrong_option_is_told_by_both_names() {
+        let arguments = ServeArguments { wake: Some("never".into()), ..Default::default() };
+        let wrong = Config::default().overrule(&arguments).unwrap_err().to_string();
+        assert_eq!(
+            wrong,
+            "nic.wake (--wake) = \"never\": no such choice; write one of need-wakeup, busy-poll, spin"
+        );
+    }
+}

@@ -1,0 +1,238 @@
+//! A configuration file, read strictly: what is not in the table of keys is an error that names the nearest key.
+//!
+//! A misspelt key that is silently ignored is the worst fault of a configuration: the operator believes that
+//! something is set. So every complaint here names the file, the line, and what was probably meant.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::keys::{self, KEYS, Key, Takes};
+use super::{Config, RouteConfig};
+use crate::error::Wrong;
+
+/// The file's text, and how to call a place in it.
+struct Source<'a> {
+    text: &'a str,
+    name: &'a str,
+}
+
+impl Source<'_> {
+    /// Such as `barelane.toml line 12`.
+    fn place(&self, offset: usize) -> String {
+        let lines = self.text.bytes().take(offset).filter(|&byte| byte == b'\n').count();
+        format!("{} line {}", self.name, lines + 1)
+    }
+
+    fn wrong(&self, at: usize, setting: &str, value: &str) -> Wrong {
+        Wrong { place: Some(self.place(at)), ..Wrong::new(setting, value) }
+    }
+}
+
+/// The configuration that `text` means, on top of the defaults.
+pub(super) fn parse(text: &str, name: &str) -> Result<Config, Wrong> {
+    let source = Source { text, name };
+    let table = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        source.wrong(at, "--config", name).because(error.message()).remedy("correct the TOML")
+    })?;
+    let mut config = Config::default();
+    for (section, value) in table.get_ref() {
+        read_section(&source, &mut config, section, value)?;
+    }
+    Ok(config)
+}
+
+type Item<'i> = Spanned<DeValue<'i>>;
+
+fn read_section(
+    source: &Source<'_>,
+    config: &mut Config,
+    section: &Spanned<std::borrow::Cow<'_, str>>,
+    value: &Item<'_>,
+) -> Result<(), Wrong> {
+    let name = section.get_ref().as_ref();
+    match (name, value.get_ref()) {
+        ("route", DeValue::Array(routes)) => {
+            routes.iter().try_for_each(|route| read_route(source, config, route))
+        }
+        ("nic" | "lane" | "serve", DeValue::Table(table)) => read_table(source, config, name, table),
+        ("nic" | "lane" | "serve", _) => {
+            Err(wrong_shape(source, value, name).remedy(format!("write a section: [{name}]")))
+        }
+        ("route", _) => Err(wrong_shape(source, value, name).remedy("write [[route]] above each route")),
+        _ => Err(unknown(source, section.span().start, name)),
+    }
+}
+
+fn read_table(
+    source: &Source<'_>,
+    config: &mut Config,
+    section: &str,
+    table: &DeTable<'_>,
+) -> Result<(), Wrong> {
+    for (key_name, value) in table {
+        let full = format!("{section}.{}", key_name.get_ref());
+        let Some(key) = KEYS.iter().find(|key| key.setting.key == full) else {
+            return Err(unknown(source, key_name.span().start, &full));
+        };
+        let texts = texts_of(source, key, value)?;
+        keys::set(config, key.setting, &texts)
+            .map_err(|wrong| Wrong { place: Some(source.place(value.span().start)), ..wrong })?;
+    }
+    Ok(())
+}
+
+/// One `[[route]]`: both of its keys must be there.
+fn read_route(source: &Source<'_>, config: &mut Config, route: &Item<'_>) -> Result<(), Wrong> {
+    let DeValue::Table(table) = route.get_ref() else {
+        return Err(wrong_shape(source, route, "route").remedy("write [[route]] above each route"));
+    };
+    config.routes.push(RouteConfig::default());
+    read_table(source, config, "route", table)?;
+    let missing = match config.routes.last() {
+        Some(RouteConfig { address: None, .. }) => Some(keys::ROUTE_ADDRESS),
+        Some(RouteConfig { respond: None, .. }) => Some(keys::ROUTE_RESPOND),
+        _ => None,
+    };
+    missing.map_or(Ok(()), |setting| {
+        let wrong = source.wrong(route.span().start, setting.key, "");
+        Err(wrong.because("a route needs it").remedy("add it to this [[route]]"))
+    })
+}
+
+/// The texts of a value, which must be of the kind that its key takes.
+fn texts_of(source: &Source<'_>, key: &Key, value: &Item<'_>) -> Result<Vec<String>, Wrong> {
+    let wanted = match key.takes {
+        Takes::Text => "a string, in quotes",
+        Takes::Number => "a whole number, without quotes",
+        Takes::Texts => "an array of strings: [\"…\", \"…\"]",
+        Takes::Numbers => "an array of whole numbers: [0, 1]",
+    };
+    let texts = match (key.takes, value.get_ref()) {
+        (Takes::Text | Takes::Number, _) => scalar(key.takes, value).map(|text| vec![text]),
+        (Takes::Texts, DeValue::Array(items)) => items.iter().map(|item| scalar(Takes::Text, item)).collect(),
+        (Takes::Numbers, DeValue::Array(items)) => {
+            items.iter().map(|item| scalar(Takes::Number, item)).collect()
+        }
+        _ => None,
+    };
+    texts
+        .ok_or_else(|| wrong_shape(source, value, &key.setting.to_string()).remedy(format!("write {wanted}")))
+}
+
+fn scalar(takes: Takes, value: &Item<'_>) -> Option<String> {
+    match (takes, value.get_ref()) {
+        (Takes::Text, DeValue::String(text)) => Some(text.to_string()),
+        (Takes::Number, DeValue::Integer(number)) => {
+            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string())
+        }
+        _ => None,
+    }
+}
+
+fn wrong_shape(source: &Source<'_>, value: &Item<'_>, setting: &str) -> Wrong {
+    let found = source.text.get(value.span()).unwrap_or_default();
+    source.wrong(value.span().start, setting, found).because("not of the kind that it takes")
+}
+
+/// A key that does not exist, with the one that is spelt most like it.
+fn unknown(source: &Source<'_>, at: usize, full: &str) -> Wrong {
+    let distance = |key: &&Key| strsim::damerau_levenshtein(key.setting.key, full);
+    let last_word = full.rsplit('.').next().unwrap_or(full);
+    let same_word = KEYS.iter().find(|key| key.setting.key.rsplit('.').next() == Some(last_word));
+    let nearest = same_word.or_else(|| KEYS.iter().min_by_key(distance));
+    let remedy =
+        nearest.map_or_else(String::new, |key| format!("the nearest key there is: {}", key.setting.key));
+    let line = source.text.get(at..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let value = line.split_once('=').map_or("", |(_, value)| value).trim().trim_matches('"');
+    source.wrong(at, full, value).because("unknown key").remedy(remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULT: &str = include_str!("../../../../configs/default.toml");
+
+    fn refused(text: &str) -> String {
+        parse(text, "a.toml").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_default_file_says_exactly_the_defaults() {
+        assert_eq!(parse(DEFAULT, "default.toml").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_default_file_names_every_key_with_a_sentence() {
+        let mut section = String::new();
+        let mut named = Vec::new();
+        let mut explained = false;
+        for line in DEFAULT.lines() {
+            let line = line.strip_prefix("#! ").unwrap_or(line);
+            match line.trim_matches(['[', ']']) {
+                name if line.starts_with('[') => section = name.to_owned(),
+                _ if line.starts_with("# ") => explained = true,
+                _ => {
+                    if let Some((key, _)) = line.split_once(" = ") {
+                        assert!(explained, "{key} has no sentence above it");
+                        named.push(format!("{section}.{key}"));
+                        explained = false;
+                    }
+                }
+            }
+        }
+        let known: Vec<_> = KEYS.iter().map(|key| key.setting.key.to_owned()).collect();
+        assert_eq!(named, known);
+    }
+
+    #[test]
+    fn the_example_of_a_route_in_the_default_file_is_right() {
+        let text: String =
+            DEFAULT.lines().map(|line| line.strip_prefix("#! ").unwrap_or(line).to_owned() + "\n").collect();
+        let config = parse(&text, "default.toml").unwrap();
+        assert_eq!(config.routes.len(), 1);
+        assert!(config.routes[0].address.is_some() && config.routes[0].respond.is_some());
+    }
+
+    #[test]
+    fn every_example_is_a_configuration() {
+        for text in [
+            include_str!("../../../../configs/single-address.toml"),
+            include_str!("../../../../configs/kernel-shared.toml"),
+            include_str!("../../../../configs/two-queues.toml"),
+        ] {
+            parse(text, "example").unwrap();
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_one_and_the_line() {
+        assert_eq!(
+            refused("[nic]\ninterfaec = \"eth1\"\n"),
+            "nic.interfaec = \"eth1\": unknown key; the nearest key there is: nic.interface (a.toml line 2)"
+        );
+        assert!(refused("[lane]\nmode = \"auto\"").contains("nearest key there is: nic.mode"));
+        assert!(refused("[nick]\nmode = \"auto\"").contains("unknown key"));
+        assert!(refused("[[route]]\nadress = \"10.0.0.1\"").contains("route.address"));
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_refused() {
+        assert!(refused("[nic]\nring_size = \"2048\"").contains("write a whole number, without quotes"));
+        assert!(refused("[nic]\nqueues = 1").contains("an array of whole numbers"));
+        assert!(refused("nic = 1").contains("write a section: [nic]"));
+        assert!(refused("[route]\naddress = \"10.0.0.1\"").contains("write [[route]]"));
+    }
+
+    #[test]
+    fn a_route_without_its_responder_is_refused() {
+        assert!(refused("[[route]]\naddress = \"10.0.0.1\"").contains("route.respond"));
+        assert!(refused("[[route]]\nrespond = \"icmp-echo\"").contains("route.address"));
+    }
+
+    #[test]
+    fn broken_toml_is_told_with_its_line() {
+        assert!(refused("[nic]\nmode = auto\n").contains("(a.toml line 2)"));
+    }
+}

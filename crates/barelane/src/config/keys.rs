@@ -1,0 +1,169 @@
+//! The table of keys: every setting once, with both of its names, what it takes, and how it is read.
+//!
+//! A file and the command line both end here, so a value means the same in both and is refused in the same words.
+//! A test holds `configs/default.toml` to this table: it names every key, and says exactly the defaults.
+
+use nic::xdp::{ModeChoice, Wake, ZeroCopyChoice};
+
+use super::values::{Fault, address, choice, ip, number, unique};
+use super::{Config, PartialChoice, RouteConfig};
+use crate::error::{Setting, Wrong};
+
+macro_rules! settings {
+    ($( $name:ident $key:literal $flag:expr; )*) => {
+        $( #[doc = concat!("`", $key, "`")] pub const $name: Setting = Setting { key: $key, flag: $flag }; )*
+    };
+}
+
+settings! {
+    INTERFACE "nic.interface" Some("--nic");
+    QUEUES "nic.queues" Some("--queue");
+    MODE "nic.mode" Some("--mode");
+    ZERO_COPY "nic.zero_copy" Some("--zero-copy");
+    WAKE "nic.wake" Some("--wake");
+    RING_SIZE "nic.ring_size" None;
+    CORES "lane.cores" Some("--core");
+    HOP_LIMIT "lane.hop_limit" None;
+    ERRORS_PER_SECOND "lane.errors_per_second" None;
+    PARTIAL_CHECKSUMS "lane.partial_checksums" None;
+    ADDRESSES "serve.addresses" Some("--address");
+    RESPOND "serve.respond" Some("--respond");
+    ADDRESS_CHECK_MS "serve.address_check_ms" None;
+    ROUTE_ADDRESS "route.address" None;
+    ROUTE_RESPOND "route.respond" None;
+}
+
+/// How the program may be attached, by name.
+pub const MODES: &[(&str, ModeChoice)] =
+    &[("auto", ModeChoice::Auto), ("native", ModeChoice::Native), ("generic", ModeChoice::Generic)];
+
+/// Zero-copy, by name.
+pub const ZERO_COPIES: &[(&str, ZeroCopyChoice)] =
+    &[("auto", ZeroCopyChoice::Auto), ("yes", ZeroCopyChoice::Yes), ("no", ZeroCopyChoice::No)];
+
+/// Who drives the rings, by name.
+pub const WAKES: &[(&str, Wake)] =
+    &[("need-wakeup", Wake::NeedWakeup), ("busy-poll", Wake::BusyPoll), ("spin", Wake::Spin)];
+
+/// What to do with partial checksums, by name.
+pub const PARTIALS: &[(&str, PartialChoice)] =
+    &[("auto", PartialChoice::Auto), ("accept", PartialChoice::Accept), ("refuse", PartialChoice::Refuse)];
+
+/// What a key takes in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// A string.
+    Text,
+    /// An integer.
+    Number,
+    /// An array of strings.
+    Texts,
+    /// An array of integers.
+    Numbers,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Key {
+    /// Its names.
+    pub setting: Setting,
+    /// What it takes in a file.
+    pub takes: Takes,
+    /// Reads the texts of its values, one for [`Takes::Text`] and [`Takes::Number`], into the configuration.
+    read: fn(&mut Config, &[String]) -> Result<(), Fault>,
+}
+
+macro_rules! keys {
+    ($( $setting:ident $takes:ident |$config:ident, $texts:ident| $read:expr; )*) => {
+        /// Every key there is.
+        pub const KEYS: &[Key] = &[
+            $( Key { setting: $setting, takes: Takes::$takes, read: |$config, $texts| { $read; Ok(()) } }, )*
+        ];
+    };
+}
+
+keys! {
+    INTERFACE Text |config, texts| config.nic.interface = texts.concat();
+    QUEUES Numbers |config, texts| config.nic.queues = unique(texts, |text| number(text, 0, 65_535))?;
+    MODE Text |config, texts| config.nic.mode = choice(MODES, texts)?;
+    ZERO_COPY Text |config, texts| config.nic.zero_copy = choice(ZERO_COPIES, texts)?;
+    WAKE Text |config, texts| config.nic.wake = choice(WAKES, texts)?;
+    RING_SIZE Number |config, texts| config.nic.ring_size = ring_size(&texts.concat())?;
+    CORES Numbers |config, texts| config.lane.cores = unique(texts, |text| number(text, 0, 65_535))?;
+    HOP_LIMIT Number |config, texts| config.lane.hop_limit = number(&texts.concat(), 1, 255)?;
+    ERRORS_PER_SECOND Number |config, texts|
+        config.lane.errors_per_second = number(&texts.concat(), 0, 1_000_000)?;
+    PARTIAL_CHECKSUMS Text |config, texts| config.lane.partial_checksums = choice(PARTIALS, texts)?;
+    ADDRESSES Texts |config, texts| config.serve.addresses = unique(texts, address)?;
+    RESPOND Texts |config, texts| config.serve.respond = unique(texts, service)?;
+    ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 60_000)?;
+    ROUTE_ADDRESS Text |config, texts| last_route(config).address = Some(ip(&texts.concat())?);
+    ROUTE_RESPOND Text |config, texts| last_route(config).respond = Some(service(&texts.concat())?);
+}
+
+/// The route whose keys are being read: [`file`](super::file) adds one for each `[[route]]`.
+fn last_route(config: &mut Config) -> &mut RouteConfig {
+    if config.routes.is_empty() {
+        config.routes.push(RouteConfig::default());
+    }
+    let last = config.routes.len() - 1;
+    #[expect(clippy::indexing_slicing, reason = "a route was pushed where there was none")]
+    &mut config.routes[last]
+}
+
+fn service(text: &str) -> Result<route::Service, Fault> {
+    text.parse().map_err(|_| {
+        Fault::new(text, "no such responder", "write icmp-echo or udp-echo:PORT with a port from 1 to 65535")
+    })
+}
+
+fn ring_size(text: &str) -> Result<u32, Fault> {
+    let size: u32 = number(text, 64, 32_768)?;
+    if size.is_power_of_two() {
+        return Ok(size);
+    }
+    let near = size.next_power_of_two().min(32_768);
+    Err(Fault::new(text, "the kernel's rings are powers of two", format!("write {near}")))
+}
+
+/// Reads `values` into the configuration.
+pub fn set(config: &mut Config, setting: Setting, values: &[String]) -> Result<(), Wrong> {
+    let Some(key) = KEYS.iter().find(|key| key.setting == setting) else {
+        return Err(Wrong::new(setting, values.join(" ")).because("no such setting").remedy("remove it"));
+    };
+    (key.read)(config, values)
+        .map_err(|fault| Wrong::new(setting, fault.value).because(fault.problem).remedy(fault.remedy))
+}
+
+/// The name of a choice.
+pub fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str {
+    names.iter().find(|(_, known)| known == value).map_or("?", |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_stands_once() {
+        for (index, key) in KEYS.iter().enumerate() {
+            assert!(
+                KEYS[index + 1..].iter().all(|other| other.setting.key != key.setting.key),
+                "{}",
+                key.setting
+            );
+        }
+    }
+
+    #[test]
+    fn a_value_outside_its_limits_is_refused_with_the_limits() {
+        let refused = |setting, value: &str| {
+            set(&mut Config::default(), setting, &[value.to_owned()]).unwrap_err().to_string()
+        };
+        assert!(refused(HOP_LIMIT, "0").contains("write a whole number from 1 to 255"));
+        assert!(refused(HOP_LIMIT, "256").contains("write a whole number from 1 to 255"));
+        assert!(refused(RING_SIZE, "1000").ends_with("powers of two; write 1024"));
+        assert!(refused(RESPOND, "udp-echo:0").contains("no such responder"));
+        assert!(refused(ADDRESSES, "10.0.0.1").contains("10.0.0.1/24"));
+    }
+}

@@ -1,0 +1,79 @@
+//! Reading one value of a setting, with what to say where it cannot be read.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// Why a text is not a value: the key that was being read adds its name.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) value: String,
+    pub(super) problem: String,
+    pub(super) remedy: String,
+}
+
+impl Fault {
+    pub(super) fn new(value: &str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { value: value.to_owned(), problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+/// The choice that the text names.
+pub(super) fn choice<T: Copy>(names: &[(&str, T)], texts: &[String]) -> Result<T, Fault> {
+    let text = texts.concat();
+    names.iter().find(|(name, _)| *name == text).map(|&(_, value)| value).ok_or_else(|| {
+        let known: Vec<&str> = names.iter().map(|&(name, _)| name).collect();
+        Fault::new(&text, "no such choice", format!("write one of {}", known.join(", ")))
+    })
+}
+
+/// A whole number within limits, both included.
+pub(super) fn number<T: FromStr + TryFrom<i64>>(text: &str, min: i64, max: i64) -> Result<T, Fault> {
+    let within = text.parse::<i64>().ok().filter(|number| (min..=max).contains(number));
+    within
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| Fault::new(text, "out of range", format!("write a whole number from {min} to {max}")))
+}
+
+/// An address.
+pub(super) fn ip(text: &str) -> Result<IpAddr, Fault> {
+    text.parse()
+        .map_err(|_| Fault::new(text, "not an IP address", "write one such as 192.0.2.1 or 2001:db8::1"))
+}
+
+/// An address with its prefix length. Without one the link's broadcast address could not be told, so it is not
+/// guessed.
+pub(super) fn address(text: &str) -> Result<(IpAddr, u8), Fault> {
+    let Some((ip_text, len_text)) = text.split_once('/') else {
+        ip(text)?;
+        let len = if text.contains(':') { 64 } else { 24 };
+        return Err(Fault::new(
+            text,
+            "the prefix length is missing",
+            format!("write it too, such as {text}/{len}"),
+        ));
+    };
+    let ip = ip(ip_text).map_err(|fault| Fault { value: text.to_owned(), ..fault })?;
+    let max = if ip.is_ipv4() { 32 } else { 128 };
+    let len = number(len_text, 0, max).map_err(|fault| Fault {
+        value: text.to_owned(),
+        problem: "the prefix length is out of range".into(),
+        ..fault
+    })?;
+    Ok((ip, len))
+}
+
+/// Every value, none of them twice.
+pub(super) fn unique<T: PartialEq>(
+    texts: &[String],
+    read: impl Fn(&str) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let mut values = Vec::with_capacity(texts.len());
+    for text in texts {
+        let value = read(text)?;
+        if values.contains(&value) {
+            return Err(Fault::new(text, "given twice", "remove one of the two"));
+        }
+        values.push(value);
+    }
+    Ok(values)
+}

@@ -1,0 +1,7 @@
+//! The binary: everything is in the library, so that it can be tested and used without a process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    barelane::main()
+}

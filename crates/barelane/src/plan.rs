@@ -1,0 +1,167 @@
+//! The plan: a configuration resolved against this host, printable, and the only thing that starts lanes.
+//!
+//! Holding a [`Plan`] proves that the interface is there and up, that nothing else is attached to it, that every
+//! lane has a queue that exists and a core that it may run on, that a packet of the interface's MTU fits a packet
+//! buffer, and that the routes are sound. Making one reads the host and changes nothing, so `check` makes the same
+//! one that `serve` would start.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use nic::xdp::{Claims, Settings};
+use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteError, RouteTable};
+use wire::checksum::Summer;
+use wire::ethernet::Mac;
+
+use crate::config::keys::{ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_RESPOND};
+use crate::config::{Config, PartialChoice};
+use crate::error::{Error, Wrong};
+
+mod card;
+pub mod facts;
+mod lanes;
+mod print;
+
+pub use facts::Facts;
+pub use lanes::LanePlan;
+pub(crate) use print::NEXT_HOP;
+
+/// What will run, and how it was decided.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The configuration that it came from.
+    pub config: Config,
+    /// What was found on this host.
+    pub facts: Facts,
+    /// The lanes, in the order of their queues.
+    pub lanes: Vec<LanePlan>,
+    /// What the card is opened with.
+    pub card: Settings,
+    /// Addresses, their owners and their services.
+    pub routes: RouteTable,
+    /// What the lanes' tables need beside the routes.
+    pub lane: LaneSettings,
+    /// What works, but not as well as it could.
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// Reads this host and resolves the configuration against it.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        Ok(Self::resolve(config, Facts::gather(config)?)?)
+    }
+
+    /// Resolves the configuration against what was found.
+    pub fn resolve(config: &Config, facts: Facts) -> Result<Self, Wrong> {
+        card::check(config, &facts)?;
+        let lanes = lanes::assign(config, &facts)?;
+        let routes = resolve_routes(config, &facts)?;
+        let lane = lane_settings(config, &facts);
+        let card = card::settings(config, &facts, &lanes);
+        let mut plan =
+            Self { config: config.clone(), facts, lanes, card, routes, lane, warnings: Vec::new() };
+        plan.warnings = print::warnings(&plan);
+        Ok(plan)
+    }
+
+    /// What is redirected to the lanes.
+    pub fn claims(&self) -> Claims {
+        claims_of(self.lane.mac, self.routes.addresses(), &self.routes)
+    }
+
+    /// The addresses that only Barelane has: ARP and NDP for them are answered by the lanes.
+    pub fn own_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.routes
+            .addresses()
+            .iter()
+            .filter(|address| address.owner == Owner::Barelane)
+            .map(|address| address.ip)
+    }
+
+    /// How long to wait for another host that has one of our own addresses; zero does not ask.
+    pub fn address_check(&self) -> Duration {
+        Duration::from_millis(self.config.serve.address_check_ms.into())
+    }
+}
+
+/// What a program must redirect so that the lanes get `routes`.
+pub fn claims_of(mac: Mac, addresses: &[Address], routes: &RouteTable) -> Claims {
+    let owner_of = |owner| match owner {
+        Owner::Kernel => nic::xdp::Owner::Kernel,
+        Owner::Barelane => nic::xdp::Owner::Barelane,
+    };
+    Claims {
+        mac: mac.0,
+        addresses: addresses.iter().map(|address| (address.ip, owner_of(address.owner))).collect(),
+        keys: routes
+            .claims()
+            .map(|claim| nic::xdp::ClaimKey {
+                address: claim.address,
+                protocol: claim.protocol,
+                selector: claim.selector,
+            })
+            .collect(),
+    }
+}
+
+fn lane_settings(config: &Config, facts: &Facts) -> LaneSettings {
+    let partial_checksums = match config.lane.partial_checksums {
+        PartialChoice::Accept => PartialChecksums::Accept,
+        PartialChoice::Auto if facts.is_veth() => PartialChecksums::Accept,
+        PartialChoice::Auto | PartialChoice::Refuse => PartialChecksums::Refuse,
+    };
+    LaneSettings {
+        mac: Mac(facts.link.mac),
+        checksum: Summer::fastest(),
+        partial_checksums,
+        hop_limit: config.lane.hop_limit,
+        errors_per_second: config.lane.errors_per_second,
+    }
+}
+
+/// The addresses with their owners, and what is answered on each.
+fn resolve_routes(config: &Config, facts: &Facts) -> Result<RouteTable, Wrong> {
+    let own = &facts.interface_addresses;
+    let wanted = if config.serve.addresses.is_empty() { own } else { &config.serve.addresses };
+    let owner_of = |ip| if facts.kernel_addresses.contains(&ip) { Owner::Kernel } else { Owner::Barelane };
+    let addresses: Vec<Address> =
+        wanted.iter().map(|&(ip, prefix_len)| Address { ip, prefix_len, owner: owner_of(ip) }).collect();
+    table_of(config, addresses)
+}
+
+/// The route table of these addresses: every service of `serve.respond` on each, and the single routes.
+pub fn table_of(config: &Config, addresses: Vec<Address>) -> Result<RouteTable, Wrong> {
+    let everywhere = addresses.iter().flat_map(|address| {
+        config.serve.respond.iter().map(|&service| Route { address: address.ip, service })
+    });
+    let single = config
+        .routes
+        .iter()
+        .filter_map(|route| Some(Route { address: route.address?, service: route.respond? }));
+    let routes = everywhere.chain(single).collect();
+    RouteTable::new(addresses, routes).map_err(|error| wrong_routes(&error))
+}
+
+/// A fault of the route table by the name of the setting that it came from. The table's own sentence carries both
+/// the problem and, behind its last colon, the remedy.
+fn wrong_routes(error: &RouteError) -> Wrong {
+    let wrong = match error {
+        RouteError::NoAddress => Wrong::new(ADDRESSES, ""),
+        RouteError::NoRoute => Wrong::new(RESPOND, ""),
+        RouteError::AddressTwice(ip) | RouteError::AddressNotUnicast(ip) => Wrong::new(ADDRESSES, ip),
+        RouteError::AddressNotHost(ip, len, _) | RouteError::PrefixTooLong(ip, len) => {
+            Wrong::new(ADDRESSES, format_args!("{ip}/{len}"))
+        }
+        RouteError::AddressUnknown(ip, _) => Wrong::new(ROUTE_ADDRESS, ip),
+        RouteError::RouteTwice(_, service) => Wrong::new(ROUTE_RESPOND, service),
+        RouteError::TooManyAddresses(count) => Wrong::new(ADDRESSES, count),
+    };
+    let sentence = error.to_string();
+    match sentence.rsplit_once(": ") {
+        Some((problem, remedy)) => wrong.because(problem).remedy(remedy),
+        None => wrong.because(&sentence).remedy("correct it"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

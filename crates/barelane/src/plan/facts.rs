@@ -1,0 +1,68 @@
+//! What a plan needs to know of this host, gathered once, so that everything after it is a plain computation.
+
+use std::net::IpAddr;
+
+use host::HostError;
+use host::links::{self, Link};
+
+use crate::config::Config;
+use crate::config::keys::INTERFACE;
+use crate::error::{Error, Wrong};
+
+/// The interface, the kernel's addresses and the cores, as they were when the plan was made.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The interface to serve on.
+    pub link: Link,
+    /// The addresses that the kernel has on it, with their prefix lengths.
+    pub interface_addresses: Vec<(IpAddr, u8)>,
+    /// The addresses that the kernel has on any interface: it answers for them on all.
+    pub kernel_addresses: Vec<IpAddr>,
+    /// The cores that this process may run on.
+    pub cores: Vec<usize>,
+    /// Those of them that the scheduler leaves alone: the best ones for lanes.
+    pub isolated_cores: Vec<usize>,
+}
+
+impl Facts {
+    /// Reads this host.
+    pub fn gather(config: &Config) -> Result<Self, Error> {
+        let link = find_link(&config.nic.interface)?;
+        let interface_addresses = links::addresses(link.index)?;
+        let kernel_addresses = kernel_addresses()?;
+        let cores = host::cores::allowed()?;
+        // A kernel that does not say which cores are isolated has none.
+        let mut isolated_cores = host::cores::isolated().unwrap_or_default();
+        isolated_cores.retain(|core| cores.contains(core));
+        Ok(Self { link, interface_addresses, kernel_addresses, cores, isolated_cores })
+    }
+
+    /// Whether the other end of the link is another veth: its sender leaves checksums to a NIC that does not exist.
+    pub fn is_veth(&self) -> bool {
+        self.link.kind.as_deref() == Some("veth")
+    }
+}
+
+fn kernel_addresses() -> Result<Vec<IpAddr>, Error> {
+    let mut addresses = Vec::new();
+    for name in links::names()? {
+        // An interface that has just gone has no addresses.
+        let Ok(link) = links::link(&name) else { continue };
+        addresses.extend(links::addresses(link.index)?.into_iter().map(|(ip, _)| ip));
+    }
+    Ok(addresses)
+}
+
+fn find_link(name: &str) -> Result<Link, Wrong> {
+    let remedy = || format!("name one of {}", links::names().unwrap_or_default().join(", "));
+    if name.is_empty() {
+        return Err(Wrong::new(INTERFACE, "").because("no interface is named").remedy(remedy()));
+    }
+    links::link(name).map_err(|error| {
+        let problem = match error {
+            HostError::NoSuchInterface { .. } => "there is no such interface".to_owned(),
+            other => other.to_string(),
+        };
+        Wrong::new(INTERFACE, name).because(problem).remedy(remedy())
+    })
+}

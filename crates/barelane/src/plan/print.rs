@@ -1,0 +1,137 @@
+//! The plan as a person reads it: a table, and what could be better.
+
+use std::fmt;
+
+use nic::xdp::Wake;
+use route::{Owner, PartialChecksums};
+
+use super::Plan;
+use crate::config::PartialChoice;
+use crate::config::keys::{MODES, WAKES, ZERO_COPIES, name_of};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_card(out)?;
+        for lane in &self.lanes {
+            writeln!(out, "{:<12} queue {} on core {}", "lane", lane.queue, lane.core)?;
+        }
+        self.fmt_routes(out)?;
+        row(out, "checksums", self.explain_checksums())?;
+        row(out, "next hop", NEXT_HOP)?;
+        row(
+            out,
+            "limits",
+            format_args!(
+                "hop limit {}, {} Port Unreachable a second and lane",
+                self.lane.hop_limit, self.lane.errors_per_second
+            ),
+        )?;
+        row(out, "start", self.explain_address_check())?;
+        self.warnings.iter().try_for_each(|warning| row(out, "warning", warning))
+    }
+}
+
+fn row(out: &mut fmt::Formatter<'_>, name: &str, text: impl fmt::Display) -> fmt::Result {
+    writeln!(out, "{name:<12} {text}")
+}
+
+/// Where answers go. True for every lane of this version.
+pub(crate) const NEXT_HOP: &str =
+    "the Ethernet address that asked (reflected; no routing table is consulted)";
+
+impl Plan {
+    fn fmt_card(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let link = &self.facts.link;
+        let kind = link.kind.as_deref().or(link.driver.as_deref()).unwrap_or("unknown kind");
+        row(
+            out,
+            "interface",
+            format_args!(
+                "{} (index {}, {kind}, {}, MTU {}, {} receive and {} transmit queues active)",
+                link.name, link.index, self.lane.mac, link.mtu, link.rx_queues, link.tx_queues
+            ),
+        )?;
+        row(
+            out,
+            "card",
+            format_args!(
+                "mode {}, zero-copy {}, wake {}, rings of {} slots",
+                name_of(MODES, &self.card.mode),
+                name_of(ZERO_COPIES, &self.card.zero_copy),
+                name_of(WAKES, &self.card.wake),
+                self.card.ring_size
+            ),
+        )
+    }
+
+    fn fmt_routes(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for address in self.routes.addresses() {
+            let rest = match address.owner {
+                Owner::Kernel => "the kernel keeps the rest, ARP and NDP too",
+                Owner::Barelane => "Barelane's alone, ARP and NDP too",
+            };
+            let services: Vec<String> = self
+                .routes
+                .routes()
+                .iter()
+                .filter(|route| route.address == address.ip)
+                .map(|route| route.service.to_string())
+                .collect();
+            let services = if services.is_empty() { "nothing".to_owned() } else { services.join(", ") };
+            row(out, "address", format_args!("{}/{}: {services}; {rest}", address.ip, address.prefix_len))?;
+        }
+        Ok(())
+    }
+
+    /// How UDP checksums are judged, and why.
+    pub(crate) fn explain_checksums(&self) -> String {
+        let judged = match self.lane.partial_checksums {
+            PartialChecksums::Accept => "partial UDP checksums are accepted",
+            PartialChecksums::Refuse => "partial UDP checksums are refused as wrong",
+        };
+        let why = match (self.config.lane.partial_checksums, self.facts.is_veth()) {
+            (PartialChoice::Auto, true) => "a sender on a veth leaves them to a NIC that does not exist",
+            (PartialChoice::Auto, false) => "the link is no veth, and a NIC completes them",
+            _ => "lane.partial_checksums says so",
+        };
+        format!("{} unit; {judged}: {why}", self.lane.checksum.name())
+    }
+
+    fn explain_address_check(&self) -> String {
+        let own = self.own_addresses().count();
+        match (own, self.config.serve.address_check_ms) {
+            (0, _) => "no address of Barelane's own, nobody to ask".to_owned(),
+            (_, 0) => {
+                "no other host is asked whether it has Barelane's own addresses (serve.address_check_ms = 0)"
+                    .to_owned()
+            }
+            (_, wait_ms) => {
+                format!("waits {wait_ms} ms for another host that has one of Barelane's own addresses")
+            }
+        }
+    }
+}
+
+/// What works, but not as well as it could.
+pub(super) fn warnings(plan: &Plan) -> Vec<String> {
+    let link = &plan.facts.link;
+    let mut warnings = Vec::new();
+    let active = link.rx_queues.max(1) as usize;
+    if plan.lanes.len() < active {
+        warnings.push(format!(
+            "{} of {active} active queues have a lane: packets of the others go to the kernel; \
+             steer flows, or bring the queues down: ethtool -L {} combined {}",
+            plan.lanes.len(),
+            link.name,
+            plan.lanes.len()
+        ));
+    }
+    if plan.lanes.len() >= plan.facts.cores.len() {
+        warnings.push("the lanes take every core of this process: other work will delay answers".to_owned());
+    }
+    if plan.card.wake == Wake::BusyPoll && plan.facts.is_veth() {
+        warnings
+            .push("busy polling does not take on a veth: the lane only spins on its rings there".to_owned());
+    }
+    warnings
+}

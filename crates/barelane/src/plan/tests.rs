@@ -1,0 +1,160 @@
+//! Plans on hosts that do not exist.
+
+use std::net::IpAddr;
+
+use host::links::{AttachedProgram, Link, ProgramMode};
+use route::{Owner, PartialChecksums};
+
+use super::{Facts, LanePlan, Plan};
+use crate::Config;
+
+fn facts() -> Facts {
+    Facts {
+        link: Link {
+            index: 7,
+            name: "eth9".into(),
+            mac: [2, 0, 0, 0, 0, 9],
+            mtu: 1500,
+            kind: None,
+            driver: Some("ice".into()),
+            is_up: true,
+            has_carrier: true,
+            rx_queues: 2,
+            tx_queues: 2,
+            program: None,
+            numa_node: None,
+            rx_vlan_offload: None,
+            tx_checksum: None,
+            peer_index: None,
+        },
+        interface_addresses: vec![("10.0.0.1".parse().unwrap(), 24), ("fd00::1".parse().unwrap(), 64)],
+        kernel_addresses: vec![
+            "10.0.0.1".parse().unwrap(),
+            "fd00::1".parse().unwrap(),
+            "127.0.0.1".parse().unwrap(),
+        ],
+        cores: vec![0, 1, 2, 3],
+        isolated_cores: Vec::new(),
+    }
+}
+
+fn plan_of(text: &str, facts: Facts) -> Result<Plan, String> {
+    let config = Config::parse(&format!("nic.interface = \"eth9\"\n{text}"), "test").unwrap();
+    Plan::resolve(&config, facts).map_err(|wrong| wrong.to_string())
+}
+
+fn refused(text: &str, facts: Facts) -> String {
+    plan_of(text, facts).unwrap_err()
+}
+
+#[test]
+fn every_active_queue_gets_a_lane_isolated_cores_come_first_and_core_0_last() {
+    let lanes = plan_of("", facts()).unwrap().lanes;
+    assert_eq!(lanes, [LanePlan { queue: 0, core: 1 }, LanePlan { queue: 1, core: 2 }]);
+    let lanes = plan_of("", Facts { cores: vec![0, 1], ..facts() }).unwrap().lanes;
+    assert_eq!(lanes, [LanePlan { queue: 0, core: 1 }, LanePlan { queue: 1, core: 0 }]);
+    let lanes = plan_of("", Facts { isolated_cores: vec![3], ..facts() }).unwrap().lanes;
+    assert_eq!(lanes, [LanePlan { queue: 0, core: 3 }, LanePlan { queue: 1, core: 1 }]);
+}
+
+#[test]
+fn named_cores_take_the_first_queues_and_the_rest_is_warned_of() {
+    let plan = plan_of("lane.cores = [3]", facts()).unwrap();
+    assert_eq!(plan.lanes, [LanePlan { queue: 0, core: 3 }]);
+    assert!(plan.warnings[0].contains("1 of 2 active queues have a lane"));
+}
+
+#[test]
+fn a_core_or_queue_that_does_not_exist_is_refused() {
+    assert!(
+        refused("lane.cores = [4]", facts())
+            .contains("lane.cores (--core) = \"4\": this process has no such core")
+    );
+    assert!(refused("nic.queues = [2]", facts()).contains("nic.queues (--queue) = \"2\""));
+}
+
+#[test]
+fn lanes_cores_and_queues_must_agree() {
+    assert!(refused("lane.cores = [1, 2, 3]", facts()).contains("3 lanes are more than the 2 active queues"));
+    assert!(refused("lane.cores = [1, 2]\nnic.queues = [0]", facts()).contains("2 cores for 1 queues"));
+    assert!(refused("", Facts { cores: vec![1], ..facts() }).contains("ethtool -L eth9 combined 1"));
+}
+
+#[test]
+fn the_interfaces_own_addresses_stay_the_kernels() {
+    let plan = plan_of("", facts()).unwrap();
+    assert!(plan.routes.addresses().iter().all(|address| address.owner == Owner::Kernel));
+    assert_eq!(plan.own_addresses().count(), 0);
+    assert_eq!(plan.claims().keys.len(), 2);
+}
+
+#[test]
+fn an_address_that_the_kernel_does_not_have_is_barelanes_alone() {
+    let plan = plan_of("serve.addresses = [\"10.0.0.1/24\", \"10.0.0.9/24\"]", facts()).unwrap();
+    let own: Vec<IpAddr> = plan.own_addresses().collect();
+    assert_eq!(own, ["10.0.0.9".parse::<IpAddr>().unwrap()]);
+}
+
+#[test]
+fn an_address_that_no_host_can_have_is_refused_with_the_remedy() {
+    for address in ["224.0.0.1/4", "127.0.0.1/8", "ff02::1/64", "10.0.0.255/24", "0.0.0.0/0"] {
+        let wrong = refused(&format!("serve.addresses = [\"{address}\"]"), facts());
+        assert!(wrong.starts_with("serve.addresses (--address) = ") && wrong.contains("; use "), "{wrong}");
+    }
+}
+
+#[test]
+fn a_route_must_stand_on_a_served_address_and_only_once() {
+    let route =
+        |address: &str, respond: &str| format!("[[route]]\naddress = \"{address}\"\nrespond = \"{respond}\"");
+    assert!(refused(&route("10.0.0.2", "udp-echo:7"), facts()).contains("which is not served"));
+    assert!(refused(&route("10.0.0.1", "icmp-echo"), facts()).contains("route.respond = \"icmp-echo\""));
+    assert!(plan_of(&route("10.0.0.1", "udp-echo:7"), facts()).is_ok());
+}
+
+#[test]
+fn nothing_to_answer_is_refused() {
+    assert!(refused("serve.respond = []", facts()).contains("no service is named; add one"));
+    let nobody = Facts { interface_addresses: Vec::new(), ..facts() };
+    assert!(refused("", nobody).contains("no address is served; give one"));
+}
+
+#[test]
+fn an_interface_that_cannot_be_served_is_refused_with_the_command_that_helps() {
+    let with = |change: fn(&mut Link)| {
+        let mut facts = facts();
+        change(&mut facts.link);
+        refused("", facts)
+    };
+    assert!(with(|link| link.is_up = false).contains("ip link set eth9 up"));
+    assert!(with(|link| link.mtu = 9000).contains("ip link set eth9 mtu"));
+    let program = with(|link| {
+        link.program =
+            Some(AttachedProgram { id: 42, name: Some("other".into()), mode: ProgramMode::Native });
+    });
+    assert!(program.contains("program 42 (other, native)") && program.contains("xdp off"), "{program}");
+}
+
+#[test]
+fn partial_checksums_are_accepted_on_a_veth_only_and_the_plan_says_why() {
+    let plan = plan_of("", facts()).unwrap();
+    assert_eq!(plan.lane.partial_checksums, PartialChecksums::Refuse);
+    let mut veth = facts();
+    veth.link.kind = Some("veth".into());
+    let plan = plan_of("", veth.clone()).unwrap();
+    assert_eq!(plan.lane.partial_checksums, PartialChecksums::Accept);
+    assert!(plan.to_string().contains("a sender on a veth leaves them"));
+    let plan = plan_of("lane.partial_checksums = \"refuse\"", veth).unwrap();
+    assert_eq!(plan.lane.partial_checksums, PartialChecksums::Refuse);
+    assert!(plan.to_string().contains("lane.partial_checksums says so"));
+}
+
+#[test]
+fn the_plan_prints_every_lane_and_every_address() {
+    let text = plan_of("", facts()).unwrap().to_string();
+    for part in
+        ["eth9 (index 7", "queue 0 on core 1", "queue 1 on core 2", "10.0.0.1/24: icmp-echo", "fd00::1/64"]
+    {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}

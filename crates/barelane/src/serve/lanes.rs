@@ -1,0 +1,147 @@
+//! Lane threads: one pinned core each, spinning until told to stop.
+//!
+//! A thread pins itself, calibrates nothing, allocates nothing and says nothing once its loop has begun. What it
+//! shares with the rest of the process is one flag that it reads seldom, its counter page, and its mailbox.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use host::clock::Clock;
+use lane::{Lane, MailboxFull, TableSender, mailbox};
+use nic::Queue;
+use route::LaneTables;
+use telemetry::{Counters, Page, Tick, TickRate};
+
+use crate::error::Error;
+use crate::plan::LanePlan;
+
+/// Turns between two looks at the stop flag. An empty turn takes some 20 ns and a full one some 10 µs, so a lane
+/// stops within 10 ms. Fewer would show in the turn; more would make SIGTERM slow.
+const TURNS_PER_LOOK: u32 = 1024;
+
+/// Turns before a lane counts as started: its code, its tables and its rings have been touched, and their pages
+/// are mapped. No claim stands yet, so nothing waits for an answer meanwhile.
+const TURNS_WARM: u32 = 4096;
+
+/// How long a thread may take to start. Pinning and some thousand empty turns take milliseconds, on a machine under
+/// full load a second; a thread that has not come by then never will.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a lane may take to fetch new tables from its mailbox: its housekeeping comes every few milliseconds.
+const MAILBOX_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a waiting thread looks.
+const LOOK_INTERVAL: Duration = Duration::from_micros(200);
+
+/// A lane at work.
+#[derive(Debug)]
+pub(super) struct Running {
+    plan: LanePlan,
+    thread: JoinHandle<Counters>,
+    tables: TableSender,
+    page: Arc<Page>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Running {
+    /// Starts a lane on `queue` and waits until it spins.
+    pub(super) fn start<Q: Queue + Send + 'static>(
+        plan: LanePlan,
+        queue: Q,
+        tables: LaneTables,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let (sender, mailbox) = mailbox();
+        let page = Arc::new(Page::default());
+        let stop = Arc::new(AtomicBool::new(false));
+        let (started, starting) = mpsc::sync_channel(1);
+        let rate = TickRate::new(clock.ticks_per_second());
+        let lane = Lane::new(queue, Box::new(tables), rate, Arc::clone(&page), mailbox);
+        let stop_seen = Arc::clone(&stop);
+        let thread = thread::Builder::new()
+            .name(format!("lane-{}", plan.queue))
+            .spawn(move || run(lane, plan, clock, &stop_seen, &started))
+            .map_err(|cause| {
+                Error::Failed(format!("no thread for the lane of queue {}: {cause}", plan.queue))
+            })?;
+        let running = Self { plan, thread, tables: sender, page, stop };
+        running.wait_until_started(&starting)
+    }
+
+    fn wait_until_started(self, starting: &Receiver<Result<(), String>>) -> Result<Self, Error> {
+        let why = match starting.recv_timeout(START_PATIENCE) {
+            Ok(Ok(())) => return Ok(self),
+            Ok(Err(why)) => why,
+            Err(RecvTimeoutError::Timeout) => format!("it has not started within {START_PATIENCE:?}"),
+            Err(RecvTimeoutError::Disconnected) => "its thread has ended".to_owned(),
+        };
+        self.stop.store(true, Ordering::Relaxed);
+        Err(Error::Failed(format!("lane of queue {} on core {}: {why}", self.plan.queue, self.plan.core)))
+    }
+
+    /// Exchanges the lane's tables; gives back when the lane answers by the new ones.
+    pub(super) fn exchange(&mut self, tables: LaneTables) -> Result<(), Error> {
+        let failed = |why| Error::Failed(format!("lane of queue {}: {why}", self.plan.queue));
+        self.tables
+            .send(Box::new(tables))
+            .map_err(|MailboxFull(_)| failed("it has not taken the tables before these"))?;
+        let deadline = Instant::now() + MAILBOX_PATIENCE;
+        while !self.tables.collect() {
+            if Instant::now() >= deadline {
+                return Err(failed("it does not take new tables: its core is busy with something else"));
+            }
+            thread::sleep(LOOK_INTERVAL);
+        }
+        Ok(())
+    }
+
+    /// What the lane has published.
+    pub(super) fn counters(&self) -> Counters {
+        self.page.read().unwrap_or_default()
+    }
+
+    /// Tells the lane to stop; [`Running::join`] waits for it.
+    pub(super) fn tell_to_stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for the lane's end and gives its last counters.
+    pub(super) fn join(self) -> Result<Counters, Error> {
+        self.thread
+            .join()
+            .map_err(|_| Error::Failed(format!("the lane of queue {} has died", self.plan.queue)))
+    }
+}
+
+/// The thread. Pins itself, warms up, says that it has started, and spins.
+fn run<Q: Queue>(
+    mut lane: Lane<Q>,
+    plan: LanePlan,
+    clock: Clock,
+    stop: &AtomicBool,
+    started: &SyncSender<Result<(), String>>,
+) -> Counters {
+    if let Err(error) = host::cores::pin(plan.core) {
+        let _gone = started.try_send(Err(error.to_string()));
+        return lane.counters().clone();
+    }
+    spin(&mut lane, clock, TURNS_WARM);
+    let _gone = started.try_send(Ok(()));
+    while !stop.load(Ordering::Relaxed) {
+        spin(&mut lane, clock, TURNS_PER_LOOK);
+    }
+    // What was redirected before the claims went away is still answered.
+    spin(&mut lane, clock, TURNS_PER_LOOK);
+    lane.publish();
+    lane.counters().clone()
+}
+
+#[inline]
+fn spin<Q: Queue>(lane: &mut Lane<Q>, clock: Clock, turns: u32) {
+    for _ in 0..turns {
+        lane.turn(Tick(clock.now()));
+    }
+}

@@ -1,0 +1,120 @@
+//! SIGHUP: another configuration takes over without losing a packet.
+//!
+//! ```text
+//!   old claims ─▶ what both claim ─▶ new tables in every lane ─▶ new claims
+//!                 (the rest passes      (between two turns)       (every lane can
+//!                  to the kernel)                                  answer them)
+//! ```
+//!
+//! Whatever both configurations answer stays claimed and is answered throughout, by one table or the other. Nothing
+//! is ever redirected to a lane that cannot answer it.
+
+use std::net::IpAddr;
+
+use nic::xdp::Claims;
+
+use super::address_check;
+use super::server::Server;
+use crate::config::keys::{self, CORES, INTERFACE, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY, name_of};
+use crate::error::{Error, Wrong};
+use crate::plan::{Facts, Plan};
+use crate::{Config, say};
+
+impl Server {
+    /// Takes over addresses, routes and limits. What cannot change while lanes run is refused, and then nothing has
+    /// changed.
+    pub fn reload(&mut self, config: &Config) -> Result<(), Error> {
+        refuse_changes(&self.plan.config, config)?;
+        let mut facts = Facts::gather(config)?;
+        // The program that is attached now is our own.
+        facts.link.program = None;
+        let plan = Plan::resolve(config, facts)?;
+        let ours: Vec<IpAddr> = plan.own_addresses().collect();
+        let before: Vec<IpAddr> = self.plan.own_addresses().collect();
+        let added: Vec<IpAddr> = ours.iter().copied().filter(|ip| !before.contains(ip)).collect();
+        let groups = address_check::join_groups(&plan, &ours)?;
+        address_check::check(&plan, &added)?;
+        self.claim(&common(&self.plan.claims(), &plan.claims()))?;
+        for lane in &mut self.lanes {
+            lane.exchange(plan.routes.compile(&plan.lane))?;
+        }
+        self.claim(&plan.claims())?;
+        self.plan = plan;
+        self.groups = groups;
+        address_check::announce(&self.plan, &added)?;
+        for warning in &self.plan.warnings {
+            say::warn(warning);
+        }
+        Ok(())
+    }
+}
+
+/// What both claim.
+fn common(old: &Claims, new: &Claims) -> Claims {
+    Claims {
+        mac: new.mac,
+        addresses: new.addresses.iter().filter(|address| old.addresses.contains(address)).copied().collect(),
+        keys: new.keys.iter().filter(|key| old.keys.contains(key)).copied().collect(),
+    }
+}
+
+/// What is fixed while lanes run: the card with its queues and modes, and the cores.
+fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
+    let list = |numbers: &[usize]| format!("{numbers:?}");
+    let fixed = [
+        (INTERFACE, old.nic.interface.clone(), new.nic.interface.clone()),
+        (QUEUES, format!("{:?}", old.nic.queues), format!("{:?}", new.nic.queues)),
+        (MODE, name_of(keys::MODES, &old.nic.mode).into(), name_of(keys::MODES, &new.nic.mode).into()),
+        (
+            ZERO_COPY,
+            name_of(keys::ZERO_COPIES, &old.nic.zero_copy).into(),
+            name_of(keys::ZERO_COPIES, &new.nic.zero_copy).into(),
+        ),
+        (WAKE, name_of(keys::WAKES, &old.nic.wake).into(), name_of(keys::WAKES, &new.nic.wake).into()),
+        (RING_SIZE, old.nic.ring_size.to_string(), new.nic.ring_size.to_string()),
+        (CORES, list(&old.lane.cores), list(&new.lane.cores)),
+    ];
+    match fixed.into_iter().find(|(_, old, new)| old != new) {
+        None => Ok(()),
+        Some((setting, old, new)) => {
+            let problem = format!("this cannot change while lanes run; it is \"{old}\"");
+            Err(Wrong::new(setting, new).because(problem).remedy("restart the server to change it"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nic::xdp::{ClaimKey, Owner};
+
+    use super::*;
+
+    fn claims(addresses: &[(&str, Owner)], ports: &[u16]) -> Claims {
+        let address = addresses[0].0.parse().unwrap();
+        Claims {
+            mac: [2, 0, 0, 0, 0, 1],
+            addresses: addresses.iter().map(|(ip, owner)| (ip.parse().unwrap(), *owner)).collect(),
+            keys: ports.iter().map(|&selector| ClaimKey { address, protocol: 17, selector }).collect(),
+        }
+    }
+
+    #[test]
+    fn only_what_both_claim_is_redirected_while_tables_change() {
+        let old = claims(&[("10.0.0.1", Owner::Barelane), ("10.0.0.2", Owner::Kernel)], &[7, 8]);
+        let new = claims(&[("10.0.0.1", Owner::Barelane), ("10.0.0.2", Owner::Barelane)], &[8, 9]);
+        let both = common(&old, &new);
+        assert_eq!(both.addresses, [("10.0.0.1".parse().unwrap(), Owner::Barelane)]);
+        assert_eq!(both.keys.iter().map(|key| key.selector).collect::<Vec<_>>(), [8]);
+    }
+
+    #[test]
+    fn what_is_fixed_while_lanes_run_is_refused_by_name() {
+        let old = Config::default();
+        let mut new = Config::default();
+        new.serve.address_check_ms = 5;
+        refuse_changes(&old, &new).unwrap();
+        new.lane.cores = vec![1];
+        let wrong = refuse_changes(&old, &new).unwrap_err().to_string();
+        assert!(wrong.starts_with("lane.cores (--core) = \"[1]\": this cannot change"), "{wrong}");
+    }
+}
