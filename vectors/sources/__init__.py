@@ -1,0 +1,1 @@
+"""The sources of the vectors: one module per topic, and what they share."""
