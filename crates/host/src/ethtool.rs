@@ -178,5 +178,5 @@ fn names_in(bitset: Option<Vec<u8>>) -> Vec<String> {
     let bits = attributes_of(&attribute(&bitset, BITSET_BITS).unwrap_or_default());
     let bits = bits.iter().map(|bit| attributes_of(&crate::netlink::value(bit)));
     let set = bits.filter(|bit| !lists_all || attribute(bit, BIT_VALUE).is_some());
-    set.filter_map(|bit| attribute(&bit, BIT_NAME).map(text)).collect()
+    set.filter_map(|bit| attribute(&bit, BIT_NAME).map(|name| text(&name))).collect()
 }

@@ -53,7 +53,7 @@ impl SolicitedNode {
     }
 }
 
-/// ff02::1:ffXX:XXXX with the last 24 bits of the address (RFC 4291 2.7.1).
+/// `ff02::1:ffXX:XXXX` with the last 24 bits of the address (RFC 4291 2.7.1).
 pub const fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
     let [.., a, b, c] = address.octets();
     Ipv6Addr::from_octets([0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x01, 0xff, a, b, c])

@@ -11,12 +11,14 @@
 
 pub(crate) mod generic;
 
+use std::fmt::Display;
 use std::io;
 use std::time::{Duration, Instant};
 
 use netlink_packet_core::{
-    DefaultNla, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload, NetlinkSerializable, Nla, NlaBuffer, NlasIterator, Parseable,
+    DefaultNla, NLA_TYPE_MASK, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkDeserializable,
+    NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable, Nla, NlaBuffer, NlasIterator,
+    Parseable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols};
@@ -197,7 +199,8 @@ where
 
 /// The refusal that a negative errno stands for, with the explanation that may follow it.
 fn refusal(asked: &str, code: i32, attributes: Option<&[u8]>) -> HostError {
-    let said = attributes.and_then(|bytes| attribute(&attributes_of(bytes), ATTRIBUTE_EXPLANATION).map(text));
+    let said = attributes.and_then(|bytes| attribute(&attributes_of(bytes), ATTRIBUTE_EXPLANATION));
+    let said = said.map(|words| text(&words));
     HostError::refused_saying(asked, Errno::from_raw_os_error(-code), said)
 }
 
@@ -209,7 +212,7 @@ fn no_answer(asked: &str) -> HostError {
     HostError::NoAnswer { asked: asked.to_owned(), limit: ANSWER_LIMIT }
 }
 
-pub(crate) fn not_understood(asked: &str, reason: impl ToString) -> HostError {
+pub(crate) fn not_understood(asked: &str, reason: impl Display) -> HostError {
     HostError::NotUnderstood { asked: asked.to_owned(), reason: reason.to_string() }
 }
 
@@ -221,7 +224,7 @@ pub(crate) fn attributes_of(bytes: &[u8]) -> Vec<DefaultNla> {
 
 /// The value of the first attribute of this kind.
 pub(crate) fn attribute(attributes: &[DefaultNla], kind: u16) -> Option<Vec<u8>> {
-    attributes.iter().find(|one| one.kind() == kind).map(value)
+    attributes.iter().find(|one| one.kind() & NLA_TYPE_MASK == kind).map(value)
 }
 
 /// The bytes of an attribute.
@@ -232,8 +235,8 @@ pub(crate) fn value(attribute: &DefaultNla) -> Vec<u8> {
 }
 
 /// A zero-terminated string attribute as text.
-pub(crate) fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
 }
 
 /// A 32-bit attribute in the machine's byte order.

@@ -10,13 +10,13 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 
 use crate::{HostError, sys};
 
-/// Every EtherType: `ETH_P_ALL`.
+/// Every Ethernet type: `ETH_P_ALL`.
 pub const EVERY_ETHERTYPE: u16 = 3;
 
 /// The shortest wait the kernel can be asked for; a wait of nothing would mean for ever.
 const WAIT_MIN: Duration = Duration::from_micros(1);
 
-/// A socket that sends any frame on one interface, and receives those of one EtherType there.
+/// A socket that sends any frame on one interface, and receives those of one Ethernet type there.
 #[derive(Debug)]
 pub struct PacketSocket {
     socket: OwnedFd,

@@ -1,4 +1,11 @@
-#![expect(unsafe_code, reason = "four system calls have no safe wrapper in rustix")]
+#![expect(
+    unsafe_code,
+    reason = "unshare, bind, setsockopt and bpf have no safe wrapper for what is asked of them here"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the kernel's small constants, and the sizes of small structures"
+)]
 //! The system calls that no safe wrapper exists for, each made safe here.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -13,7 +20,7 @@ pub(crate) fn unshare_network() -> Result<(), Errno> {
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
 }
 
-/// Binds a packet socket to one interface and one EtherType.
+/// Binds a packet socket to one interface and one Ethernet type.
 pub(crate) fn bind_packet(socket: &OwnedFd, ifindex: u32, ethertype: u16) -> Result<(), Errno> {
     let address = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as u16,
@@ -37,20 +44,19 @@ pub(crate) fn ignore_outgoing(socket: &OwnedFd) -> Result<(), Errno> {
 
 /// Opens the interface's filter for a group address for as long as the packet socket is open.
 pub(crate) fn join_packet(socket: &OwnedFd, ifindex: u32, group: [u8; 6]) -> Result<(), Errno> {
-    let [a, b, c, d, e, f] = group;
+    let mut address = [0; 8];
+    address.iter_mut().zip(group).for_each(|(to, byte)| *to = byte);
     let membership = libc::packet_mreq {
         mr_ifindex: ifindex.try_into().map_err(|_| Errno::NODEV)?,
         mr_type: libc::PACKET_MR_MULTICAST as u16,
         mr_alen: 6,
-        mr_address: [a, b, c, d, e, f, 0, 0],
+        mr_address: address,
     };
     set_packet_option(socket, libc::PACKET_ADD_MEMBERSHIP, &membership)
 }
 
 /// The name that a BPF program was loaded under; empty where it has none.
 pub(crate) fn program_name(id: u32) -> Result<String, Errno> {
-    /// `BPF_PROG_GET_FD_BY_ID`: program id, next id, flags.
-    const DESCRIPTOR_BY_ID: libc::c_long = 13;
     /// `BPF_OBJ_GET_INFO_BY_FD`.
     const INFO_BY_DESCRIPTOR: libc::c_long = 15;
     /// The head of `struct bpf_prog_info`, up to and with its name.
@@ -64,26 +70,40 @@ pub(crate) fn program_name(id: u32) -> Result<String, Errno> {
         info: u64,
     }
 
-    let descriptor = bpf(DESCRIPTOR_BY_ID, &mut [id, 0, 0])?;
-    let descriptor = i32::try_from(descriptor).map_err(|_| Errno::BADF)?;
-    // SAFETY: the kernel just made this descriptor for this call; nobody else knows of it.
-    let program = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    let program = program(id)?;
     let mut info = [0_u64; INFO_SIZE / 8];
     let mut question = Question {
         descriptor: program.as_raw_fd().cast_unsigned(),
         info_len: INFO_SIZE as u32,
         info: info.as_mut_ptr().expose_provenance() as u64,
     };
-    bpf(INFO_BY_DESCRIPTOR, &mut question)?;
+    // SAFETY: `Question` is this command's part of `bpf_attr`. The kernel writes at most `info_len` bytes to `info`,
+    // which is that long and lives until the end of this function.
+    unsafe { bpf(INFO_BY_DESCRIPTOR, &mut question) }?;
     let bytes: Vec<u8> = info.iter().flat_map(|word| word.to_ne_bytes()).skip(NAME_AT).collect();
     Ok(String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned())
 }
 
-/// One `bpf(2)` command. The question must be what the command takes, and hold no pointer but to live memory.
-fn bpf<T>(command: libc::c_long, question: &mut T) -> Result<libc::c_long, Errno> {
+/// A descriptor of a BPF program that is loaded.
+fn program(id: u32) -> Result<OwnedFd, Errno> {
+    /// `BPF_PROG_GET_FD_BY_ID`, whose part of `bpf_attr` is three words: the id, the next id, flags.
+    const DESCRIPTOR_BY_ID: libc::c_long = 13;
+    // SAFETY: the question is this command's part of `bpf_attr`, and holds no pointer.
+    let descriptor = unsafe { bpf(DESCRIPTOR_BY_ID, &mut [id, 0, 0]) }?;
+    let descriptor = i32::try_from(descriptor).map_err(|_| Errno::BADF)?;
+    // SAFETY: the kernel just made this descriptor for this call; nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// One `bpf(2)` command; gives what the kernel gives.
+///
+/// # Safety
+/// The question must be what the command takes of `bpf_attr`, and every pointer in it must be to memory that the
+/// command may write to as far as it is told to.
+unsafe fn bpf<T>(command: libc::c_long, question: &mut T) -> Result<libc::c_long, Errno> {
     let question: *mut T = question;
-    // SAFETY: the two callers above pass the structure of their command, whole and zeroed where unused, and its size;
-    // the only pointer in either is to an array that outlives the call and is as long as is said beside it.
+    // SAFETY: the question is live, and its size is said: the kernel takes what is missing of `bpf_attr` as zero. The
+    // caller vouches for what is in it.
     let answer = unsafe { libc::syscall(libc::SYS_bpf, command, question, size_of::<T>()) };
     if answer < 0 { Err(last_error()) } else { Ok(answer) }
 }
@@ -101,4 +121,45 @@ fn checked(result: i32) -> Result<(), Errno> {
 
 fn last_error() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Loads an XDP program that passes everything, under a name of at most 15 bytes.
+    pub(crate) fn load_pass_program(name: &str) -> OwnedFd {
+        /// `BPF_PROG_LOAD`, and its part of `bpf_attr` up to the name.
+        const LOAD: libc::c_long = 5;
+        const TYPE_XDP: u32 = 6;
+        #[repr(C)]
+        struct Question {
+            program_type: u32,
+            instruction_count: u32,
+            instructions: u64,
+            licence: u64,
+            log: [u64; 2],
+            kernel_version: u32,
+            flags: u32,
+            name: [u8; 16],
+        }
+        // r0 = XDP_PASS; exit
+        let instructions = [0x0000_0002_0000_00b7_u64, 0x0000_0000_0000_0095];
+        let licence = c"GPL";
+        let mut question = Question {
+            program_type: TYPE_XDP,
+            instruction_count: instructions.len() as u32,
+            instructions: instructions.as_ptr().expose_provenance() as u64,
+            licence: licence.as_ptr().expose_provenance() as u64,
+            log: [0; 2],
+            kernel_version: 0,
+            flags: 0,
+            name: [0; 16],
+        };
+        question.name.iter_mut().zip(name.bytes()).for_each(|(to, byte)| *to = byte);
+        // SAFETY: `Question` is this command's part of `bpf_attr`; both pointers are to live memory that it only reads.
+        let descriptor = unsafe { bpf(LOAD, &mut question) }.unwrap();
+        // SAFETY: the kernel just made this descriptor for this call; nobody else knows of it.
+        unsafe { OwnedFd::from_raw_fd(descriptor as i32) }
+    }
 }

@@ -70,3 +70,46 @@ fn most(answer: &LinkMessage) -> Queues {
     }
     queues
 }
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+    use netlink_packet_route::RouteNetlinkMessage;
+    use netlink_packet_route::link::{InfoKind, LinkInfo};
+
+    use crate::namespace::Namespace;
+    use crate::netlink::ask_route;
+    use crate::{links, privileges};
+
+    use super::*;
+
+    /// Makes a veth whose number of queues is left to the kernel: as many as there are cores, but one in use.
+    fn make_veth(name: &str) {
+        let mut message = LinkMessage::default();
+        message.attributes = vec![
+            LinkAttribute::IfName(name.to_owned()),
+            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth)]),
+        ];
+        let ask = Ask::One(NLM_F_CREATE | NLM_F_EXCL);
+        ask_route(RouteNetlinkMessage::NewLink(message), ask, "make a veth").unwrap();
+    }
+
+    #[test]
+    fn the_queues_in_use_are_counted_and_not_those_that_could_be() {
+        let missing = privileges::missing_for_namespaces();
+        if !missing.is_empty() {
+            eprintln!("skipped: a network namespace needs {missing:?}");
+            return;
+        }
+        let namespace = Namespace::new().unwrap();
+        let of_each_state = namespace.run(|| {
+            make_veth("few");
+            let down = links::link("few").unwrap();
+            links::set_up(down.index).unwrap();
+            [down, links::link("few").unwrap()]
+        });
+        for link in of_each_state.unwrap() {
+            assert_eq!((link.rx_queues, link.tx_queues), (1, 1), "{link:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What concerns the process as a whole: its memory and its signals. Each test is in a process of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may stop, and says when it is skipped"
+)]
+
+use std::fs;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use barelane_host::signals::Signals;
+use barelane_host::{memory, privileges};
+use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
+const LONG: Duration = Duration::from_secs(5);
+
+/// Runs one of the tests below that are children in a process of its own, so that it disturbs nobody.
+fn run_child(name: &str) -> Output {
+    let executable = std::env::current_exe().unwrap();
+    Command::new(executable).args(["--ignored", "--exact", "--nocapture", name]).output().unwrap()
+}
+
+fn assert_success(child: &Output) {
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < LONG, "still not so after {LONG:?}: {what}");
+        thread::yield_now();
+    }
+}
+
+fn send(signal: Signal) {
+    kill_process(getpid(), signal).unwrap();
+}
+
+#[test]
+#[ignore = "runs as a child"]
+fn child_stops_and_reloads() {
+    let signals = Signals::install().unwrap();
+    assert!(!signals.is_stopping() && !signals.take_reload());
+    send(Signal::HUP);
+    wait_until("a reload is seen", || signals.take_reload());
+    assert!(!signals.take_reload() && !signals.is_stopping());
+    send(Signal::TERM);
+    wait_until("the stop is seen", || signals.is_stopping());
+}
+
+#[test]
+#[ignore = "runs as a child"]
+fn child_is_interrupted_twice() {
+    let signals = Signals::install().unwrap();
+    send(Signal::INT);
+    wait_until("the stop is seen", || signals.is_stopping());
+    send(Signal::INT);
+    wait_until("never: the second signal ends the process", || false);
+}
+
+#[test]
+#[ignore = "runs as a child"]
+fn child_locks_memory() {
+    const SIZE: usize = 4 << 20; // A thousand pages, which `with_capacity` takes and does not touch.
+    memory::lock_all().unwrap();
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+    assert_ne!(locked.trim(), "0 kB");
+    let mut memory = std::hint::black_box(Vec::<u8>::with_capacity(SIZE));
+    let before = memory::page_faults().unwrap();
+    memory.resize(SIZE, 1);
+    let after = memory::page_faults().unwrap();
+    assert!(after.minor - before.minor < 16, "{before:?}, {after:?}");
+}
+
+#[test]
+#[ignore = "runs as a child"]
+fn child_may_not_lock_memory() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Memlock);
+    setrlimit(Resource::Memlock, Rlimit { current: Some(0), maximum }).unwrap();
+    let mut sets = capabilities(None).unwrap();
+    sets.effective.remove(CapabilitySet::IPC_LOCK);
+    set_capabilities(None, sets).unwrap();
+    let text = memory::lock_all().unwrap_err().to_string();
+    assert!(text.contains("CAP_IPC_LOCK") && text.contains("ulimit -l"), "{text}");
+}
+
+#[test]
+fn sigterm_stops_and_sighup_reloads_once() {
+    assert_success(&run_child("child_stops_and_reloads"));
+}
+
+#[test]
+fn a_second_interrupt_ends_the_process_at_once() {
+    assert_eq!(run_child("child_is_interrupted_twice").status.code(), Some(130));
+}
+
+#[test]
+fn locked_memory_is_there_before_it_is_touched() {
+    let missing = privileges::missing_but_recommended();
+    if !missing.is_empty() {
+        eprintln!("skipped: locking all memory needs {missing:?}");
+        return;
+    }
+    assert_success(&run_child("child_locks_memory"));
+}
+
+#[test]
+fn memory_that_may_not_be_locked_is_refused_with_both_remedies() {
+    assert_success(&run_child("child_may_not_lock_memory"));
+}
