@@ -4,9 +4,11 @@
 //! |---|---|---|
 //! | [`sim`] | a wire in memory, with faults from a seed | yes, to the test |
 //! | [`pcap`] | a capture in, a capture out | yes, to nobody |
+//! | [`xdp`] | a queue of a network card, by AF_XDP | no: its program decides before |
 
 pub mod pcap;
 pub mod queue;
 pub mod sim;
+pub mod xdp;
 
 pub use queue::{BURST_MAX, Burst, FRAME_LEN_MIN, Frame, Queue};

@@ -1,5 +1,6 @@
 //! Every interleaving of small rings: `RUSTFLAGS="--cfg loom" cargo test -p barelane-ring --features alloc --release --test loom`.
 #![cfg(all(loom, feature = "alloc"))]
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 use barelane_ring::{Consumer, Producer, Size, pair_at};
 use loom::thread;

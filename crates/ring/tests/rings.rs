@@ -1,5 +1,6 @@
 //! What one and two threads see of a ring in own memory.
 #![cfg(all(feature = "alloc", not(loom)))]
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 use std::thread;
 

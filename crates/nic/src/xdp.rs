@@ -1,0 +1,244 @@
+//! AF_XDP: a queue of a network card in the process's own memory, and the program that decides what goes there.
+//!
+//! ```text
+//!             ┌──────────── kernel ────────────┐
+//!   wire ────▶│ driver ─▶ XDP program ─┬─ PASS ┼──▶ the kernel's own stack: whatever nobody claims
+//!             │             (lane.c)   └─ xsk ─┼──▶ XdpQueue ─▶ lane
+//!   wire ◀────┼─ driver ◀──────────────────────┼─── XdpQueue ◀─ lane
+//!             └────────────────────────────────┘
+//! ```
+//!
+//! | file | one kernel concept |
+//! |---|---|
+//! | `umem` | the packet memory that kernel and lane take turns with |
+//! | `rings` | the four rings of a socket |
+//! | `queue` | rings and memory as a lane sees them: [`Queue`](crate::Queue) |
+//! | `socket` | AF_XDP socket, bind, counts |
+//! | `program` | the XDP program, its maps, attaching it |
+//! | `bpf`, `sys`, `attached` | bpf(2), the other system calls, and who else is attached |
+//! | `testing` | the kernel's side in memory, for tests and instruction counts |
+//!
+//! The program is attached by a link, whose descriptor the [`Attachment`] holds: when it is dropped, or the process
+//! ends in whatever way, the kernel detaches the program and everything is the kernel's again.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+
+mod attached;
+mod bpf;
+mod error;
+mod program;
+mod queue;
+mod rings;
+mod socket;
+mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod umem;
+
+pub use error::{AttachedProgram, XdpError};
+use program::Program;
+pub use program::{CLAIMS_MAX, DropCount, Mode, ModeChoice, OWNED_MAX, PROGRAM_NAME, QUEUES_MAX};
+pub use queue::{Depths, Kernel, Kick, Kicks, Wake, XdpQueue};
+use socket::{Bound, Prepared, Watch};
+pub use socket::{BusyPoll, Statistics, XdpSocket};
+pub use umem::{Layout, PageSize, RING_SIZE_MAX, RING_SIZE_MIN};
+
+/// The ring size where none is given: room for 1,024 packets that wait, 3 ms of what a veth delivers at its best.
+/// Smaller loses packets when the lane's core is taken away for a moment; larger spreads the frames over more memory
+/// than the second-level cache holds.
+pub const RING_SIZE_DEFAULT: u32 = 2048;
+
+/// Whether packets are to be read and written in place by the card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ZeroCopyChoice {
+    /// Where the driver can, else copied.
+    #[default]
+    Auto,
+    /// In place or an error.
+    Yes,
+    /// Copied.
+    No,
+}
+
+/// How a card is to be opened.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The interface's name, for messages.
+    pub interface: String,
+    /// The interface's index.
+    pub ifindex: u32,
+    /// The queues to take, one for each lane.
+    pub queues: Vec<u32>,
+    /// Where the program runs.
+    pub mode: ModeChoice,
+    /// Whether packets are copied.
+    pub zero_copy: ZeroCopyChoice,
+    /// Who wakes whom.
+    pub wake: Wake,
+    /// Slots of the fill and the receive ring; the transmit and the completion ring have half as many.
+    pub ring_size: u32,
+    /// The interface's MTU.
+    pub mtu: u32,
+    /// The NUMA node that the card is on, for the packet memory.
+    pub numa_node: Option<u32>,
+}
+
+impl Settings {
+    /// Queue 0 of an interface, everything else as it is best where nothing is known.
+    pub fn new(interface: &str, ifindex: u32, mtu: u32) -> Self {
+        Self {
+            interface: interface.to_owned(),
+            ifindex,
+            queues: vec![0],
+            mode: ModeChoice::Auto,
+            zero_copy: ZeroCopyChoice::Auto,
+            wake: Wake::NeedWakeup,
+            ring_size: RING_SIZE_DEFAULT,
+            mtu,
+            numa_node: None,
+        }
+    }
+
+    /// What is wrong with them, so far as it can be said without a kernel; else how the packet memory is cut up.
+    pub fn check(&self) -> Result<Layout, XdpError> {
+        if self.queues.is_empty() {
+            return Err(XdpError::QueuesMissing);
+        }
+        let mut seen = BTreeSet::new();
+        for &queue in &self.queues {
+            if queue >= QUEUES_MAX {
+                return Err(XdpError::QueueNumber { queue, max: QUEUES_MAX - 1 });
+            }
+            if !seen.insert(queue) {
+                return Err(XdpError::QueueTwice { queue });
+            }
+        }
+        if self.zero_copy == ZeroCopyChoice::Yes && self.mode == ModeChoice::Generic {
+            return Err(XdpError::ZeroCopyGeneric);
+        }
+        Layout::new(self.ring_size, self.mtu, &self.interface)
+    }
+}
+
+/// Who else has an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The kernel: it answers ARP and NDP for it and gets whatever is not claimed.
+    Kernel,
+    /// Nobody: Barelane answers ARP and NDP too, and what it does not claim ends at the program.
+    Barelane,
+}
+
+/// One question that a lane answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimKey {
+    /// The address that it is sent to.
+    pub address: IpAddr,
+    /// The IP protocol: 1 ICMP, 17 UDP, 58 ICMPv6.
+    pub protocol: u8,
+    /// The UDP destination port, or the ICMP or ICMPv6 type.
+    pub selector: u16,
+}
+
+/// What the program sends to the lanes; everything else is the kernel's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// The interface's MAC address. Frames to another are the kernel's.
+    pub mac: [u8; 6],
+    /// The addresses that are served, and who else has them.
+    pub addresses: Vec<(IpAddr, Owner)>,
+    /// The questions that are answered.
+    pub keys: Vec<ClaimKey>,
+}
+
+/// A program that is attached, with its maps and the means to watch its queues. Dropping it detaches.
+#[derive(Debug)]
+pub struct Attachment {
+    /// First, so that nothing is redirected any more when the maps go.
+    _link: OwnedFd,
+    program: Program,
+    watches: Vec<Watch>,
+    mode: Mode,
+    why_not_native: Option<String>,
+    is_zero_copy: bool,
+    page_size: PageSize,
+}
+
+/// Opens queues of a card: memory, rings, program, sockets, claims, in this order, so that at no moment anything is
+/// redirected to where nobody is.
+///
+/// Where it fails, the interface is as it was before.
+pub fn open(
+    settings: &Settings,
+    claims: &Claims,
+) -> Result<(Attachment, Vec<XdpQueue<XdpSocket>>), XdpError> {
+    let layout = settings.check()?;
+    let prepare = |&queue| Prepared::new(settings, layout, queue);
+    let prepared = settings.queues.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
+    let mut program = Program::load(settings.queues.iter().max().map_or(1, |last| last + 1))?;
+    let attached = program.attach(settings)?;
+    let bind = |socket: Prepared| socket.bind(settings, attached.mode);
+    let bound = prepared.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    for queue in &bound {
+        program.set_socket(queue.watch.number, queue.watch.socket())?;
+    }
+    program.set_claims(claims)?;
+
+    let is_zero_copy = bound.iter().all(|queue| queue.is_zero_copy);
+    let has_huge_pages = bound.iter().all(|queue| queue.queue.page_size() == PageSize::Huge);
+    let (watches, queues) = bound.into_iter().map(|Bound { watch, queue, .. }| (watch, queue)).unzip();
+    let attachment = Attachment {
+        _link: attached.link,
+        program,
+        watches,
+        mode: attached.mode,
+        why_not_native: attached.why_not_native,
+        is_zero_copy,
+        page_size: if has_huge_pages { PageSize::Huge } else { PageSize::Normal },
+    };
+    Ok((attachment, queues))
+}
+
+impl Attachment {
+    /// Where the program runs.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The kernel's reason for refusing native mode, where [`ModeChoice::Auto`] took generic.
+    pub fn why_not_native(&self) -> Option<&str> {
+        self.why_not_native.as_deref()
+    }
+
+    /// Whether the card reads and writes packets in place, on every queue.
+    pub fn is_zero_copy(&self) -> bool {
+        self.is_zero_copy
+    }
+
+    /// Which pages the packet memory has: huge only where it is so on every queue.
+    pub fn page_size(&self) -> PageSize {
+        self.page_size
+    }
+
+    /// Makes other claims the ones in force; what stays claimed is never without its lane.
+    pub fn set_claims(&mut self, claims: &Claims) -> Result<(), XdpError> {
+        self.program.set_claims(claims)
+    }
+
+    /// How often the program dropped, by reason.
+    pub fn drops(&self) -> Result<Vec<DropCount>, XdpError> {
+        self.program.drops()
+    }
+
+    /// The kernel's counts of each queue.
+    pub fn statistics(&self) -> Result<Vec<(u32, Statistics)>, XdpError> {
+        self.watches.iter().map(|watch| Ok((watch.number, watch.statistics()?))).collect()
+    }
+
+    /// Who drives the NIC, for each queue.
+    pub fn busy_poll(&self) -> Result<Vec<(u32, BusyPoll)>, XdpError> {
+        self.watches.iter().map(|watch| Ok((watch.number, watch.busy_poll()?))).collect()
+    }
+}

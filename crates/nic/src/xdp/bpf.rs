@@ -1,0 +1,279 @@
+//! bpf(2), so far as one XDP program needs it (include/uapi/linux/bpf.h, `union bpf_attr`).
+//!
+//! libbpf does this and far more, in C; `aya` brings an ELF reader and BTF that a committed table does not need. Each
+//! function fills in the part of the union that its command reads; the kernel takes all that follows as zero.
+#![expect(unsafe_code, reason = "the kernel reads and writes through addresses in the attributes")]
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use super::sys::{checked, descriptor};
+
+const MAP_CREATE: libc::c_int = 0;
+const MAP_LOOKUP_ELEM: libc::c_int = 1;
+const MAP_UPDATE_ELEM: libc::c_int = 2;
+const MAP_DELETE_ELEM: libc::c_int = 3;
+const PROG_LOAD: libc::c_int = 5;
+const PROG_GET_FD_BY_ID: libc::c_int = 13;
+const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+const LINK_CREATE: libc::c_int = 28;
+
+const PROG_TYPE_XDP: u32 = 6;
+const ATTACH_TYPE_XDP: u32 = 37;
+/// The room for the verifier's words. A refused program of this size says a few KiB; more is cut off at the end.
+const LOG_SIZE: usize = 256 << 10;
+const NAME_LEN_MAX: usize = 15;
+
+/// `enum bpf_map_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum MapType {
+    Hash = 1,
+    Array = 2,
+    PerCpuArray = 6,
+    Sockets = 17,
+}
+
+/// Allocate an entry of a hash map when it is made (`BPF_F_NO_PREALLOC`): room for the most claims costs nothing then.
+pub(super) const ALLOCATE_LATE: u32 = 1;
+
+/// Calls bpf(2).
+///
+/// # Safety
+/// `attributes` must be a prefix of `union bpf_attr` as `command` reads it, and every address in it must be good for
+/// what the command does with it, while the call runs.
+unsafe fn call<A>(command: libc::c_int, attributes: &mut A) -> io::Result<libc::c_long> {
+    let address: *mut A = attributes;
+    // SAFETY: `address` is good for `size_of::<A>()` bytes; the rest is the caller's promise.
+    checked(unsafe { libc::syscall(libc::SYS_bpf, command, address, size_of::<A>()) })
+}
+
+/// A name as the kernel takes them: at most 15 bytes and a zero.
+fn name_field(name: &str) -> [u8; NAME_LEN_MAX + 1] {
+    let mut field = [0; NAME_LEN_MAX + 1];
+    for (to, from) in field.iter_mut().zip(name.bytes().take(NAME_LEN_MAX)) {
+        *to = from;
+    }
+    field
+}
+
+fn number(descriptor: BorrowedFd<'_>) -> u32 {
+    descriptor.as_raw_fd().unsigned_abs()
+}
+
+/// A map, and the sizes that its keys and values have.
+#[derive(Debug)]
+pub(super) struct Map {
+    descriptor: OwnedFd,
+    key_size: usize,
+    /// What the kernel reads or writes for one value: of per-CPU maps, one for each possible CPU.
+    value_size: usize,
+}
+
+/// What a map is to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MapPlan {
+    pub(super) name: &'static str,
+    pub(super) map_type: MapType,
+    pub(super) key_size: u32,
+    pub(super) value_size: u32,
+    pub(super) entries_max: u32,
+    pub(super) flags: u32,
+}
+
+#[repr(C)]
+struct MapCreate {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    map_flags: u32,
+    inner_map_fd: u32,
+    numa_node: u32,
+    map_name: [u8; NAME_LEN_MAX + 1],
+}
+
+#[repr(C)]
+struct MapElement {
+    map_fd: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+impl Map {
+    /// Makes a map. `copies` is how many values an entry has: the possible CPUs for a per-CPU map, else 1.
+    pub(super) fn new(plan: &MapPlan, copies: usize) -> io::Result<Self> {
+        let mut attributes = MapCreate {
+            map_type: plan.map_type as u32,
+            key_size: plan.key_size,
+            value_size: plan.value_size,
+            max_entries: plan.entries_max,
+            map_flags: plan.flags,
+            inner_map_fd: 0,
+            numa_node: 0,
+            map_name: name_field(plan.name),
+        };
+        // SAFETY: the attributes of MAP_CREATE hold no address.
+        let result = unsafe { call(MAP_CREATE, &mut attributes) };
+        let value_size = plan.value_size as usize * copies;
+        Ok(Self { descriptor: descriptor(result?)?, key_size: plan.key_size as usize, value_size })
+    }
+
+    /// Sets one entry.
+    pub(super) fn set(&self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        let mut attributes = self.element(key, value.len(), value.as_ptr() as u64)?;
+        // SAFETY: `element` has checked that key and value have the sizes that the kernel reads.
+        unsafe { call(MAP_UPDATE_ELEM, &mut attributes) }.map(drop)
+    }
+
+    /// Removes one entry.
+    pub(super) fn remove(&self, key: &[u8]) -> io::Result<()> {
+        let mut attributes = self.element(key, self.value_size, 0)?;
+        // SAFETY: `element` has checked that the key has the size that the kernel reads; no value is used.
+        unsafe { call(MAP_DELETE_ELEM, &mut attributes) }.map(drop)
+    }
+
+    /// The value of one entry: one for each possible CPU in a per-CPU map.
+    pub(super) fn value(&self, key: &[u8]) -> io::Result<Vec<u8>> {
+        let mut value = vec![0; self.value_size];
+        let mut attributes = self.element(key, value.len(), value.as_mut_ptr() as u64)?;
+        // SAFETY: `element` has checked the key's size, and `value` has the room that the kernel fills.
+        unsafe { call(MAP_LOOKUP_ELEM, &mut attributes) }?;
+        Ok(value)
+    }
+
+    fn element(&self, key: &[u8], value_size: usize, value: u64) -> io::Result<MapElement> {
+        if key.len() != self.key_size || value_size != self.value_size {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let map_fd = number(self.descriptor.as_fd());
+        Ok(MapElement { map_fd, padding: 0, key: key.as_ptr() as u64, value, flags: 0 })
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        number(self.descriptor.as_fd())
+    }
+}
+
+#[repr(C)]
+struct ProgramLoad {
+    prog_type: u32,
+    insn_cnt: u32,
+    insns: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buf: u64,
+    kern_version: u32,
+    prog_flags: u32,
+    prog_name: [u8; NAME_LEN_MAX + 1],
+    prog_ifindex: u32,
+    expected_attach_type: u32,
+}
+
+/// Why the kernel has refused a program.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) source: io::Error,
+    /// The verifier's words; empty where it was not the verifier.
+    pub(super) log: String,
+}
+
+/// Loads an XDP program. Asks for the verifier's words only after a refusal, since writing them takes long.
+pub(super) fn load(name: &str, license: &str, instructions: &[u64]) -> Result<OwnedFd, Refusal> {
+    let mut log = Vec::new();
+    try_load(name, license, instructions, &mut log).or_else(|_first| {
+        log = vec![0; LOG_SIZE];
+        try_load(name, license, instructions, &mut log).map_err(|source| {
+            let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
+            Refusal { source, log: String::from_utf8_lossy(log.get(..end).unwrap_or_default()).into_owned() }
+        })
+    })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a table of some hundred instructions, a log of LOG_SIZE"
+)]
+fn try_load(name: &str, license: &str, instructions: &[u64], log: &mut [u8]) -> io::Result<OwnedFd> {
+    let license = CString::new(license)?;
+    let mut attributes = ProgramLoad {
+        prog_type: PROG_TYPE_XDP,
+        insn_cnt: instructions.len() as u32,
+        insns: instructions.as_ptr() as u64,
+        license: license.as_ptr() as u64,
+        log_level: u32::from(!log.is_empty()),
+        log_size: log.len() as u32,
+        log_buf: if log.is_empty() { 0 } else { log.as_mut_ptr() as u64 },
+        kern_version: 0,
+        prog_flags: 0,
+        prog_name: name_field(name),
+        prog_ifindex: 0,
+        expected_attach_type: ATTACH_TYPE_XDP,
+    };
+    // SAFETY: `insns` holds `insn_cnt` instructions of 8 bytes, `license` ends with a zero, and the kernel writes at most
+    // `log_size` bytes to `log_buf`; all three live until the call returns.
+    let result = unsafe { call(PROG_LOAD, &mut attributes) };
+    descriptor(result?)
+}
+
+#[repr(C)]
+struct LinkCreate {
+    prog_fd: u32,
+    target_ifindex: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// Attaches a program to an interface for as long as the descriptor that it gives is open.
+pub(super) fn attach(program: BorrowedFd<'_>, ifindex: u32, flags: u32) -> io::Result<OwnedFd> {
+    let mut attributes =
+        LinkCreate { prog_fd: number(program), target_ifindex: ifindex, attach_type: ATTACH_TYPE_XDP, flags };
+    // SAFETY: the attributes of LINK_CREATE for an XDP program hold no address.
+    let result = unsafe { call(LINK_CREATE, &mut attributes) };
+    descriptor(result?)
+}
+
+#[repr(C)]
+struct ById {
+    id: u32,
+    next_id: u32,
+    open_flags: u32,
+}
+
+#[repr(C)]
+struct ObjectInfo {
+    bpf_fd: u32,
+    info_len: u32,
+    info: u64,
+}
+
+/// The beginning of `struct bpf_prog_info`, up to the name.
+#[repr(C)]
+#[derive(Default)]
+struct ProgramInfo {
+    before: [u64; 8],
+    name: [u8; NAME_LEN_MAX + 1],
+}
+
+/// The name of a loaded program.
+pub(super) fn program_name(id: u32) -> io::Result<String> {
+    let mut attributes = ById { id, next_id: 0, open_flags: 0 };
+    // SAFETY: the attributes of PROG_GET_FD_BY_ID hold no address.
+    let result = unsafe { call(PROG_GET_FD_BY_ID, &mut attributes) };
+    let program: OwnedFd = descriptor(result?)?;
+    let mut info = ProgramInfo::default();
+    let mut attributes = ObjectInfo {
+        bpf_fd: number(program.as_fd()),
+        info_len: size_of::<ProgramInfo>() as u32,
+        info: (&raw mut info) as u64,
+    };
+    // SAFETY: the kernel writes at most `info_len` bytes to `info`, which has that many. The zeros that it holds ask for
+    // none of the further arrays that the structure can point to.
+    unsafe { call(OBJ_GET_INFO_BY_FD, &mut attributes) }?;
+    let end = info.name.iter().position(|&byte| byte == 0).unwrap_or(info.name.len());
+    Ok(String::from_utf8_lossy(info.name.get(..end).unwrap_or_default()).into_owned())
+}

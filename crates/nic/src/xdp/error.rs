@@ -1,0 +1,126 @@
+//! What can be wrong when a card is opened: the setting, the value found, the remedy.
+
+use std::fmt;
+use std::io;
+
+use super::program::Mode;
+use super::umem::{Layout, RING_SIZE_MAX, RING_SIZE_MIN};
+
+/// A program that is attached to an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachedProgram {
+    /// Its number, as `bpftool prog` shows it.
+    pub id: u32,
+    /// Its name; nothing where we may not ask.
+    pub name: Option<String>,
+}
+
+impl fmt::Display for AttachedProgram {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(out, "`{name}` (id {})", self.id),
+            None => write!(out, "id {}", self.id),
+        }
+    }
+}
+
+fn or_unknown(program: Option<&AttachedProgram>) -> String {
+    program.map_or_else(|| "that the kernel does not name".to_owned(), ToString::to_string)
+}
+
+/// Why a card could not be opened, or a running one could not be changed.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant's message says it")]
+pub enum XdpError {
+    #[error("ring size {found}: must be a power of two from {RING_SIZE_MIN} to {RING_SIZE_MAX}")]
+    RingSize { found: u32 },
+
+    #[error("queues: none given; name at least one, for instance 0")]
+    QueuesMissing,
+
+    #[error("queues: {queue} is given twice; one queue belongs to one lane")]
+    QueueTwice { queue: u32 },
+
+    #[error("queues: {queue} is beyond {max}, the highest that is supported; name one that the card has")]
+    QueueNumber { queue: u32, max: u32 },
+
+    #[error(
+        "interface {interface}: an MTU of {found} does not fit one packet buffer, which takes {}; `ip link set dev {interface} mtu {}`",
+        Layout::mtu_max(),
+        Layout::mtu_max()
+    )]
+    Mtu { interface: String, found: u32 },
+
+    #[error(
+        "zero-copy forced and mode generic forced: zero-copy needs the driver, so force one of the two at most"
+    )]
+    ZeroCopyGeneric,
+
+    #[error("{what} needs {privilege}: run as root, or grant it with `setcap`: {source}")]
+    Privileges { what: &'static str, privilege: &'static str, source: io::Error },
+
+    #[error("packet memory: {size} bytes cannot be mapped; give less with a smaller ring size: {source}")]
+    MemoryMap { size: usize, source: io::Error },
+
+    #[error(
+        "packet memory: {size} bytes cannot be locked; raise RLIMIT_MEMLOCK (`ulimit -l`) or grant CAP_IPC_LOCK: {source}"
+    )]
+    MemoryLocked { size: usize, source: io::Error },
+
+    #[error("packet memory: NUMA node {node} cannot be had; name a node that has memory, or none: {source}")]
+    MemoryNode { node: u32, source: io::Error },
+
+    #[error("interface {interface}: there is no such interface in this network namespace (index {index})")]
+    InterfaceAbsent { interface: String, index: u32 },
+
+    #[error("interface {interface}: it is down; `ip link set dev {interface} up`")]
+    InterfaceDown { interface: String },
+
+    #[error(
+        "interface {interface}: queue {queue} cannot be bound; it is not active (`ethtool -L {interface}` adds queues), or a ring size of {ring_size} is too large for the driver: {source}"
+    )]
+    QueueAbsent { interface: String, queue: u32, ring_size: u32, source: io::Error },
+
+    #[error(
+        "interface {interface}: queue {queue} still belongs to another AF_XDP socket after {waited_ms} ms; stop the process that has it, or take another queue"
+    )]
+    QueueTaken { interface: String, queue: u32, waited_ms: u64 },
+
+    #[error(
+        "interface {interface}: zero-copy is forced, and its driver has none for queue {queue}; use zero-copy `auto` or `no`: {source}"
+    )]
+    ZeroCopyAbsent { interface: String, queue: u32, source: io::Error },
+
+    #[error("interface {interface}: mode {mode} is forced and is not to be had; use mode `auto`: {source}")]
+    ModeAbsent { interface: String, mode: Mode, source: io::Error },
+
+    #[error(
+        "interface {interface}: an XDP program is already attached, {}; it is not replaced: stop what owns it, or `ip link set dev {interface} xdp off`",
+        or_unknown(program.as_ref())
+    )]
+    Occupied { interface: String, program: Option<AttachedProgram> },
+
+    #[error("claims: {found} given, at most {max} fit the program's table")]
+    ClaimsTooMany { found: usize, max: u32 },
+
+    #[error("the kernel refuses the XDP program: {source}\n{log}")]
+    ProgramRefused { log: String, source: io::Error },
+
+    #[error("{what}: {source}")]
+    System { what: &'static str, source: io::Error },
+}
+
+impl XdpError {
+    /// Whether a setting or the host is to be changed, as opposed to a run that failed: exit code 2, not 1.
+    pub fn is_setting(&self) -> bool {
+        !matches!(self, Self::ProgramRefused { .. } | Self::System { .. })
+    }
+
+    /// An error of one step of opening: of missing privileges where the kernel says so.
+    pub(super) fn of(what: &'static str, privilege: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| match source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => Self::Privileges { what, privilege, source },
+            _ => Self::System { what, source },
+        }
+    }
+}

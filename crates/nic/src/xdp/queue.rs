@@ -1,0 +1,360 @@
+//! One AF_XDP queue as a lane sees it: four rings, one packet memory, and a stack of free frames.
+//!
+//! ```text
+//!               fill ──▶ kernel ──▶ rx                  tx ──▶ kernel ──▶ completion
+//!                ▲                   │                  ▲                     │
+//!        recycle │                   ▼ next          tx │                     │ recycle
+//!                └──── free ◀───── the lane ────────────┘                     │
+//!                       ▲   release                                           │
+//!                       └─────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Every frame is in exactly one place, and four indices of our own say where, without a look at what the kernel
+//! writes: with the receiver are `fill.written − rx.taken`, with the sender `tx.written − completion.taken`, free are
+//! those on the stack, and the rest are in the lane's hands ([`XdpQueue::held`], 0 between two turns).
+//!
+//! Frames are recycled when nothing waits, after the answer has left; under load when a burst's worth of frames has
+//! accumulated. A packet that comes alone therefore waits for nothing but its own descriptor.
+//!
+//! The only system calls are made in [`Queue::flush`], which a lane must call every turn, empty ones too: in the mode
+//! [`Wake::BusyPoll`] it is what drives the NIC.
+
+use ring::{Consumer, Producer};
+
+use super::umem::{Layout, PageSize, Region};
+use crate::queue::{BURST_MAX, Burst, FRAME_LEN_MIN, Frame, Queue};
+
+/// A place in the packet memory, with a packet (`struct xdp_desc`, include/uapi/linux/if_xdp.h).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Descriptor {
+    /// Where the packet begins.
+    pub address: u64,
+    /// How many bytes it has.
+    pub len: u32,
+    /// Flags of packets in several buffers, which are not asked for: 0.
+    pub options: u32,
+}
+
+const _: () = assert!(size_of::<Descriptor>() == size_of::<libc::xdp_desc>());
+
+/// In copy mode one system call sends at most this many packets (`TX_BATCH_SIZE`, net/xdp/xsk.c).
+const KICK_PACKETS: usize = 32;
+/// The most kicks of one flush: a whole burst, and what two turns before it could not send. What is left then is
+/// tried again in the next turn.
+const KICKS_MAX: usize = 3 * BURST_MAX / KICK_PACKETS;
+/// Recycle under load when this many frames are missing at the receiver. Fewer would touch the shared lines for each
+/// packet; more would make one packet wait for the recycling of many.
+const RECYCLE_AT: u32 = BURST_MAX as u32;
+
+/// Who wakes whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// The kernel says when it has to be woken (`XDP_USE_NEED_WAKEUP`), and is woken only then.
+    NeedWakeup,
+    /// As `NeedWakeup`, and a turn that finds nothing drives the NIC from the lane's own core (`SO_PREFER_BUSY_POLL`).
+    BusyPoll,
+    /// The kernel never says; it is woken whenever something is to be sent.
+    Spin,
+}
+
+/// What came of a kick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kick {
+    /// The kernel has taken what it could.
+    Taken,
+    /// The kernel or the card is busy, or one call's share is used up. Asking again is right.
+    Busy,
+    /// The kernel cannot send now: the interface is down, or gone.
+    Refused,
+}
+
+/// The kernel's side of a queue, so far as it has to be called. Implemented by the AF_XDP socket, and by the kernel
+/// in memory of `testing`.
+pub trait Kernel {
+    /// Makes the kernel look at the transmit ring.
+    fn kick_tx(&mut self) -> Kick;
+
+    /// Makes the kernel look at the fill ring and at the NIC.
+    fn wake_rx(&mut self);
+}
+
+/// How often the kernel was called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kicks {
+    /// Calls to send.
+    pub tx: u64,
+    /// Of those, how many found the kernel busy.
+    pub tx_busy: u64,
+    /// Of those, how many the kernel refused.
+    pub tx_refused: u64,
+    /// Calls to receive.
+    pub rx: u64,
+}
+
+/// Where the frames of a queue are. What the kernel holds between two rings stands in the ring that it came from or
+/// goes to, or in neither, for the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depths {
+    /// On the stack of free frames.
+    pub free: u32,
+    /// In the fill ring.
+    pub fill: u32,
+    /// Received, waiting to be taken.
+    pub rx: u32,
+    /// In the transmit ring.
+    pub tx: u32,
+    /// Sent, waiting to be recycled.
+    pub completion: u32,
+    /// In the lane's hands.
+    pub held: u32,
+}
+
+/// The four rings, from the lane's side.
+#[derive(Debug)]
+pub(super) struct Rings {
+    pub(super) fill: Producer<u64>,
+    pub(super) rx: Consumer<Descriptor>,
+    pub(super) tx: Producer<Descriptor>,
+    pub(super) completion: Consumer<u64>,
+}
+
+/// The frames that nobody has. Last in, first out: the frame used last is the one that is still cached.
+#[derive(Debug)]
+struct Free {
+    addresses: Box<[u64]>,
+    count: usize,
+}
+
+impl Free {
+    fn all_of(layout: Layout) -> Self {
+        let addresses: Box<[u64]> = (0..u64::from(layout.frame_count()))
+            .map(|index| index * u64::from(layout.chunk_size()))
+            .collect();
+        Self { count: addresses.len(), addresses }
+    }
+
+    /// The room never ends, since there are as many places as frames.
+    #[inline]
+    fn push(&mut self, address: u64) {
+        debug_assert!(self.count < self.addresses.len(), "a frame was given back twice");
+        if let Some(place) = self.addresses.get_mut(self.count) {
+            *place = address;
+            self.count += 1;
+        }
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<u64> {
+        let last = self.count.checked_sub(1)?;
+        let address = *self.addresses.get(last)?;
+        self.count = last;
+        Some(address)
+    }
+}
+
+/// One AF_XDP queue.
+///
+/// The order of the fields is the order in which they are dropped: the rings before the socket that mapped them, the
+/// packet memory last.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct XdpQueue<K: Kernel> {
+    rings: Rings,
+    free: Free,
+    wake: Wake,
+    has_received: bool,
+    kicks: Kicks,
+    kernel: K,
+    region: Region,
+}
+
+impl<K: Kernel> XdpQueue<K> {
+    /// A queue over new rings: the receiver has its share of frames, all others are free.
+    pub(super) fn new(rings: Rings, region: Region, wake: Wake, kernel: K) -> Self {
+        let free = Free::all_of(region.layout());
+        let mut queue =
+            Self { rings, free, wake, has_received: false, kicks: Kicks::default(), kernel, region };
+        queue.refill();
+        queue
+    }
+
+    /// How often the kernel was called so far.
+    pub fn kicks(&self) -> Kicks {
+        self.kicks
+    }
+
+    /// Which pages the packet memory has.
+    pub fn page_size(&self) -> PageSize {
+        self.region.page_size()
+    }
+
+    /// How the packet memory is cut up.
+    pub fn layout(&self) -> Layout {
+        self.region.layout()
+    }
+
+    /// The kernel's side.
+    pub fn kernel(&self) -> &K {
+        &self.kernel
+    }
+
+    pub(super) fn parts_mut(&mut self) -> (&mut K, &mut Region) {
+        (&mut self.kernel, &mut self.region)
+    }
+
+    /// How many frames are in the lane's hands: 0 between two turns, or one was lost or given back twice.
+    pub fn held(&self) -> i64 {
+        let elsewhere = [self.with_receiver(), self.with_sender()].into_iter().map(i64::from).sum::<i64>();
+        i64::from(self.layout().frame_count()) - elsewhere - self.free.count as i64
+    }
+
+    /// Where every frame is. Reads the kernel's words: for tests and for the side channel, not for the road.
+    pub fn depths(&mut self) -> Depths {
+        let rings = &mut self.rings;
+        Depths {
+            free: self.free.count as u32,
+            fill: rings.fill.pending(),
+            rx: rings.rx.available(rings.rx.size()),
+            tx: rings.tx.pending(),
+            completion: rings.completion.available(rings.completion.size()),
+            held: self.held() as u32,
+        }
+    }
+
+    #[inline]
+    fn with_receiver(&self) -> u32 {
+        self.rings.fill.written().wrapping_sub(self.rings.rx.taken())
+    }
+
+    #[inline]
+    fn with_sender(&self) -> u32 {
+        self.rings.tx.written().wrapping_sub(self.rings.completion.taken())
+    }
+
+    #[inline]
+    fn missing_at_receiver(&self) -> u32 {
+        self.layout().receive_share().saturating_sub(self.with_receiver())
+    }
+
+    /// Takes back what was sent, and gives the receiver its share of frames.
+    fn recycle(&mut self) {
+        self.reap();
+        self.refill();
+    }
+
+    fn reap(&mut self) {
+        let completion = &mut self.rings.completion;
+        completion.available(completion.size());
+        while let Some(address) = completion.read() {
+            self.free.push(address);
+        }
+        completion.release();
+    }
+
+    /// Addresses are written as they are: the kernel masks what lies below a chunk (Documentation/networking/af_xdp.rst,
+    /// "UMEM Fill Ring").
+    fn refill(&mut self) {
+        for _ in 0..self.missing_at_receiver() {
+            let Some(address) = self.free.pop() else { break };
+            if let Err(address) = self.rings.fill.write(address) {
+                self.free.push(address);
+                break;
+            }
+        }
+        self.rings.fill.submit();
+    }
+
+    /// Kicks until the transmit ring is empty, the kernel makes no progress, or the limit is reached.
+    #[inline(never)]
+    fn drain(&mut self) {
+        if self.wake != Wake::Spin && !self.rings.tx.wants_wakeup() {
+            return;
+        }
+        let mut left = self.rings.tx.pending();
+        for _ in 0..KICKS_MAX {
+            self.kicks.tx += 1;
+            match self.kernel.kick_tx() {
+                Kick::Taken => {}
+                Kick::Busy => self.kicks.tx_busy += 1,
+                Kick::Refused => self.kicks.tx_refused += 1,
+            }
+            let before = left;
+            left = self.rings.tx.pending();
+            if left == 0 || left == before {
+                break;
+            }
+        }
+    }
+
+    #[inline]
+    fn must_wake_receiver(&self) -> bool {
+        match self.wake {
+            Wake::Spin => false,
+            Wake::NeedWakeup => self.rings.fill.wants_wakeup(),
+            Wake::BusyPoll => !self.has_received || self.rings.fill.wants_wakeup(),
+        }
+    }
+}
+
+impl<K: Kernel> Queue for XdpQueue<K> {
+    #[inline]
+    fn rx(&mut self) -> Burst {
+        let remaining = self.rings.rx.available(BURST_MAX as u32);
+        self.has_received = remaining != 0;
+        if remaining == 0 || self.missing_at_receiver() >= RECYCLE_AT {
+            self.recycle();
+        }
+        Burst { remaining }
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "an address of our own packet memory, below 2^32")]
+    fn next(&mut self, burst: &mut Burst) -> Option<Frame> {
+        burst.remaining = burst.remaining.checked_sub(1)?;
+        let descriptor = self.rings.rx.read()?;
+        Some(Frame::new(descriptor.address as u32, descriptor.len))
+    }
+
+    #[inline]
+    fn room_mut(&mut self, frame: &Frame) -> &mut [u8] {
+        let room = self.region.room_mut(frame.address());
+        debug_assert!(
+            room.len() >= frame.len().max(FRAME_LEN_MIN),
+            "the kernel left less room than promised"
+        );
+        room
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a length that was a u32 in the frame")]
+    fn tx(&mut self, frame: Frame) -> Result<(), Frame> {
+        let address = u64::from(frame.address());
+        let descriptor = Descriptor { address, len: frame.len() as u32, options: 0 };
+        self.rings.tx.write(descriptor).map_err(|_full| frame)
+    }
+
+    /// Always gives it back: what AF_XDP has received cannot return to the kernel, so the XDP program decides.
+    #[inline]
+    fn pass(&mut self, frame: Frame) -> Result<(), Frame> {
+        Err(frame)
+    }
+
+    #[inline]
+    fn release(&mut self, frame: Frame) {
+        self.free.push(u64::from(frame.address()));
+    }
+
+    #[inline]
+    fn flush(&mut self) {
+        self.rings.rx.release();
+        self.rings.tx.submit();
+        if !self.rings.tx.is_drained() {
+            self.drain();
+        }
+        if self.must_wake_receiver() {
+            self.kicks.rx += 1;
+            self.kernel.wake_rx();
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The packet memory (UMEM) of one queue: one chunk per frame, pre-faulted and locked.
+//!
+//! ```text
+//!   0        chunk                 2 × chunk                                   frames × chunk
+//!   ├──────────┬──────────────────────┬───────────────── … ─────────────────────┤
+//!   │ headroom │ packet        │ room │
+//!   └──────────┴──────────────────────┘
+//!              ▲ Frame::address       ▲ end of Queue::room_mut
+//! ```
+//!
+//! Both the number of frames and the chunk are powers of two. So `address & (size - 1)` is an index that cannot be
+//! out of bounds, and the end of a packet's room is `address | (chunk - 1)`: two instructions instead of a compare
+//! and a branch per packet, and no way for a wrong address to leave the memory.
+#![expect(unsafe_code, reason = "the kernel and the lane take turns with the same memory")]
+
+use std::fmt;
+use std::ptr::NonNull;
+
+use super::error::XdpError;
+use super::sys::Mapping;
+use crate::queue::BURST_MAX;
+
+/// What the kernel leaves free in front of a packet (`XDP_PACKET_HEADROOM`, include/uapi/linux/bpf.h).
+pub(super) const HEADROOM: u32 = 256;
+/// An Ethernet header and two VLAN tags: what a frame has beside its MTU.
+const ETHERNET_LEN_MAX: u32 = 14 + 2 * 4;
+const CHUNK_SIZES: [u32; 2] = [2048, 4096];
+const PAGE_SIZE_NORMAL: usize = 4096;
+const PAGE_SIZE_HUGE: usize = 2 << 20;
+
+/// The smallest ring. Half of it must hold a whole burst, twice: one being answered and one coming in.
+pub const RING_SIZE_MIN: u32 = 4 * BURST_MAX as u32;
+/// The largest ring: its frames, of 4 KiB each, still have addresses of 32 bits, by far.
+pub const RING_SIZE_MAX: u32 = 1 << 15;
+
+const _: () = assert!(Layout::frames(RING_SIZE_MAX) as u64 * 4096 <= 1 << 32);
+
+/// How the packet memory of one queue is cut up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    ring_size: u32,
+    chunk_size: u32,
+}
+
+impl Layout {
+    /// The layout for rings of `ring_size` slots and packets of `mtu` bytes. `interface` is for the message.
+    pub fn new(ring_size: u32, mtu: u32, interface: &str) -> Result<Self, XdpError> {
+        if !ring_size.is_power_of_two() || !(RING_SIZE_MIN..=RING_SIZE_MAX).contains(&ring_size) {
+            return Err(XdpError::RingSize { found: ring_size });
+        }
+        let wanted = mtu.saturating_add(HEADROOM + ETHERNET_LEN_MAX);
+        let chunk_size = CHUNK_SIZES.into_iter().find(|&size| size >= wanted);
+        let chunk_size =
+            chunk_size.ok_or_else(|| XdpError::Mtu { interface: interface.to_owned(), found: mtu })?;
+        Ok(Self { ring_size, chunk_size })
+    }
+
+    /// The largest MTU that fits a chunk.
+    pub const fn mtu_max() -> u32 {
+        CHUNK_SIZES[1] - HEADROOM - ETHERNET_LEN_MAX
+    }
+
+    /// How many slots the fill and the receive ring have.
+    pub const fn ring_size(self) -> u32 {
+        self.ring_size
+    }
+
+    /// How many slots the transmit and the completion ring have. Half: a lane answers at most what it receives, and no
+    /// more than half a ring of frames is ever with the receiver.
+    pub const fn transmit_ring_size(self) -> u32 {
+        self.ring_size / 2
+    }
+
+    /// How many frames are with the receiver, in the fill ring, the kernel's hands or the receive ring.
+    ///
+    /// Half a ring: the kernel publishes a received packet before it gives the fill ring's slot back, so a reader that
+    /// refills at once could find a full fill ring.
+    pub const fn receive_share(self) -> u32 {
+        self.ring_size / 2
+    }
+
+    /// How many bytes one frame has, headroom included.
+    pub const fn chunk_size(self) -> u32 {
+        self.chunk_size
+    }
+
+    /// How many frames there are.
+    pub const fn frame_count(self) -> u32 {
+        Self::frames(self.ring_size)
+    }
+
+    /// A sum whose terms name their owners, made a power of two: what is over waits on the stack of free frames.
+    const fn frames(ring_size: u32) -> u32 {
+        let with_receiver = ring_size / 2;
+        let in_the_lanes_hands = BURST_MAX as u32;
+        let in_the_transmit_ring = ring_size / 2;
+        let with_the_card_or_completed = ring_size / 2;
+        (with_receiver + in_the_lanes_hands + in_the_transmit_ring + with_the_card_or_completed)
+            .next_power_of_two()
+    }
+
+    /// How many bytes all frames have.
+    pub const fn size(self) -> usize {
+        self.frame_count() as usize * self.chunk_size as usize
+    }
+}
+
+/// Which pages the packet memory has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageSize {
+    /// The processor's normal ones. Each burst then touches more of them than the first-level TLB holds.
+    Normal,
+    /// Huge ones of 2 MiB.
+    Huge,
+}
+
+impl fmt::Display for PageSize {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Normal => "4 KiB",
+            Self::Huge => "2 MiB",
+        })
+    }
+}
+
+/// The packet memory of one queue.
+#[derive(Debug)]
+pub struct Region {
+    mapping: Mapping,
+    layout: Layout,
+    page_size: PageSize,
+}
+
+impl Region {
+    /// Memory in huge pages where enough of them are free, else in normal ones; on `node` where one is given;
+    /// faulted in and locked, so that no packet ever waits for a page.
+    pub fn locked(layout: Layout, node: Option<u32>) -> Result<Self, XdpError> {
+        // Huge pages may be free, but on another node or beyond a limit: then normal ones do, and say why if not.
+        match Self::huge(layout).and_then(|region| region.settled(node).ok()) {
+            Some(region) => Ok(region),
+            None => Self::normal(layout)?.settled(node),
+        }
+    }
+
+    /// Itself, bound to its node and with every page in memory.
+    fn settled(self, node: Option<u32>) -> Result<Self, XdpError> {
+        if let Some(node) = node {
+            self.mapping.bind_to_node(node).map_err(|source| XdpError::MemoryNode { node, source })?;
+        }
+        let size = self.mapping.size();
+        self.mapping.lock().map_err(|source| XdpError::MemoryLocked { size, source })?;
+        Ok(self)
+    }
+
+    /// Memory in normal pages, not locked: for simulations, which need no privileges.
+    pub fn normal(layout: Layout) -> Result<Self, XdpError> {
+        let size = layout.size().next_multiple_of(PAGE_SIZE_NORMAL);
+        let mapping =
+            Mapping::anonymous(size, false).map_err(|source| XdpError::MemoryMap { size, source })?;
+        Ok(Self { mapping, layout, page_size: PageSize::Normal })
+    }
+
+    fn huge(layout: Layout) -> Option<Self> {
+        let mapping = Mapping::anonymous(layout.size().next_multiple_of(PAGE_SIZE_HUGE), true).ok()?;
+        Some(Self { mapping, layout, page_size: PageSize::Huge })
+    }
+
+    /// How it is cut up.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Which pages it has.
+    pub fn page_size(&self) -> PageSize {
+        self.page_size
+    }
+
+    /// Where it begins, for the kernel.
+    pub(super) fn address(&self) -> u64 {
+        self.mapping.base().as_ptr() as u64
+    }
+
+    /// The room from a packet's first byte to the end of its chunk. Two masks, no branch.
+    ///
+    /// The caller holds the frame of this address. If he holds one of another queue, he sees wrong bytes, but never
+    /// bytes outside of this memory.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most 2^32 bytes, by the assertion on RING_SIZE_MAX"
+    )]
+    pub(super) fn room_mut(&mut self, address: u32) -> &mut [u8] {
+        let first = address & (self.layout.size() - 1) as u32;
+        let last = first | (self.layout.chunk_size - 1);
+        // SAFETY: `size` is a power of two, as the frame count and the chunk are, so `first` lies within it; and the
+        // mapping has at least `size` bytes.
+        let start = unsafe { self.mapping.base().add(first as usize) };
+        let len = (last - first) as usize + 1;
+        // SAFETY: `first..=last` is within one chunk, since setting all low bits stays below the next multiple of the
+        // chunk, and chunks fill the region to its end. Bytes are always initialised: the mapping began as zeros. No
+        // other reference into the region lives, because this one borrows it; the kernel does not touch the chunk of a
+        // frame between its receive descriptor and its transmit or fill descriptor.
+        unsafe { NonNull::slice_from_raw_parts(start, len).as_mut() }
+    }
+}
