@@ -110,7 +110,7 @@ def _checksum(t):
         "The source address is part of the sum.",
         question,
         "icmp_checksum",
-        each=[flip_bits(25, 37)],
+        each=[flip_bits(25, 36)],
     )
     right = f.number(question, 56)
     t.drops(

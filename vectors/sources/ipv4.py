@@ -12,7 +12,7 @@ from scapy.all import (
 )
 
 from . import frames as f
-from .endpoint import ASKER4, CLOSED_PORT, KERNEL4, OTHER4, OWN4, SECOND4
+from .endpoint import ASKER4, CLOSED_PORT, OTHER4, OWN4
 from .topic import Topic, bytes_at, flip_bits, truncate, values
 
 ABOUT = """The IPv4 header, carrying a UDP or an echo question: RFC 791, RFC 1122 3.2.1, RFC 6864.
@@ -36,8 +36,6 @@ SOURCES = [
     "255.255.255.255",
     "10.0.0.255",
     OWN4,
-    SECOND4,
-    KERNEL4,
 ]
 
 
@@ -421,14 +419,23 @@ def _odd_shapes(t):
                 f.to_us() / f.ip_question(options=option) / layer,
                 "ipv4_options",
             )
-    t.passes(
-        "I8-header-lengths",
-        "791 3.1",
-        "Every header length above 20 is options, whatever they hold.",
-        f.to_us() / f.ip_question() / f.udp_question(f.data(60)),
-        "ipv4_options",
-        each=[values(14, 1, 0x46, 0x4F, checksums=HEADER)],
-    )
+    for words in range(1, 11):
+        frame = f.to_us() / f.ip_question(options=[IPOption_NOP()] * (4 * words)) / f.udp_question(f.data(60))
+        t.passes(
+            f"I8-header-length-{20 + 4 * words}",
+            "791 3.1",
+            "Every header length above 20 is options, whatever they hold.",
+            frame,
+            "ipv4_options",
+        )
+        t.drops(
+            f"I2-flip-option-{20 + 4 * words}",
+            "1122 3.2.1.2",
+            "The checksum covers the options too.",
+            frame,
+            "ipv4_checksum",
+            each=[flip_bits(34, 33 + 4 * words)],
+        )
     t.passes(
         "C1-unknown-protocols",
         "1122 3.2.2.1",

@@ -11,7 +11,7 @@ from scapy.layers.inet6 import (
 )
 
 from . import frames as f
-from .endpoint import ASKER6, CLOSED_PORT, KERNEL6, OTHER6, OWN6, SECOND6
+from .endpoint import ASKER6, CLOSED_PORT, OTHER6, OWN6
 from .topic import Topic, bytes_at, truncate, values
 
 ABOUT = """The IPv6 header, carrying a UDP or an echo question, and extension headers: RFC 8200.
@@ -19,7 +19,7 @@ Byte 14 begins version, traffic class and flow label, 18 is the payload length (
 22 the source, 38 the destination."""
 
 UDP_SUM, ICMP_SUM = [f.UDPV6_CHECKSUM], [f.ICMPV6_CHECKSUM]
-SOURCES = ["::", "::1", "ff02::1", "ff02::9", "ff0e::1", OWN6, SECOND6, KERNEL6]
+SOURCES = ["::", "::1", "ff02::1", "ff02::9", "ff0e::1", OWN6]
 
 
 def address(ip):

@@ -276,7 +276,7 @@ def _validity(t):
         "The pseudo header is part of the sum.",
         question,
         "icmp_checksum",
-        each=[flip_bits(30, 37)],
+        each=[flip_bits(30, 36)],
     )
     t.drops(
         "D1-option-length-zero",
@@ -339,12 +339,13 @@ def _validity(t):
         solicitation(mac=OTHER_MAC),
         "ethernet_not_ours",
     )
-    t.silences(
-        "D1-group-link-layer-address",
-        "4861 7.2.3",
-        "A solicitation that names a group as the asker's link-layer address must not make us send to many.",
+    t.replies(
+        "D1-option-names-another",
+        "4861 7.2.4",
+        "The answer goes to the station that asked; an option that names another, or a group, sends it nowhere else.",
         solicitation(),
-        each=[bytes_at(80, [b"\xff" * 6, bytes.fromhex("333300000001")], SUM)],
+        advertisement(),
+        each=[bytes_at(80, [b"\xff" * 6, bytes.fromhex("333300000001"), bytes.fromhex("020000000077")], SUM)],
     )
 
 

@@ -116,7 +116,7 @@ def _checksum(t):
         "The source address is part of the sum.",
         question,
         "udp_checksum",
-        each=[flip_bits(25, 37)],
+        each=[flip_bits(25, 36)],
     )
     t.drops(
         "U1-any-6",
