@@ -12,14 +12,14 @@ use rustix::io::Errno;
 use rustix::net::sockopt::set_ipv6_add_membership;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
-use crate::{HostError, packet, sys};
+use crate::{HostError, links, packet, sys};
 
 /// Who was told of the groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
     /// The card's filter, and the link's switches and routers by MLD.
     CardAndLink,
-    /// The card's filter only: IPv6 is off on the interface, so the kernel speaks no MLD there.
+    /// The card's filter only: IPv6 is off on the interface, and the kernel speaks no MLD there.
     CardOnly,
 }
 
@@ -34,13 +34,12 @@ impl SolicitedNode {
     /// Joins the groups of `addresses` on an interface.
     pub fn join(ifindex: u32, addresses: &[Ipv6Addr]) -> Result<Self, HostError> {
         let groups: BTreeSet<_> = addresses.iter().copied().map(solicited_node).collect();
-        let joined = match by_ipv6(ifindex, &groups) {
-            Err(errno) if is_ipv6_off(errno) => {
-                by_packet(ifindex, &groups).map(|socket| (socket, Told::CardOnly))
-            }
-            other => other.map(|socket| (socket, Told::CardAndLink)),
+        let told = if links::speaks_ipv6(ifindex)? { Told::CardAndLink } else { Told::CardOnly };
+        let joined = match told {
+            Told::CardAndLink => by_ipv6(ifindex, &groups),
+            Told::CardOnly => by_packet(ifindex, &groups),
         };
-        let (socket, told) = joined.map_err(|errno| {
+        let socket = joined.map_err(|errno| {
             let asked = format!("join the solicited-node groups on the interface of index {ifindex}");
             HostError::refused(asked, errno)
         })?;
@@ -75,11 +74,6 @@ fn by_packet(ifindex: u32, groups: &BTreeSet<Ipv6Addr>) -> Result<OwnedFd, Errno
     let socket = packet::raw()?;
     groups.iter().try_for_each(|group| sys::join_packet(&socket, ifindex, mac_of(*group)))?;
     Ok(socket)
-}
-
-/// What the kernel answers where it has no IPv6, or none on this interface.
-fn is_ipv6_off(errno: Errno) -> bool {
-    matches!(errno, Errno::AFNOSUPPORT | Errno::INVAL | Errno::NODEV | Errno::ADDRNOTAVAIL)
 }
 
 #[cfg(test)]

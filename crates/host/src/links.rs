@@ -1,5 +1,6 @@
 //! Network interfaces of this network namespace: what they are, and the few changes that Barelane makes to its own.
 
+mod answer;
 mod device;
 mod program;
 mod queues;
@@ -8,9 +9,7 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
-use netlink_packet_route::link::{
-    InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage, LinkXdp, XdpAttached,
-};
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rustix::io::Errno;
 
@@ -22,6 +21,9 @@ use crate::netlink::{Ask, ask_route, not_understood};
 
 /// The index of the loopback interface, in every network namespace (`LOOPBACK_IFINDEX`, `include/net/flow.h`).
 pub const LOOPBACK: u32 = 1;
+
+/// `disable_ipv6` where it is not.
+const IPV6_ON: i32 = 0;
 
 /// What is known of one interface, at the moment it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,9 +64,10 @@ pub struct Link {
 pub fn link(name: &str) -> Result<Link, HostError> {
     let mut question = LinkMessage::default();
     question.attributes.push(LinkAttribute::IfName(name.to_owned()));
-    match ask_link(question, &format!("look up the interface `{name}`")) {
+    let asked = format!("look up the interface `{name}`");
+    match ask_link(question, &asked) {
         Err(error) if is_no_such_name(&error) => Err(no_such_interface(name)),
-        other => other,
+        answer => described(&answer?, &asked),
     }
 }
 
@@ -72,21 +75,26 @@ pub fn link(name: &str) -> Result<Link, HostError> {
 pub fn link_at(index: u32) -> Result<Link, HostError> {
     let mut question = LinkMessage::default();
     question.header.index = index;
-    ask_link(question, &format!("look up the interface of index {index}"))
+    let asked = format!("look up the interface of index {index}");
+    described(&ask_link(question, &asked)?, &asked)
 }
 
 /// The names of all interfaces, in the order of their indices.
 pub fn names() -> Result<Vec<String>, HostError> {
     let question = RouteNetlinkMessage::GetLink(LinkMessage::default());
     let answers = ask_route(question, Ask::List, "list the interfaces")?;
-    Ok(answers.into_iter().filter_map(into_link).filter_map(|answer| name_of(&answer)).collect())
+    Ok(answers
+        .into_iter()
+        .filter_map(answer::into_link)
+        .filter_map(|answer| answer::name_of(&answer))
+        .collect())
 }
 
 /// The addresses of an interface with the lengths of their prefixes.
 pub fn addresses(index: u32) -> Result<Vec<(IpAddr, u8)>, HostError> {
     let question = RouteNetlinkMessage::GetAddress(AddressMessage::default());
     let answers = ask_route(question, Ask::List, "list the addresses")?;
-    Ok(answers.into_iter().filter_map(|answer| address_on(index, &answer)).collect())
+    Ok(answers.into_iter().filter_map(|answer| answer::address_on(index, &answer)).collect())
 }
 
 /// Gives an address to an interface. An IPv6 address is in force at once: duplicate address detection, which would
@@ -116,6 +124,14 @@ pub fn set_down(index: u32) -> Result<(), HostError> {
     set_flags(index, LinkFlags::empty(), "down")
 }
 
+/// Removes a virtual interface; of a veth, both ends.
+pub fn remove(index: u32) -> Result<(), HostError> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    let asked = format!("remove the interface of index {index}");
+    ask_route(RouteNetlinkMessage::DelLink(message), Ask::One(0), &asked).map(drop)
+}
+
 fn set_flags(index: u32, flags: LinkFlags, state: &str) -> Result<(), HostError> {
     let mut message = LinkMessage::default();
     message.header.index = index;
@@ -125,120 +141,49 @@ fn set_flags(index: u32, flags: LinkFlags, state: &str) -> Result<(), HostError>
     ask_route(RouteNetlinkMessage::SetLink(message), Ask::One(0), &asked).map(drop)
 }
 
+/// Whether the kernel speaks IPv6 on an interface: neither switched off there, nor impossible because the MTU is
+/// below 1280 (RFC 8200 5), nor missing from the kernel.
+pub(crate) fn speaks_ipv6(index: u32) -> Result<bool, HostError> {
+    let mut question = LinkMessage::default();
+    question.header.index = index;
+    let answer = ask_link(question, &format!("look up the interface of index {index}"))?;
+    Ok(answer::find(&answer, answer::ipv6_switch) == Some(IPV6_ON))
+}
+
 /// Asks for one interface, without its statistics, which would be most of the answer.
-fn ask_link(mut question: LinkMessage, asked: &str) -> Result<Link, HostError> {
+fn ask_link(mut question: LinkMessage, asked: &str) -> Result<LinkMessage, HostError> {
     question.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
     let answers = ask_route(RouteNetlinkMessage::GetLink(question), Ask::One(0), asked)?;
-    let answer = answers.into_iter().find_map(into_link);
-    described(&answer.ok_or_else(|| not_understood(asked, "it describes no interface"))?, asked)
+    let answer = answers.into_iter().find_map(answer::into_link);
+    answer.ok_or_else(|| not_understood(asked, "it describes no interface"))
 }
 
 /// All that is known of an interface: the routing family's description, and what other families add.
-fn described(answer: &LinkMessage, asked: &str) -> Result<Link, HostError> {
-    let index = answer.header.index;
-    let name = name_of(answer).ok_or_else(|| not_understood(asked, "the interface has no name"))?;
-    let mac = find(answer, mac_of).ok_or_else(|| HostError::NotEthernet { name: name.clone() })?;
-    let device = device::of(answer);
-    let queues = queues::in_use(answer)?;
+fn described(message: &LinkMessage, asked: &str) -> Result<Link, HostError> {
+    let index = message.header.index;
+    let name = answer::name_of(message).ok_or_else(|| not_understood(asked, "the interface has no name"))?;
+    let mac =
+        answer::find(message, answer::mac_of).ok_or_else(|| HostError::NotEthernet { name: name.clone() })?;
+    let device = device::of(message);
+    let queues = queues::in_use(message)?;
     let features = ethtool::features(index)?;
     Ok(Link {
         index,
         name,
         mac,
-        mtu: find(answer, mtu_of).unwrap_or_default(),
-        kind: find(answer, kind_of),
+        mtu: answer::find(message, answer::mtu_of).unwrap_or_default(),
+        kind: answer::find(message, answer::kind_of),
         driver: device.driver,
-        is_up: answer.header.flags.contains(LinkFlags::Up),
-        has_carrier: answer.header.flags.contains(LinkFlags::LowerUp),
+        is_up: message.header.flags.contains(LinkFlags::Up),
+        has_carrier: message.header.flags.contains(LinkFlags::LowerUp),
         rx_queues: queues.rx,
         tx_queues: queues.tx,
-        program: find(answer, program_of),
+        program: answer::find(message, answer::program_of),
         numa_node: device.numa_node,
         rx_vlan_offload: features.as_ref().map(Features::rx_vlan),
         tx_checksum: features.as_ref().map(Features::tx_checksum),
-        peer_index: find(answer, peer_of),
+        peer_index: answer::find(message, answer::peer_of),
     })
-}
-
-fn into_link(message: RouteNetlinkMessage) -> Option<LinkMessage> {
-    match message {
-        RouteNetlinkMessage::NewLink(link) => Some(link),
-        _ => None,
-    }
-}
-
-fn find<T>(answer: &LinkMessage, what: impl FnMut(&LinkAttribute) -> Option<T>) -> Option<T> {
-    answer.attributes.iter().find_map(what)
-}
-
-fn name_of(answer: &LinkMessage) -> Option<String> {
-    find(answer, |attribute| match attribute {
-        LinkAttribute::IfName(name) => Some(name.clone()),
-        _ => None,
-    })
-}
-
-fn mac_of(attribute: &LinkAttribute) -> Option<[u8; 6]> {
-    match attribute {
-        LinkAttribute::Address(bytes) => bytes.as_slice().try_into().ok(),
-        _ => None,
-    }
-}
-
-fn mtu_of(attribute: &LinkAttribute) -> Option<u32> {
-    match attribute {
-        LinkAttribute::Mtu(mtu) => Some(*mtu),
-        _ => None,
-    }
-}
-
-fn peer_of(attribute: &LinkAttribute) -> Option<u32> {
-    match attribute {
-        LinkAttribute::Link(index) if *index != 0 => Some(*index),
-        _ => None,
-    }
-}
-
-fn kind_of(attribute: &LinkAttribute) -> Option<String> {
-    let LinkAttribute::LinkInfo(infos) = attribute else { return None };
-    infos.iter().find_map(|info| match info {
-        LinkInfo::Kind(InfoKind::Other(kind)) => Some(kind.clone()),
-        LinkInfo::Kind(kind) => Some(kind.to_string()),
-        _ => None,
-    })
-}
-
-fn program_of(attribute: &LinkAttribute) -> Option<AttachedProgram> {
-    let LinkAttribute::Xdp(facts) = attribute else { return None };
-    let mode = facts.iter().find_map(|fact| match fact {
-        LinkXdp::Attached(XdpAttached::Driver) => Some(ProgramMode::Native),
-        LinkXdp::Attached(XdpAttached::SocketBuffer) => Some(ProgramMode::Generic),
-        LinkXdp::Attached(XdpAttached::Hardware) => Some(ProgramMode::Offloaded),
-        LinkXdp::Attached(XdpAttached::Multiple) => Some(ProgramMode::Several),
-        _ => None,
-    })?;
-    let id = facts.iter().find_map(|fact| match fact {
-        LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) | LinkXdp::HwProgId(id) => {
-            Some(*id)
-        }
-        _ => None,
-    })?;
-    Some(AttachedProgram { id, name: program::name_of(id), mode })
-}
-
-fn address_on(index: u32, answer: &RouteNetlinkMessage) -> Option<(IpAddr, u8)> {
-    let RouteNetlinkMessage::NewAddress(address) = answer else { return None };
-    // `Address` is the other end of a point-to-point interface; `Local`, where given, is always its own.
-    let of = |what: fn(&AddressAttribute) -> Option<IpAddr>| address.attributes.iter().find_map(what);
-    let own = of(|attribute| match attribute {
-        AddressAttribute::Local(ip) => Some(*ip),
-        _ => None,
-    });
-    let any = of(|attribute| match attribute {
-        AddressAttribute::Address(ip) => Some(*ip),
-        _ => None,
-    });
-    (address.header.index == index).then_some((own.or(any)?, address.header.prefix_len))
 }
 
 pub(crate) fn family_of(address: IpAddr) -> AddressFamily {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustix::mm::{MlockAllFlags, mlockall};
-use rustix::thread::Pid;
+use rustix::thread::{Pid, gettid};
 
 use crate::HostError;
 
@@ -48,17 +48,29 @@ pub fn huge_pages() -> HugePages {
     }
 }
 
+/// A thread of this process, known to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thread(Pid);
+
+impl Thread {
+    /// The calling thread.
+    pub fn current() -> Self {
+        Self(gettid())
+    }
+
+    /// Its page faults since it began, without disturbing it.
+    pub fn page_faults(self) -> Result<PageFaults, HostError> {
+        read_faults(&PathBuf::from(format!("/proc/self/task/{}/stat", self.0.as_raw_nonzero())))
+    }
+}
+
 /// The page faults of the calling thread since it began.
 ///
 /// The question is a read of a file and can itself fault, the first time. To watch a thread without disturbing it, ask
-/// [`page_faults_of`] from another one.
+/// for [`Thread::page_faults`] from another one. The pages that [`lock_all`] makes the kernel hand over at once are
+/// counted too, when they are taken.
 pub fn page_faults() -> Result<PageFaults, HostError> {
     read_faults(Path::new("/proc/thread-self/stat"))
-}
-
-/// The page faults of a thread of this process since it began.
-pub fn page_faults_of(thread: Pid) -> Result<PageFaults, HostError> {
-    read_faults(&PathBuf::from(format!("/proc/self/task/{}/stat", thread.as_raw_nonzero())))
 }
 
 fn read_faults(path: &Path) -> Result<PageFaults, HostError> {
@@ -111,9 +123,9 @@ mod tests {
 
     #[test]
     fn a_thread_can_be_watched_from_another_one() {
-        let watched = rustix::thread::gettid();
+        let watched = Thread::current();
         let before = page_faults().unwrap();
-        let seen = std::thread::spawn(move || page_faults_of(watched).unwrap()).join().unwrap();
+        let seen = std::thread::spawn(move || watched.page_faults().unwrap()).join().unwrap();
         let after = page_faults().unwrap();
         assert!(before.minor <= seen.minor && seen.minor <= after.minor, "{before:?} {seen:?} {after:?}");
     }

@@ -54,7 +54,8 @@ impl Namespace {
         move_into(self.as_fd())
     }
 
-    /// Runs `work` on a fresh thread inside, and gives what it gives. Where it panics, so does the caller.
+    /// Runs `work` on a fresh thread inside, and gives what it gives. Where it panics, so does the caller. A socket that
+    /// `work` opens, or a process that it starts, is inside for as long as it lives.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, HostError> {
         on_fresh_thread(|| {
             self.enter()?;
@@ -109,4 +110,25 @@ fn write_setting(setting: &str, value: &str) -> Result<(), HostError> {
 
 fn file_error(path: impl AsRef<Path>, source: io::Error) -> HostError {
     HostError::File { path: path.as_ref().to_owned(), source }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::io::Write;
+
+    use crate::privileges;
+
+    use super::*;
+
+    /// A namespace for a test, or the reason on standard error why there is none.
+    pub(crate) fn for_test() -> Option<Namespace> {
+        let mut missing = privileges::missing_for_namespaces();
+        missing.extend(privileges::missing_for_xdp());
+        if missing.is_empty() {
+            return Some(Namespace::new().unwrap());
+        }
+        // Not by a macro, whose words the test harness keeps to itself where a test passes.
+        let _ = writeln!(io::stderr(), "skipped: a network namespace with a program in it needs {missing:?}");
+        None
+    }
 }

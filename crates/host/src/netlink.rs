@@ -141,6 +141,8 @@ impl Connection {
         let len = match self.socket.recv(&mut self.room, libc::MSG_TRUNC) {
             Ok(len) => len,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(no_answer(asked)),
+            // A wait with a limit is not taken up again after a signal (socket(7)); the caller does, within its limit.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(refused(asked, &error)),
         };
         if len > self.room.len() {
@@ -242,4 +244,114 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 /// A 32-bit attribute in the machine's byte order.
 pub(crate) fn number(bytes: &[u8]) -> Option<u32> {
     bytes.try_into().ok().map(u32::from_ne_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroI32;
+
+    use netlink_packet_core::{DoneMessage, Emitable, ErrorMessage};
+    use netlink_packet_route::link::LinkMessage;
+
+    use super::*;
+
+    const SEQUENCE: u32 = 7;
+
+    /// What is made of messages that the kernel might send.
+    fn read(messages: &[Vec<u8>]) -> Result<Answers<RouteNetlinkMessage>, HostError> {
+        let mut connection = Connection::open(protocols::NETLINK_ROUTE).unwrap();
+        connection.sequence = SEQUENCE;
+        connection.room = messages.concat();
+        let mut answers = Answers { messages: Vec::new(), is_interrupted: false, is_complete: false };
+        connection.read(&mut answers, "test").map(|()| answers)
+    }
+
+    fn message(payload: NetlinkPayload<RouteNetlinkMessage>, flags: u16, sequence: u32) -> Vec<u8> {
+        let mut header = NetlinkHeader::default();
+        header.flags = flags;
+        header.sequence_number = sequence;
+        let mut message = NetlinkMessage::new(header, payload);
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len().next_multiple_of(4)];
+        message.serialize(&mut bytes);
+        bytes
+    }
+
+    fn answer(flags: u16, sequence: u32) -> Vec<u8> {
+        message(RouteNetlinkMessage::NewLink(LinkMessage::default()).into(), flags, sequence)
+    }
+
+    fn done(code: i32, attributes: &[DefaultNla]) -> Vec<u8> {
+        let mut end = DoneMessage::default();
+        end.code = code;
+        end.extended_ack = vec![0; attributes.buffer_len()];
+        attributes.emit(&mut end.extended_ack);
+        message(NetlinkPayload::Done(end), 0, SEQUENCE)
+    }
+
+    /// An acknowledgement as it comes with `NLM_F_CAPPED`: the head of the question, and what the kernel says.
+    fn error(code: i32, attributes: &[DefaultNla]) -> Vec<u8> {
+        let mut end = ErrorMessage::default();
+        end.code = NonZeroI32::new(code);
+        end.header = vec![0; HEADER_SIZE + attributes.buffer_len()];
+        attributes.emit(&mut end.header[HEADER_SIZE..]);
+        message(NetlinkPayload::Error(end), 0, SEQUENCE)
+    }
+
+    fn words(text: &str) -> DefaultNla {
+        DefaultNla::new(ATTRIBUTE_EXPLANATION, [text.as_bytes(), b"\0"].concat())
+    }
+
+    #[test]
+    fn a_list_ends_with_done_and_needs_no_flag_that_says_it_is_one() {
+        let answers = read(&[answer(0, SEQUENCE), answer(0, SEQUENCE), done(0, &[])]).unwrap();
+        assert_eq!((answers.messages.len(), answers.is_complete, answers.is_interrupted), (2, true, false));
+        let answers = read(&[answer(0, SEQUENCE)]).unwrap();
+        assert!(!answers.is_complete, "more may come in another datagram");
+    }
+
+    #[test]
+    fn a_single_answer_ends_with_its_acknowledgement() {
+        let answers = read(&[answer(0, SEQUENCE), error(0, &[])]).unwrap();
+        assert_eq!((answers.messages.len(), answers.is_complete), (1, true));
+    }
+
+    #[test]
+    fn answers_to_an_earlier_question_are_not_taken_for_this_ones() {
+        let answers = read(&[answer(0, SEQUENCE - 1), answer(0, SEQUENCE), done(0, &[])]).unwrap();
+        assert_eq!(answers.messages.len(), 1);
+    }
+
+    #[test]
+    fn a_list_that_changed_while_it_was_written_is_known_as_such() {
+        let answers = read(&[answer(NLM_F_DUMP_INTR, SEQUENCE), answer(0, SEQUENCE), done(0, &[])]).unwrap();
+        assert!(answers.is_interrupted && answers.is_complete);
+    }
+
+    #[test]
+    fn a_refusal_carries_the_kernels_words_however_it_comes() {
+        let attributes = [words("because"), words("not this")];
+        for refusal in [error(-libc::EBUSY, &attributes), done(-libc::EBUSY, &attributes)] {
+            let error = read(&[refusal]).err().unwrap();
+            assert_eq!(error.errno(), Some(Errno::BUSY));
+            assert!(error.to_string().contains("(because)"), "{error}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_message_are_not_understood() {
+        for bytes in [vec![0xa5; 3], vec![0; 16], vec![0xff; 64]] {
+            assert!(matches!(read(&[bytes]), Err(HostError::NotUnderstood { .. })));
+        }
+    }
+
+    #[test]
+    fn the_kernel_refuses_what_it_does_not_know_by_name() {
+        let mut question = LinkMessage::default();
+        question.header.index = i32::MAX.cast_unsigned();
+        let error =
+            ask_route(RouteNetlinkMessage::GetLink(question), Ask::One(0), "find nothing").unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::NODEV));
+        assert!(error.to_string().starts_with("cannot find nothing: "), "{error}");
+    }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType, RouteVia,
 };
 
 use crate::HostError;
@@ -63,6 +63,8 @@ fn read(answer: &RouteNetlinkMessage) -> Option<RouteTo> {
         match attribute {
             RouteAttribute::Oif(index) => way.ifindex = *index,
             RouteAttribute::Gateway(address) => way.gateway = ip_of(address),
+            // An IPv4 destination may have an IPv6 next hop (RFC 8950).
+            RouteAttribute::Via(RouteVia::Inet6(address)) => way.gateway = Some((*address).into()),
             RouteAttribute::PrefSource(address) => way.source = ip_of(address),
             _ => {}
         }

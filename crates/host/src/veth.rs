@@ -57,22 +57,33 @@ pub struct Indices {
     pub b: u32,
 }
 
-/// Lays a cable: both ends are made where they belong, set up, and given their addresses. Removing either end, or
-/// letting either namespace go, removes both.
+/// Lays a cable: both ends are made where they belong, set up, and given their addresses; or there is none. Removing
+/// either end, or letting either namespace go, removes both.
 pub fn create(pair: &VethPair<'_>) -> Result<Indices, HostError> {
     let here = namespace::here()?;
     let namespace_b = pair.b.namespace.map_or(here.as_fd(), Namespace::as_fd);
-    within(pair.a.namespace, || lay(pair, namespace_b))?;
-    // Both are up before either gets an address: an IPv6 address waits for the carrier, which needs both.
-    let a = within(pair.a.namespace, || set_up(&pair.a))?;
-    let b = within(pair.b.namespace, || set_up(&pair.b))?;
+    let a = within(pair.a.namespace, || lay(pair, namespace_b))?;
+    let ready = make_ready(pair, a);
+    if ready.is_err() {
+        within(pair.a.namespace, || links::remove(a))?;
+    }
+    ready
+}
+
+/// Sets both ends up before either gets an address: an IPv6 address waits for the carrier, which needs both.
+fn make_ready(pair: &VethPair<'_>, a: u32) -> Result<Indices, HostError> {
+    within(pair.a.namespace, || links::set_up(a))?;
+    let b = within(pair.b.namespace, || {
+        let b = links::link(pair.b.name)?.index;
+        links::set_up(b).map(|()| b)
+    })?;
     within(pair.a.namespace, || address(a, &pair.a))?;
     within(pair.b.namespace, || address(b, &pair.b))?;
     Ok(Indices { a, b })
 }
 
-/// Asks for both ends at once, from within the namespace of the first.
-fn lay(pair: &VethPair<'_>, namespace_b: BorrowedFd<'_>) -> Result<(), HostError> {
+/// Asks for both ends at once, from within the namespace of the first; gives its index.
+fn lay(pair: &VethPair<'_>, namespace_b: BorrowedFd<'_>) -> Result<u32, HostError> {
     let mut peer = message(&pair.b, pair.mtu);
     peer.attributes.push(LinkAttribute::NetNsFd(namespace_b.as_raw_fd()));
     let mut message = message(&pair.a, pair.mtu);
@@ -81,7 +92,8 @@ fn lay(pair: &VethPair<'_>, namespace_b: BorrowedFd<'_>) -> Result<(), HostError
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
     ]));
     let asked = format!("lay a virtual cable from `{}` to `{}`", pair.a.name, pair.b.name);
-    ask_route(RouteNetlinkMessage::NewLink(message), Ask::One(NLM_F_CREATE | NLM_F_EXCL), &asked).map(drop)
+    ask_route(RouteNetlinkMessage::NewLink(message), Ask::One(NLM_F_CREATE | NLM_F_EXCL), &asked)?;
+    links::link(pair.a.name).map(|link| link.index)
 }
 
 fn message(end: &End<'_>, mtu: u32) -> LinkMessage {
@@ -94,12 +106,6 @@ fn message(end: &End<'_>, mtu: u32) -> LinkMessage {
         LinkAttribute::NumTxQueues(end.tx_queues),
     ];
     message
-}
-
-fn set_up(end: &End<'_>) -> Result<u32, HostError> {
-    let index = links::link(end.name)?.index;
-    links::set_up(index)?;
-    Ok(index)
 }
 
 fn address(index: u32, end: &End<'_>) -> Result<(), HostError> {

@@ -58,10 +58,9 @@ mod tests {
     use netlink_packet_route::RouteNetlinkMessage;
     use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkXdp};
 
-    use crate::namespace::Namespace;
     use crate::netlink::{Ask, ask_route};
     use crate::veth::{self, End, VethPair};
-    use crate::{links, privileges};
+    use crate::{links, namespace};
 
     use super::*;
 
@@ -78,13 +77,7 @@ mod tests {
 
     #[test]
     fn an_attached_program_is_seen_with_its_name_and_mode() {
-        let mut missing = privileges::missing_for_namespaces();
-        missing.extend(privileges::missing_for_xdp());
-        if !missing.is_empty() {
-            eprintln!("skipped: attaching a program in a network namespace needs {missing:?}");
-            return;
-        }
-        let namespace = Namespace::new().unwrap();
+        let Some(namespace) = namespace::tests::for_test() else { return };
         let end = |name, last| End {
             namespace: Some(&namespace),
             name,

@@ -77,9 +77,8 @@ mod tests {
     use netlink_packet_route::RouteNetlinkMessage;
     use netlink_packet_route::link::{InfoKind, LinkInfo};
 
-    use crate::namespace::Namespace;
     use crate::netlink::ask_route;
-    use crate::{links, privileges};
+    use crate::{links, namespace};
 
     use super::*;
 
@@ -96,12 +95,7 @@ mod tests {
 
     #[test]
     fn the_queues_in_use_are_counted_and_not_those_that_could_be() {
-        let missing = privileges::missing_for_namespaces();
-        if !missing.is_empty() {
-            eprintln!("skipped: a network namespace needs {missing:?}");
-            return;
-        }
-        let namespace = Namespace::new().unwrap();
+        let Some(namespace) = namespace::tests::for_test() else { return };
         let of_each_state = namespace.run(|| {
             make_veth("few");
             let down = links::link("few").unwrap();
