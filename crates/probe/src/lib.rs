@@ -16,7 +16,9 @@
 //! | [`ask`] | what is to be measured, and whether that can be asked at all |
 //! | [`schedule`] | when the next question is due |
 //! | [`question`] | which bytes a question carries, and whether an answer carries the same |
-//! | [`transport`] | what a backend does; [`socket`] is the kernel's |
+//! | [`transport`] | what a backend does |
+//! | [`socket`] | … over the kernel's sockets |
+//! | [`queue`] | … over the queues of a card, with whole [`frames`] |
 //! | [`matching`] | what became of each question; sent = answered + lost + late, exactly |
 //! | [`record`] | the round trips, and how deep a percentile the samples carry |
 //! | [`measure`](mod@measure) | the loop, on one screen |
@@ -29,9 +31,11 @@
 
 pub mod ask;
 pub mod clock;
+pub mod frames;
 pub mod matching;
 pub mod measure;
 pub mod question;
+pub mod queue;
 pub mod record;
 pub mod report;
 pub mod schedule;

@@ -4,6 +4,7 @@
 //! after an arrival; [`Transport::facts`] says where that is, and every report repeats it.
 
 use std::io;
+use std::net::IpAddr;
 
 use telemetry::Tick;
 use thiserror::Error;
@@ -89,6 +90,17 @@ pub enum TransportError {
         /// What the operator can do.
         remedy: &'static str,
     },
+    /// The two ends speak different languages.
+    #[error("own address: {own} cannot ask {target}; take one of the same family")]
+    Families {
+        /// Our own address.
+        own: IpAddr,
+        /// The target's.
+        target: IpAddr,
+    },
+    /// There is nothing to ask by.
+    #[error("queues: none given; name at least one, for instance 0")]
+    QueuesMissing,
     /// The question does not fit.
     #[error("size: {found} bytes of payload do not fit this link; give at most {most}")]
     TooLarge {

@@ -1,0 +1,128 @@
+//! Questions over the queues of a card, past the kernel: one spinning core, no system call but the ring kicks.
+//!
+//! The probe's second backend. It owns its queues as a lane does, and shares none of the lane's code. Questions leave by
+//! the first queue; the card decides by which one an answer comes, so that all are looked at in turn.
+
+use nic::queue::{Burst, Frame, Queue};
+use telemetry::Tick;
+
+use crate::clock::Clock;
+use crate::frames::Frames;
+use crate::question::Question;
+use crate::transport::{Arrival, Facts, Transport, TransportError};
+
+/// A queue that has buffers to write a packet of one's own into. A lane needs none: it answers in the buffer that the
+/// question came in.
+pub trait Origin: Queue {
+    /// A free buffer, to be handed to [`Queue::tx`] or [`Queue::release`], or nothing where none is free. Its length is
+    /// the caller's to set.
+    fn spare(&mut self) -> Option<Frame>;
+}
+
+/// A card, as the queues that answers may come by.
+#[derive(Debug)]
+pub struct Card<Q> {
+    queues: Box<[Q]>,
+    /// Which of them is looked at.
+    current: usize,
+    /// What is still to be taken from it, and when it was seen to be there.
+    burst: Option<Burst>,
+    seen_at: Tick,
+    frames: Frames,
+    facts: Facts,
+    /// The frame that arrived last, taken out of its buffer, so that between two calls every buffer is the queue's.
+    arrived: Vec<u8>,
+}
+
+impl<Q: Origin> Card<Q> {
+    /// Asks with `frames` by the first of these queues. `backend` and `means` are for the report.
+    ///
+    /// # Errors
+    /// There is no queue.
+    pub fn new(
+        queues: Vec<Q>,
+        frames: Frames,
+        backend: &'static str,
+        means: String,
+    ) -> Result<Self, TransportError> {
+        if queues.is_empty() {
+            return Err(TransportError::QueuesMissing);
+        }
+        let facts = Facts {
+            backend,
+            means,
+            wait: "spin",
+            sent_stamp: "user space, before the frame is put into the transmit ring",
+            received_stamp: "user space, when the receive ring shows the frame",
+        };
+        let queues = queues.into_boxed_slice();
+        Ok(Self { queues, current: 0, burst: None, seen_at: Tick(0), frames, facts, arrived: Vec::new() })
+    }
+
+    /// The queues, for their counters.
+    pub fn queues(&self) -> &[Q] {
+        &self.queues
+    }
+
+    /// The next frame, taken out of its buffer; false where none waits.
+    fn take(&mut self, clock: &impl Clock) -> bool {
+        if self.burst.as_ref().is_none_or(Burst::is_empty) {
+            self.look_at_next(clock);
+        }
+        let Some((queue, burst)) = self.queues.get_mut(self.current).zip(self.burst.as_mut()) else {
+            return false;
+        };
+        let Some(frame) = queue.next(burst) else { return false };
+        let len = frame.len();
+        self.arrived.clear();
+        self.arrived.extend_from_slice(queue.room_mut(&frame).get(..len).unwrap_or_default());
+        queue.release(frame);
+        true
+    }
+
+    /// Ends the turn of one queue and begins that of the next.
+    fn look_at_next(&mut self, clock: &impl Clock) {
+        if let Some(queue) = self.queues.get_mut(self.current) {
+            queue.flush();
+        }
+        self.current = (self.current + 1) % self.queues.len();
+        self.burst = self.queues.get_mut(self.current).map(Queue::rx);
+        if self.burst.as_ref().is_some_and(|burst| !burst.is_empty()) {
+            self.seen_at = clock.now();
+        }
+    }
+}
+
+impl<Q: Origin> Transport for Card<Q> {
+    fn facts(&self) -> Facts {
+        self.facts.clone()
+    }
+
+    fn send(&mut self, question: &Question, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
+        let Some(queue) = self.queues.first_mut() else { return Ok(None) };
+        let Some(mut frame) = queue.spare() else { return Ok(None) };
+        let room = queue.room_mut(&frame);
+        let most = room.len();
+        let Some(len) = self.frames.write(question, room) else {
+            queue.release(frame);
+            return Err(TransportError::TooLarge { found: question.size(), most });
+        };
+        frame.set_len(len);
+        let at = clock.now();
+        let refused = queue.tx(frame);
+        queue.flush();
+        Ok(match refused {
+            Ok(()) => Some(at),
+            Err(frame) => {
+                queue.release(frame);
+                None
+            }
+        })
+    }
+
+    fn receive(&mut self, _: Tick, clock: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError> {
+        let is_taken = self.take(clock);
+        let what = is_taken.then(|| self.frames.read(&self.arrived)).flatten();
+        Ok(what.map(|what| Arrival { at: self.seen_at, what }))
+    }
+}
