@@ -126,7 +126,10 @@ pub struct ProbeArguments {
     /// How packets are sent and taken: socket (the kernel's stack), xdp (no kernel between)
     #[arg(long, value_name = "BACKEND", default_value = "socket")]
     pub backend: String,
-    /// Interface to ask on, for the backend xdp [default: where the route to the target leads]
+    /// Ask the socket again and again instead of sleeping in the kernel: no wake-up in the figures, a core used up
+    #[arg(long)]
+    pub spin: bool,
+    /// Interface to ask on [default: where the route to the target leads]
     #[arg(long, value_name = "IF")]
     pub nic: Option<String>,
     /// Write the result as JSON

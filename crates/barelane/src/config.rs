@@ -12,7 +12,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use nic::xdp::{ModeChoice, Wake, ZeroCopyChoice};
+use nic::xdp::{ModeChoice, RING_SIZE_DEFAULT, Wake, ZeroCopyChoice};
 use route::Service;
 
 use crate::args::ServeArguments;
@@ -105,7 +105,7 @@ impl Default for Config {
                 mode: ModeChoice::Auto,
                 zero_copy: ZeroCopyChoice::Auto,
                 wake: Wake::NeedWakeup,
-                ring_size: 2048,
+                ring_size: RING_SIZE_DEFAULT,
             },
             lane: LaneConfig {
                 cores: Vec::new(),

@@ -18,8 +18,11 @@ use clap::error::ErrorKind;
 pub mod args;
 pub mod check;
 pub mod config;
+mod counts;
 pub mod error;
 pub mod plan;
+pub mod probe;
+pub mod replay;
 pub mod say;
 pub mod serve;
 
@@ -48,7 +51,9 @@ fn run(verb: Verb) -> Result<(), Error> {
     match verb {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Serve(arguments) => serve::run(&arguments),
-        _ => Ok(()),
+        Verb::Replay(arguments) => replay::run(&arguments),
+        Verb::Probe(arguments) => probe::run(&arguments),
+        Verb::Demo(_) => Ok(()),
     }
 }
 

@@ -55,7 +55,7 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     }
     tell_systemd(&[NotifyState::Stopping]);
     let summary = server.stop()?;
-    say::note(summary.to_string().trim_end());
+    say::note(&summary);
     summary.check()
 }
 

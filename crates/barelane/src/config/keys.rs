@@ -3,7 +3,7 @@
 //! A file and the command line both end here, so a value means the same in both and is refused in the same words.
 //! A test holds `configs/default.toml` to this table: it names every key, and says exactly the defaults.
 
-use nic::xdp::{ModeChoice, Wake, ZeroCopyChoice};
+use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Wake, ZeroCopyChoice};
 
 use super::values::{Fault, address, choice, ip, number, unique};
 use super::{Config, PartialChoice, RouteConfig};
@@ -118,11 +118,11 @@ fn service(text: &str) -> Result<route::Service, Fault> {
 }
 
 fn ring_size(text: &str) -> Result<u32, Fault> {
-    let size: u32 = number(text, 64, 32_768)?;
+    let size: u32 = number(text, RING_SIZE_MIN.into(), RING_SIZE_MAX.into())?;
     if size.is_power_of_two() {
         return Ok(size);
     }
-    let near = size.next_power_of_two().min(32_768);
+    let near = size.next_power_of_two();
     Err(Fault::new(text, "the kernel's rings are powers of two", format!("write {near}")))
 }
 

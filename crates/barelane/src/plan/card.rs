@@ -1,16 +1,24 @@
 //! Whether the interface can be served on at all, and what its card is opened with.
 
-use nic::xdp::Settings;
+use host::links::Link;
+use nic::xdp::{Layout, ModeChoice, Settings, ZeroCopyChoice};
 
 use super::{Facts, LanePlan};
 use crate::config::Config;
-use crate::config::keys::INTERFACE;
+use crate::config::keys::{INTERFACE, ZERO_COPY};
 use crate::error::Wrong;
 
 /// Refuses an interface that is down, has another program, or lets packets in that no packet buffer can hold.
 pub(super) fn check(config: &Config, facts: &Facts) -> Result<(), Wrong> {
-    let link = &facts.link;
-    let name = &config.nic.interface;
+    if config.nic.zero_copy == ZeroCopyChoice::Yes && config.nic.mode == ModeChoice::Generic {
+        let wrong =
+            Wrong::new(ZERO_COPY, "yes").because("mode generic has no zero-copy: it needs the driver");
+        return Err(wrong.remedy("write auto or no, or another mode"));
+    }
+    check_link(&config.nic.interface, &facts.link)
+}
+
+fn check_link(name: &str, link: &Link) -> Result<(), Wrong> {
     let wrong = Wrong::new(INTERFACE, name);
     if !link.is_up {
         let remedy = format!("bring it up: ip link set {name} up");
@@ -21,9 +29,10 @@ pub(super) fn check(config: &Config, facts: &Facts) -> Result<(), Wrong> {
         let remedy = format!("stop the process that owns it, or detach it: ip link set {name} xdp off");
         return Err(wrong.because(problem).remedy(remedy));
     }
-    if link.mtu > nic::xdp::MTU_MAX {
+    let mtu_max = Layout::mtu_max();
+    if link.mtu > mtu_max {
         let problem = format!("its MTU of {} is larger than a packet buffer can hold", link.mtu);
-        let remedy = format!("lower it: ip link set {name} mtu {}", nic::xdp::MTU_MAX);
+        let remedy = format!("lower it: ip link set {name} mtu {mtu_max}");
         return Err(wrong.because(problem).remedy(remedy));
     }
     Ok(())
@@ -40,5 +49,6 @@ pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Se
         wake: config.nic.wake,
         ring_size: config.nic.ring_size,
         mtu: facts.link.mtu,
+        numa_node: facts.link.numa_node,
     }
 }

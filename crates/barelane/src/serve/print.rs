@@ -2,27 +2,28 @@
 
 use std::fmt;
 
-use telemetry::{Counters, Kind};
+use nic::xdp::DropCount;
+use telemetry::Counters;
 
 use super::server::Server;
 use crate::config::keys::{WAKES, name_of};
+use crate::counts::{Counts, write_row};
 use crate::error::Error;
 use crate::plan::NEXT_HOP;
 
 impl Server {
     /// What an operator should know of how it runs, one line each.
     pub fn facts(&self) -> Vec<String> {
-        let size = match self.card.page_size() {
-            size if size >= 1 << 20 => format!("{} MiB", size >> 20),
-            size => format!("{} KiB", size >> 10),
-        };
         let plan = &self.plan;
         let mut facts = vec![
-            format!("packet memory is locked, in pages of {size}"),
+            format!("packet memory is locked, in pages of {}", self.card.page_size()),
             format!("wake mode: {}", name_of(WAKES, &plan.card.wake)),
             format!("checksums: {}", plan.explain_checksums()),
             format!("answers go to {NEXT_HOP}"),
         ];
+        if let Some(why) = self.card.why_not_native() {
+            facts.push(format!("warning: mode generic, because the driver refuses native: {why}"));
+        }
         facts.extend(plan.warnings.iter().map(|warning| format!("warning: {warning}")));
         facts
     }
@@ -33,7 +34,7 @@ impl Server {
             "ready nic={} mode={} zero-copy={} lanes={}",
             self.plan.facts.link.name,
             self.card.mode(),
-            if self.card.zero_copy() { "yes" } else { "no" },
+            if self.card.is_zero_copy() { "yes" } else { "no" },
             self.lanes.len()
         )
     }
@@ -43,11 +44,11 @@ impl Server {
 #[derive(Clone, Debug)]
 pub struct Summary {
     counters: Counters,
-    drops: Vec<(&'static str, u64)>,
+    drops: Vec<DropCount>,
 }
 
 impl Summary {
-    pub(super) fn new(counters: Counters, drops: Vec<(&'static str, u64)>) -> Self {
+    pub(super) fn new(counters: Counters, drops: Vec<DropCount>) -> Self {
         Self { counters, drops }
     }
 
@@ -80,16 +81,9 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let received = self.counters.sum(Kind::Received);
-        let replied = self.counters.sum(Kind::Replied);
-        let dropped = self.counters.sum(Kind::Dropped);
-        writeln!(out, "stopped: {received} frames received, {replied} answered, {dropped} dropped")?;
-        for (counter, count) in self.counters.iter().filter(|&(_, count)| count > 0) {
-            let row = counter.row();
-            writeln!(out, "  {:<24} {count:>14}  {}", row.name, row.sentence)?;
-        }
-        for (name, count) in self.drops.iter().filter(|(_, count)| *count > 0) {
-            writeln!(out, "  {name:<24} {count:>14}  Dropped by the program before a lane.")?;
+        write!(out, "stopped: {}", Counts(&self.counters))?;
+        for drop in self.drops.iter().filter(|drop| drop.count > 0) {
+            write_row(out, drop.name, drop.count, &format!("Before a lane: {}", drop.sentence))?;
         }
         Ok(())
     }
@@ -106,11 +100,13 @@ mod tests {
         let mut counters = Counters::default();
         counters.add(Counter::Rx, 2);
         counters.count(Counter::RepliedArp);
-        let summary = Summary::new(counters, vec![("program_odd_shape", 3), ("program_other", 0)]);
+        let drop = |name, count| DropCount { name, sentence: "A reason.", count };
+        let drops = vec![drop("odd", 3), drop("even", 0)];
+        let summary = Summary::new(counters, drops);
         let text = summary.to_string();
-        assert!(text.starts_with("stopped: 2 frames received, 1 answered, 0 dropped\n"), "{text}");
-        assert!(text.contains("replied_arp") && text.contains("program_odd_shape"), "{text}");
-        assert!(!text.contains("replied_ndp") && !text.contains("program_other"), "{text}");
+        assert!(text.starts_with("stopped: 2 frames = 1 answered + 0 passed + 0 dropped\n"), "{text}");
+        assert!(text.contains("replied_arp") && text.contains("Before a lane: A reason."), "{text}");
+        assert!(!text.contains("replied_ndp") && !text.contains("even"), "{text}");
         assert!(summary.check().is_err());
     }
 }

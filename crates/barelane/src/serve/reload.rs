@@ -34,7 +34,8 @@ impl Server {
         let added: Vec<IpAddr> = ours.iter().copied().filter(|ip| !before.contains(ip)).collect();
         let groups = address_check::join_groups(&plan, &ours)?;
         address_check::check(&plan, &added)?;
-        self.claim(&common(&self.plan.claims(), &plan.claims()))?;
+        let common = common(&self.plan.claims(), &plan.claims());
+        self.claim(&common)?;
         for lane in &mut self.lanes {
             lane.exchange(plan.routes.compile(&plan.lane))?;
         }

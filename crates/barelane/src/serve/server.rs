@@ -4,13 +4,14 @@ use std::net::IpAddr;
 
 use host::clock::Clock;
 use host::groups::SolicitedNode;
-use nic::xdp::{self, Attachment, Claims};
+use nic::xdp::{self, Attachment, Claims, XdpError};
 use telemetry::Counters;
 
 use super::address_check;
 use super::lanes::Running;
 use super::print::Summary;
-use crate::error::Error;
+use crate::config::keys::{INTERFACE, MODE, ZERO_COPY};
+use crate::error::{Error, Wrong};
 use crate::plan::Plan;
 
 /// Lanes at work on a card. [`Server::stop`] ends it in order and counts; dropping it detaches the program at once.
@@ -27,7 +28,8 @@ impl Server {
     /// when packets are answered.
     pub fn start(plan: Plan) -> Result<Self, Error> {
         host::memory::lock_all()?;
-        let (card, queues) = xdp::open(&plan.card, &nothing(&plan))?;
+        let opened = xdp::open(&plan.card, &nothing(&plan));
+        let (card, queues) = opened.map_err(refusal)?;
         let ours: Vec<IpAddr> = plan.own_addresses().collect();
         let groups = address_check::join_groups(&plan, &ours)?;
         address_check::check(&plan, &ours)?;
@@ -37,13 +39,14 @@ impl Server {
             let tables = server.plan.routes.compile(&server.plan.lane);
             server.lanes.push(Running::start(lane, queue, tables, clock)?);
         }
-        server.claim(&server.plan.claims())?;
+        let claims = server.plan.claims();
+        server.claim(&claims)?;
         address_check::announce(&server.plan, &ours)?;
         Ok(server)
     }
 
     /// From here on exactly this is redirected to the lanes.
-    pub(super) fn claim(&self, claims: &Claims) -> Result<(), Error> {
+    pub(super) fn claim(&mut self, claims: &Claims) -> Result<(), Error> {
         Ok(self.card.set_claims(claims)?)
     }
 
@@ -58,8 +61,9 @@ impl Server {
     }
 
     /// Stops: no more is redirected, what was is answered, then the lanes end and the program is detached.
-    pub fn stop(self) -> Result<Summary, Error> {
-        self.claim(&nothing(&self.plan))?;
+    pub fn stop(mut self) -> Result<Summary, Error> {
+        let nothing = nothing(&self.plan);
+        self.claim(&nothing)?;
         for lane in &self.lanes {
             lane.tell_to_stop();
         }
@@ -72,4 +76,28 @@ impl Server {
 /// Claims under which every packet passes to the kernel.
 fn nothing(plan: &Plan) -> Claims {
     Claims { mac: plan.lane.mac.0, addresses: Vec::new(), keys: Vec::new() }
+}
+
+/// What a card that will not open says, by the name of the setting that has to change, where there is one.
+fn refusal(error: XdpError) -> Error {
+    match error {
+        XdpError::ZeroCopyAbsent { interface, queue, source } => Wrong::new(ZERO_COPY, "yes")
+            .because(format_args!("the driver of {interface} has none for queue {queue}: {source}"))
+            .remedy("write auto or no")
+            .into(),
+        XdpError::ModeAbsent { interface, mode, source } => Wrong::new(MODE, mode)
+            .because(format_args!("{interface} does not have it: {source}"))
+            .remedy("write auto")
+            .into(),
+        XdpError::Occupied { interface, program } => {
+            let program = program.map_or_else(String::new, |program| format!(": {program}"));
+            Wrong::new(INTERFACE, &interface)
+                .because(format_args!("an XDP program is already attached{program}"))
+                .remedy(format_args!(
+                    "stop the process that owns it, or detach it: ip link set {interface} xdp off"
+                ))
+                .into()
+        }
+        other => other.into(),
+    }
 }

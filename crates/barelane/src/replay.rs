@@ -1,0 +1,105 @@
+//! `barelane replay`: a capture through the same lane, without a NIC and without privileges.
+//!
+//! The capture is read twice: first to learn whom its questions are addressed to and when, then by the lane. Time is
+//! the capture's own, so that rate limits do here what they would have done there. Every address is treated as
+//! Barelane's alone, ARP and neighbour discovery included, since the kernel that was captured is not here.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use lane::Lane;
+use nic::pcap::{CaptureError, Card, Reader, Writer};
+use route::{Address, LaneSettings, Owner, PartialChecksums, RouteTable};
+use telemetry::{Page, Tick, TickRate};
+use wire::checksum::Summer;
+
+use crate::args::ReplayArguments;
+use crate::config::PartialChoice;
+use crate::counts::Counts;
+use crate::error::Error;
+use crate::plan::table_of;
+use crate::{Config, say};
+
+mod listen;
+mod trace;
+
+use listen::Heard;
+use trace::Traced;
+
+/// Replays, and prints the counts by verdict and reason.
+pub fn run(arguments: &ReplayArguments) -> Result<(), Error> {
+    let config = arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
+    let capture = &arguments.capture;
+    let wrong = |error| wrong_capture(capture, &error);
+    let heard = Heard::in_capture(open(capture)?, &config.serve.addresses).map_err(wrong)?;
+    let (routes, settings) = resolve(&config, &heard)?;
+    say::note(describe(&heard, &routes));
+    let writer = arguments.write.as_deref().map(create).transpose()?;
+    let card = Card::new(open(capture)?, writer);
+    let queue = if arguments.trace { Traced::new(card, &routes, &settings) } else { Traced::silent(card) };
+    let (_sender, mailbox) = lane::mailbox();
+    let tables = Box::new(routes.compile(&settings));
+    let page = Arc::new(Page::default());
+    let mut lane = Lane::new(queue, tables, TickRate::NANOSECONDS, page, mailbox);
+    play(&mut lane, &heard.turns);
+    let counters = lane.counters().clone();
+    let (card, disagreement) = lane.into_queue().into_parts();
+    card.finish().map_err(wrong)?;
+    say::answer(Counts(&counters));
+    match (disagreement, counters.unaccounted()) {
+        (None, 0) => Ok(()),
+        (Some(packet), _) => {
+            Err(Error::Failed(format!("packet {packet}: the lane did not do what its trace says")))
+        }
+        (None, count) => Err(Error::Failed(format!("{count} frames have no fate"))),
+    }
+}
+
+/// The lane's turns, each at the instant of its first packet, until the capture ends.
+fn play<W: Write>(lane: &mut Lane<Traced<Card<'_, W>>>, turns: &[Tick]) {
+    let last = turns.last().copied().unwrap_or_default();
+    for &now in turns.iter().chain([&last]) {
+        lane.queue_mut().begin_turn(now);
+        lane.turn(now);
+    }
+}
+
+/// The route table and the lane's settings: the configuration's addresses, or those that the capture asks for.
+fn resolve(config: &Config, heard: &Heard) -> Result<(RouteTable, LaneSettings), Error> {
+    let wanted = if config.serve.addresses.is_empty() { &heard.addresses } else { &config.serve.addresses };
+    let address = |&(ip, prefix_len)| Address { ip, prefix_len, owner: Owner::Barelane };
+    let routes = table_of(config, wanted.iter().map(address).collect())?;
+    let partial_checksums = match config.lane.partial_checksums {
+        PartialChoice::Accept => PartialChecksums::Accept,
+        PartialChoice::Auto | PartialChoice::Refuse => PartialChecksums::Refuse,
+    };
+    let settings = LaneSettings {
+        mac: heard.mac,
+        checksum: Summer::fastest(),
+        partial_checksums,
+        hop_limit: config.lane.hop_limit,
+        errors_per_second: config.lane.errors_per_second,
+    };
+    Ok((routes, settings))
+}
+
+fn describe(heard: &Heard, routes: &RouteTable) -> String {
+    let addresses: Vec<String> = routes.addresses().iter().map(|address| address.ip.to_string()).collect();
+    format!("replaying {} packets as {} at {}", heard.packets, addresses.join(", "), heard.mac)
+}
+
+fn open(path: &Path) -> Result<Reader<'static>, Error> {
+    let file = File::open(path).map_err(|error| wrong_capture(path, &error.into()))?;
+    Reader::new(BufReader::new(file)).map_err(|error| wrong_capture(path, &error))
+}
+
+fn create(path: &Path) -> Result<Writer<BufWriter<File>>, Error> {
+    let file = File::create(path).map_err(|error| wrong_capture(path, &error.into()))?;
+    Writer::new(BufWriter::new(file)).map_err(|error| wrong_capture(path, &error))
+}
+
+fn wrong_capture(path: &Path, error: &CaptureError) -> Error {
+    Error::Input(format!("{}: {error}", path.display()))
+}
