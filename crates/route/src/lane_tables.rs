@@ -5,16 +5,16 @@
 //!                                                              own address, broadcast, templates
 //! ```
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
 use wire::headers::{Headers, Kind, target_of};
 use wire::template::{AdvertisementTemplate, ArpTemplate, Ipv4Template, Ipv6Template};
 
-use crate::lookup::{Key, Lookup};
+use crate::lookup::Lookup;
 use crate::service::Service;
-use crate::table::{Owner, RouteTable, broadcast_of};
+use crate::table::{Address, Owner, RouteTable, broadcast_of};
 
 /// Ports whose services answer whatever comes: echo, daytime, qotd, chargen, time, DNS, NTP. An answer to one of
 /// them could be answered again, for ever (CERT CA-1996-01).
@@ -112,18 +112,22 @@ pub struct LaneTables {
     pub partial_checksums: PartialChecksums,
     /// How many ICMP errors a lane may send in a second.
     pub errors_per_second: u32,
-    lookup: Lookup<Class>,
+    lookup4: Lookup<u64, Class>,
+    lookup6: Lookup<[u64; 3], Class>,
     hosts4: Box<[Host4]>,
     hosts6: Box<[Host6]>,
     refused_sources: Box<[u64; 1024]>,
 }
 
-/// Set in a key's last word where the selector does not matter.
-const ANY_SELECTOR: u64 = 1 << 32;
+/// What a packet asks for, beside an address: kind and selector in one word of 32 bits.
+#[inline]
+fn question(kind: Kind, selector: u16) -> u64 {
+    (kind as u64) << 17 | u64::from(selector)
+}
 
-fn key_of(target: [u64; 2], kind: Kind, selector: u64) -> Key {
-    let [high, low] = target;
-    [high, low, (kind as u64) << 16 | selector]
+/// The same where the selector does not matter.
+fn any_question(kind: Kind) -> u64 {
+    question(kind, 0) | 1 << 16
 }
 
 impl LaneTables {
@@ -131,14 +135,23 @@ impl LaneTables {
     /// claims, to tell a closed port of our own address from a stranger's.
     #[inline]
     pub fn class(&self, headers: &Headers) -> Option<Class> {
-        let key = key_of(headers.target, headers.kind, u64::from(headers.selector));
-        self.lookup.find(&key).or_else(|| self.class_of_the_rest(headers))
+        self.find(headers, question(headers.kind, headers.selector))
+            .or_else(|| self.class_of_the_rest(headers))
     }
 
     #[cold]
     #[inline(never)]
     fn class_of_the_rest(&self, headers: &Headers) -> Option<Class> {
-        self.lookup.find(&key_of(headers.target, headers.kind, ANY_SELECTOR))
+        self.find(headers, any_question(headers.kind))
+    }
+
+    #[inline]
+    fn find(&self, headers: &Headers, question: u64) -> Option<Class> {
+        let [high, low] = headers.target;
+        match headers.kind {
+            Kind::Arp | Kind::Icmpv4 | Kind::Udpv4 => self.lookup4.find(question << 32 | low),
+            Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => self.lookup6.find([high, low, question]),
+        }
     }
 
     /// The IPv4 address that a class names.
@@ -156,7 +169,8 @@ impl LaneTables {
     /// The class of ARP packets that concern `address`, where its ARP is ours: for conflicts, which have our address
     /// as their sender and anything as their target.
     pub fn arp_class(&self, address: [u8; 4]) -> Option<Class> {
-        self.lookup.find(&key_of(target_of(IpAddr::from(address)), Kind::Arp, ANY_SELECTOR))
+        let [_, low] = target_of(IpAddr::from(address));
+        self.lookup4.find(any_question(Kind::Arp) << 32 | low)
     }
 
     /// Whether a UDP answer to this port could come back as a question.
@@ -169,16 +183,14 @@ impl LaneTables {
 impl RouteTable {
     /// Compiles the table for a lane.
     pub fn compile(&self, settings: &LaneSettings) -> LaneTables {
-        let mut compiler =
-            Compiler { settings: *settings, hosts4: Vec::new(), hosts6: Vec::new(), entries: Vec::new() };
+        let mut compiler = Compiler::new(settings);
         for address in self.addresses() {
-            let services = self.routes().iter().filter(|route| route.address == address.ip);
-            compiler.address(
-                address.ip,
-                address.prefix_len,
-                address.owner,
-                services.map(|route| route.service),
-            );
+            let routes = self.routes().iter().filter(|route| route.address == address.ip);
+            let services = routes.map(|route| route.service);
+            match address.ip {
+                IpAddr::V4(ip) => compiler.address4(ip, address, services),
+                IpAddr::V6(ip) => compiler.address6(ip, address, services),
+            }
         }
         let vacant = Class { responder: Responder::Arp, host: 0 };
         LaneTables {
@@ -186,7 +198,8 @@ impl RouteTable {
             checksum: settings.checksum,
             partial_checksums: settings.partial_checksums,
             errors_per_second: settings.errors_per_second,
-            lookup: Lookup::new(&compiler.entries, vacant),
+            lookup4: Lookup::new(&compiler.entries4, vacant),
+            lookup6: Lookup::new(&compiler.entries6, vacant),
             hosts4: compiler.hosts4.into_boxed_slice(),
             hosts6: compiler.hosts6.into_boxed_slice(),
             refused_sources: refused_sources(self),
@@ -198,73 +211,77 @@ struct Compiler {
     settings: LaneSettings,
     hosts4: Vec<Host4>,
     hosts6: Vec<Host6>,
-    entries: Vec<(Key, Class)>,
+    entries4: Vec<(u64, Class)>,
+    entries6: Vec<([u64; 3], Class)>,
 }
 
 impl Compiler {
-    fn address(&mut self, ip: IpAddr, prefix_len: u8, owner: Owner, services: impl Iterator<Item = Service>) {
-        let host = match ip {
-            IpAddr::V4(v4) => self.host4(v4, prefix_len),
-            IpAddr::V6(v6) => self.host6(v6),
-        };
-        let target = target_of(ip);
-        let mut claim = |kind, selector, responder| {
-            self.entries.push((key_of(target, kind, selector), Class { responder, host }));
-        };
-        for service in services {
-            match (service, ip) {
-                (Service::IcmpEcho, IpAddr::V4(_)) => {
-                    claim(Kind::Icmpv4, u64::from(wire::icmpv4::ECHO_REQUEST), Responder::Icmpv4Echo);
-                }
-                (Service::IcmpEcho, IpAddr::V6(_)) => {
-                    claim(Kind::Icmpv6, u64::from(wire::icmpv6::ECHO_REQUEST), Responder::Icmpv6Echo);
-                }
-                (Service::UdpEcho { port }, IpAddr::V4(_)) => {
-                    claim(Kind::Udpv4, u64::from(port.get()), Responder::Udpv4Echo);
-                }
-                (Service::UdpEcho { port }, IpAddr::V6(_)) => {
-                    claim(Kind::Udpv6, u64::from(port.get()), Responder::Udpv6Echo);
-                }
-            }
-        }
-        match (owner, ip) {
-            (Owner::Kernel, _) => {}
-            (Owner::Barelane, IpAddr::V4(_)) => {
-                claim(Kind::Arp, u64::from(wire::arp::REQUEST), Responder::Arp);
-                claim(Kind::Arp, ANY_SELECTOR, Responder::Arp);
-                claim(Kind::Udpv4, ANY_SELECTOR, Responder::Udpv4Closed);
-            }
-            (Owner::Barelane, IpAddr::V6(_)) => {
-                claim(
-                    Kind::Solicitation,
-                    u64::from(wire::icmpv6::NEIGHBOUR_SOLICITATION),
-                    Responder::Neighbour,
-                );
-                claim(Kind::Udpv6, ANY_SELECTOR, Responder::Udpv6Closed);
-            }
+    fn new(settings: &LaneSettings) -> Self {
+        Self {
+            settings: *settings,
+            hosts4: Vec::new(),
+            hosts6: Vec::new(),
+            entries4: Vec::new(),
+            entries6: Vec::new(),
         }
     }
 
-    fn host4(&mut self, ip: std::net::Ipv4Addr, prefix_len: u8) -> u16 {
+    fn address4(&mut self, ip: Ipv4Addr, address: &Address, services: impl Iterator<Item = Service>) {
         let LaneSettings { mac, hop_limit, .. } = self.settings;
         self.hosts4.push(Host4 {
             address: ip.octets(),
-            broadcast: broadcast_of(ip, prefix_len).unwrap_or(std::net::Ipv4Addr::BROADCAST).octets(),
+            broadcast: broadcast_of(ip, address.prefix_len).unwrap_or(Ipv4Addr::BROADCAST).octets(),
             icmp: Ipv4Template::new(ip, wire::ipv4::ICMP, hop_limit),
             udp: Ipv4Template::new(ip, wire::ipv4::UDP, hop_limit),
             arp: ArpTemplate::new(mac, ip),
         });
-        index_of_last(self.hosts4.len())
+        let host = index_of_last(self.hosts4.len());
+        let [_, low] = target_of(address.ip);
+        let mut claim = |question: u64, responder| {
+            self.entries4.push((question << 32 | low, Class { responder, host }));
+        };
+        for service in services {
+            match service {
+                Service::IcmpEcho => {
+                    let echo = question(Kind::Icmpv4, u16::from(wire::icmpv4::ECHO_REQUEST));
+                    claim(echo, Responder::Icmpv4Echo);
+                }
+                Service::UdpEcho { port } => claim(question(Kind::Udpv4, port.get()), Responder::Udpv4Echo),
+            }
+        }
+        if address.owner == Owner::Barelane {
+            claim(question(Kind::Arp, wire::arp::REQUEST), Responder::Arp);
+            claim(any_question(Kind::Arp), Responder::Arp);
+            claim(any_question(Kind::Udpv4), Responder::Udpv4Closed);
+        }
     }
 
-    fn host6(&mut self, ip: std::net::Ipv6Addr) -> u16 {
+    fn address6(&mut self, ip: Ipv6Addr, address: &Address, services: impl Iterator<Item = Service>) {
         let LaneSettings { mac, hop_limit, .. } = self.settings;
         self.hosts6.push(Host6 {
             address: ip.octets(),
             ipv6: Ipv6Template::new(ip, hop_limit),
             advertisement: AdvertisementTemplate::new(mac, ip),
         });
-        index_of_last(self.hosts6.len())
+        let host = index_of_last(self.hosts6.len());
+        let [high, low] = target_of(address.ip);
+        let mut claim = |question: u64, responder| {
+            self.entries6.push(([high, low, question], Class { responder, host }));
+        };
+        for service in services {
+            match service {
+                Service::IcmpEcho => {
+                    let echo = question(Kind::Icmpv6, u16::from(wire::icmpv6::ECHO_REQUEST));
+                    claim(echo, Responder::Icmpv6Echo);
+                }
+                Service::UdpEcho { port } => claim(question(Kind::Udpv6, port.get()), Responder::Udpv6Echo),
+            }
+        }
+        if address.owner == Owner::Barelane {
+            let solicitation = question(Kind::Solicitation, u16::from(wire::icmpv6::NEIGHBOUR_SOLICITATION));
+            claim(solicitation, Responder::Neighbour);
+            claim(any_question(Kind::Udpv6), Responder::Udpv6Closed);
+        }
     }
 }
 
@@ -292,7 +309,6 @@ fn refused_sources(table: &RouteTable) -> Box<[u64; 1024]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Address;
 
     fn tables(owner: Owner) -> LaneTables {
         let address = |ip: &str, prefix_len| Address { ip: ip.parse().unwrap(), prefix_len, owner };

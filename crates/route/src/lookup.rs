@@ -14,44 +14,58 @@
 //! makes the first or second displacement fit nearly always. Should a bucket fit nowhere, the builder starts again
 //! with another seed.
 
-/// What is looked up: whom a packet is for and what it asks, as raw words in memory order.
-pub type Key = [u64; 3];
+/// What is looked up: whom a packet is for and what it asks. One word where that fits, since every word costs.
+pub trait Key: Copy + Ord {
+    /// The key of an empty slot, which no question has.
+    const VACANT: Self;
 
-/// The key of an empty slot. Its last word is no question's.
-const NO_KEY: Key = [u64::MAX; 3];
+    /// Spreads keys over 64 bits, differently for each seed. The upper bits are the better ones.
+    fn hash(self, seed: u64) -> u64;
+}
 
 /// How many displacements are tried for one bucket before the seed is changed. Half of all slots are free, so a
 /// bucket of k keys fits with a probability of about 2^-k each time; buckets of more than 8 are rare.
 const DISPLACEMENTS_MAX: u32 = 1 << 16;
 
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(32))]
-struct Slot<V> {
-    key: Key,
+struct Slot<K, V> {
+    key: K,
     value: V,
 }
 
-/// A table from [`Key`] to `V`, built once, looked up in constant time.
+/// A table from `K` to `V`, built once, looked up in constant time.
 #[derive(Debug)]
-pub struct Lookup<V> {
+pub struct Lookup<K, V> {
     seed: u64,
     bucket_shift: u32,
     slot_shift: u32,
     displacements: Box<[u32]>,
-    slots: Box<[Slot<V>]>,
+    slots: Box<[Slot<K, V>]>,
 }
 
 /// Odd, and half of its bits set, evenly: the golden ratio's fraction, and its neighbour in the usual pair.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 const FOLD: u64 = 0xbf58_476d_1ce4_e5b9;
 
-#[inline]
-fn hash(seed: u64, key: &Key) -> u64 {
-    let [high, low, selector] = *key;
-    let wide = u128::from(high ^ seed) * u128::from(low ^ FOLD);
+impl Key for u64 {
+    const VACANT: Self = Self::MAX;
+
+    #[inline]
+    fn hash(self, seed: u64) -> u64 {
+        (self ^ seed).wrapping_mul(MIX)
+    }
+}
+
+impl Key for [u64; 3] {
+    const VACANT: Self = [u64::MAX; 3];
+
+    #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "both halves are folded into one")]
-    let folded = (wide as u64) ^ ((wide >> 64) as u64);
-    (folded ^ selector ^ seed).wrapping_mul(MIX)
+    fn hash(self, seed: u64) -> u64 {
+        let [high, low, selector] = self;
+        let wide = u128::from(high ^ seed) * u128::from(low ^ FOLD);
+        (wide as u64 ^ (wide >> 64) as u64 ^ selector ^ seed).wrapping_mul(MIX)
+    }
 }
 
 #[inline]
@@ -66,16 +80,16 @@ fn place(hash: u64, displacement: u32, shift: u32) -> usize {
     ((hash ^ u64::from(displacement)).wrapping_mul(FOLD) >> shift) as usize
 }
 
-impl<V: Copy> Lookup<V> {
+impl<K: Key, V: Copy> Lookup<K, V> {
     /// The table of `entries`, whose keys must differ. `vacant` fills the empty slots and is never given out.
     ///
     /// # Panics
     /// Where two entries have the same key, or one has all bits set: [`crate::RouteTable`] excludes both.
-    pub fn new(entries: &[(Key, V)], vacant: V) -> Self {
-        let mut keys: Vec<&Key> = entries.iter().map(|(key, _)| key).collect();
+    pub fn new(entries: &[(K, V)], vacant: V) -> Self {
+        let mut keys: Vec<K> = entries.iter().map(|&(key, _)| key).collect();
         keys.sort_unstable();
         assert!(keys.windows(2).all(|pair| pair.first() != pair.last()), "two entries have the same key");
-        assert!(keys.last() != Some(&&NO_KEY), "no key has all bits set");
+        assert!(keys.last() != Some(&K::VACANT), "no question has the key of an empty slot");
         // Ends: with distinct keys each seed succeeds with a probability well above one half.
         let mut seed = MIX;
         loop {
@@ -86,14 +100,14 @@ impl<V: Copy> Lookup<V> {
         }
     }
 
-    fn try_seed(entries: &[(Key, V)], vacant: V, seed: u64) -> Option<Self> {
+    fn try_seed(entries: &[(K, V)], vacant: V, seed: u64) -> Option<Self> {
         let bucket_count = entries.len().next_power_of_two().max(2);
         let slot_count = bucket_count * 2;
         let (bucket_shift, slot_shift) = (64 - bucket_count.ilog2(), 64 - slot_count.ilog2());
-        let mut buckets: Vec<(usize, u64, &(Key, V))> = entries
+        let mut buckets: Vec<(usize, u64, &(K, V))> = entries
             .iter()
             .map(|entry| {
-                let hash = hash(seed, &entry.0);
+                let hash = entry.0.hash(seed);
                 (bucket(hash, bucket_shift), hash, entry)
             })
             .collect();
@@ -102,7 +116,7 @@ impl<V: Copy> Lookup<V> {
         groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
 
         let mut displacements = vec![0; bucket_count].into_boxed_slice();
-        let mut slots = vec![Slot { key: NO_KEY, value: vacant }; slot_count].into_boxed_slice();
+        let mut slots = vec![Slot { key: K::VACANT, value: vacant }; slot_count].into_boxed_slice();
         for group in groups {
             let displacement =
                 (0..DISPLACEMENTS_MAX).find(|&displacement| fits(group, &slots, displacement, slot_shift))?;
@@ -116,12 +130,11 @@ impl<V: Copy> Lookup<V> {
 
     /// The value of `key`. Two loads, one comparison; two cache lines.
     #[inline]
-    pub fn find(&self, key: &Key) -> Option<V> {
-        let hash = hash(self.seed, key);
+    pub fn find(&self, key: K) -> Option<V> {
+        let hash = key.hash(self.seed);
         let displacement = *self.displacements.get(bucket(hash, self.bucket_shift))?;
         let slot = self.slots.get(place(hash, displacement, self.slot_shift))?;
-        let [high, low, selector] = slot.key;
-        (((high ^ key[0]) | (low ^ key[1]) | (selector ^ key[2])) == 0).then_some(slot.value)
+        if slot.key == key { Some(slot.value) } else { None }
     }
 
     /// How many bytes the table takes.
@@ -131,8 +144,13 @@ impl<V: Copy> Lookup<V> {
 }
 
 /// Whether every key of a bucket gets a free slot of its own with this displacement.
-fn fits<V>(group: &[(usize, u64, &(Key, V))], slots: &[Slot<V>], displacement: u32, shift: u32) -> bool {
-    let is_free = |place: usize| slots.get(place).is_some_and(|slot| slot.key == NO_KEY);
+fn fits<K: Key, V>(
+    group: &[(usize, u64, &(K, V))],
+    slots: &[Slot<K, V>],
+    displacement: u32,
+    shift: u32,
+) -> bool {
+    let is_free = |place: usize| slots.get(place).is_some_and(|slot| slot.key == K::VACANT);
     group.iter().enumerate().all(|(index, &(_, hash, _))| {
         let own = place(hash, displacement, shift);
         is_free(own)
@@ -155,26 +173,26 @@ mod tests {
             let entries: Vec<_> = keys.iter().enumerate().map(|(index, &key)| (key, index)).collect();
             let table = Lookup::new(&entries, usize::MAX);
             for (key, index) in &entries {
-                prop_assert_eq!(table.find(key), Some(*index));
+                prop_assert_eq!(table.find(*key), Some(*index));
             }
-            prop_assert_eq!(table.find(&stranger).is_some(), keys.contains(&stranger));
+            prop_assert_eq!(table.find(stranger).is_some(), keys.contains(&stranger));
         }
     }
 
     #[test]
     fn ten_thousand_ports_and_addresses_fit() {
-        let keys =
-            (0..100u64).flat_map(|host| (0..100u64).map(move |port| [0, 0x0a00_0000 + host, 2 << 16 | port]));
+        let keys = (0..100u64)
+            .flat_map(|host| (0..100u64).map(move |port| (2 << 16 | port) << 32 | (0x0a00_0000 + host)));
         let entries: Vec<_> = keys.enumerate().map(|(index, key)| (key, index)).collect();
         let table = Lookup::new(&entries, usize::MAX);
-        assert!(entries.iter().all(|(key, index)| table.find(key) == Some(*index)));
+        assert!(entries.iter().all(|(key, index)| table.find(*key) == Some(*index)));
         assert!(table.size() / entries.len() <= 200);
     }
 
     #[test]
     fn an_empty_table_finds_nothing_not_even_the_vacant_key() {
-        let table = Lookup::new(&[], 1);
-        assert_eq!(table.find(&[0; 3]), None);
+        let table = Lookup::<u64, u8>::new(&[], 1);
+        assert_eq!(table.find(0), None);
     }
 
     #[test]
