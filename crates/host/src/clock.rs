@@ -66,7 +66,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The best clock of this machine. Takes [`CALIBRATION`] where its rate must be measured.
+    /// The best clock of this machine. Takes 50 ms where its rate must be measured.
     pub fn calibrate() -> Self {
         if !has_invariant_counter() {
             return Self::kernel();

@@ -73,10 +73,7 @@ pub fn link(name: &str) -> Result<Link, HostError> {
 
 /// The interface of this index, as routes and neighbours name it.
 pub fn link_at(index: u32) -> Result<Link, HostError> {
-    let mut question = LinkMessage::default();
-    question.header.index = index;
-    let asked = format!("look up the interface of index {index}");
-    described(&ask_link(question, &asked)?, &asked)
+    described(&answer_at(index)?, &format!("look up the interface of index {index}"))
 }
 
 /// The names of all interfaces, in the order of their indices.
@@ -141,13 +138,22 @@ fn set_flags(index: u32, flags: LinkFlags, state: &str) -> Result<(), HostError>
     ask_route(RouteNetlinkMessage::SetLink(message), Ask::One(0), &asked).map(drop)
 }
 
+/// Whether an interface sends what it is given: set up, with a carrier, and with its queues at work.
+pub(crate) fn is_running(index: u32) -> Result<bool, HostError> {
+    Ok(answer_at(index)?.header.flags.contains(LinkFlags::Running))
+}
+
 /// Whether the kernel speaks IPv6 on an interface: neither switched off there, nor impossible because the MTU is
 /// below 1280 (RFC 8200 5), nor missing from the kernel.
 pub(crate) fn speaks_ipv6(index: u32) -> Result<bool, HostError> {
+    Ok(answer::find(&answer_at(index)?, answer::ipv6_switch) == Some(IPV6_ON))
+}
+
+/// The kernel's description of the interface of this index.
+fn answer_at(index: u32) -> Result<LinkMessage, HostError> {
     let mut question = LinkMessage::default();
     question.header.index = index;
-    let answer = ask_link(question, &format!("look up the interface of index {index}"))?;
-    Ok(answer::find(&answer, answer::ipv6_switch) == Some(IPV6_ON))
+    ask_link(question, &format!("look up the interface of index {index}"))
 }
 
 /// Asks for one interface, without its statistics, which would be most of the answer.

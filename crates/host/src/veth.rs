@@ -10,6 +10,8 @@
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -18,6 +20,13 @@ use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, Li
 use crate::namespace::{self, Namespace};
 use crate::netlink::{Ask, ask_route};
 use crate::{HostError, links};
+
+/// How long the ends may take to become able to send. The kernel does it within milliseconds, but at most once a second
+/// for some changes (`linkwatch_schedule_work`, `net/core/link_watch.c`); too small fails on a busy machine.
+const READY_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long to wait between two looks.
+const READY_PAUSE: Duration = Duration::from_millis(1);
 
 /// One end of the cable, as it shall be.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +66,8 @@ pub struct Indices {
     pub b: u32,
 }
 
-/// Lays a cable: both ends are made where they belong, set up, and given their addresses; or there is none. Removing
+/// Lays a cable: both ends are made where they belong, set up, and given their addresses; or there is none. What is
+/// sent from then on arrives. Removing
 /// either end, or letting either namespace go, removes both.
 pub fn create(pair: &VethPair<'_>) -> Result<Indices, HostError> {
     let here = namespace::here()?;
@@ -77,6 +87,8 @@ fn make_ready(pair: &VethPair<'_>, a: u32) -> Result<Indices, HostError> {
         let b = links::link(pair.b.name)?.index;
         links::set_up(b).map(|()| b)
     })?;
+    within(pair.a.namespace, || wait_until_running(a, &pair.a))?;
+    within(pair.b.namespace, || wait_until_running(b, &pair.b))?;
     within(pair.a.namespace, || address(a, &pair.a))?;
     within(pair.b.namespace, || address(b, &pair.b))?;
     Ok(Indices { a, b })
@@ -106,6 +118,20 @@ fn message(end: &End<'_>, mtu: u32) -> LinkMessage {
         LinkAttribute::NumTxQueues(end.tx_queues),
     ];
     message
+}
+
+/// Waits until what is sent leaves. The end that was set up first learns of its carrier from a worker of the kernel's,
+/// and throws away what it is given to send until then.
+fn wait_until_running(index: u32, end: &End<'_>) -> Result<(), HostError> {
+    let begun = Instant::now();
+    while !links::is_running(index)? {
+        if begun.elapsed() > READY_LIMIT {
+            let asked = format!("bring up the virtual cable's end `{}`", end.name);
+            return Err(HostError::NoAnswer { asked, limit: READY_LIMIT });
+        }
+        thread::sleep(READY_PAUSE);
+    }
+    Ok(())
 }
 
 fn address(index: u32, end: &End<'_>) -> Result<(), HostError> {
