@@ -65,7 +65,7 @@ impl Mac {
     pub const BROADCAST: Self = Self([0xff; 6]);
 
     /// Whether it means more than one station: multicast, broadcast among it.
-    #[inline]
+    #[inline(always)]
     pub const fn is_group(self) -> bool {
         let [first, ..] = self.0;
         first & 1 != 0
@@ -152,7 +152,7 @@ view!(Vlan, 4);
 /// Sends the frame back to the station that it came from, as `own`. Tags and ethertype stay.
 ///
 /// Gives nothing, and has written nothing, where the room is shorter than the header.
-#[inline]
+#[inline(always)]
 pub fn turn_round(room: &mut [u8], own: Mac) -> Option<()> {
     let ethernet = Ethernet::of_mut(room, 0)?;
     ethernet.dst = ethernet.src;
@@ -164,7 +164,7 @@ pub fn turn_round(room: &mut [u8], own: Mac) -> Option<()> {
 ///
 /// The added bytes are zero: what an earlier packet left in the buffer never leaves the machine (RFC 1042, "padded
 /// with octets of zero"; the leak is CVE-2003-0001). A room that is shorter than the minimum is padded to its end.
-#[inline]
+#[inline(always)]
 pub fn pad(room: &mut [u8], end: usize) -> usize {
     if end >= FRAME_LEN_MIN {
         return end;

@@ -55,31 +55,57 @@ pub struct Headers {
 
 impl Headers {
     /// Where the transport header begins; for ARP, which has none, where it would.
-    #[inline]
+    #[inline(always)]
     pub const fn transport(&self) -> usize {
-        let network_len = match self.kind {
+        self.network() + self.network_len()
+    }
+
+    /// How long the network header is.
+    #[inline(always)]
+    pub(crate) const fn network_len(&self) -> usize {
+        match self.kind {
             Kind::Arp => Arp::LEN,
             Kind::Icmpv4 | Kind::Udpv4 => Ipv4::LEN,
             Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => Ipv6::LEN,
-        };
-        self.network() + network_len
+        }
+    }
+
+    /// The bytes from the network header on, padding included.
+    ///
+    /// Everything that works on a packet begins with this, and goes on at constant offsets: where several such steps
+    /// follow each other, the compiler keeps one check of the network header's offset for all.
+    #[inline(always)]
+    pub(crate) fn packet<'bytes>(&self, bytes: &'bytes [u8]) -> Option<&'bytes [u8]> {
+        bytes.get(self.network()..)
+    }
+
+    /// The same, to be written to.
+    #[inline(always)]
+    pub(crate) fn packet_mut<'bytes>(&self, room: &'bytes mut [u8]) -> Option<&'bytes mut [u8]> {
+        room.get_mut(self.network()..)
+    }
+
+    /// The length of network header and payload.
+    #[inline(always)]
+    pub(crate) const fn packet_len(&self) -> u16 {
+        self.end.wrapping_sub(self.network)
     }
 
     /// [`Headers::network`] as an offset.
-    #[inline]
+    #[inline(always)]
     pub const fn network(&self) -> usize {
         self.network as usize
     }
 
     /// [`Headers::end`] as an offset.
-    #[inline]
+    #[inline(always)]
     pub const fn end(&self) -> usize {
         self.end as usize
     }
 }
 
 /// The words that [`Headers::target`] has for packets to `ip`.
-#[inline]
+#[inline(always)]
 pub const fn target_of(ip: IpAddr) -> [u64; 2] {
     match ip {
         IpAddr::V4(ip) => target_v4(ip.octets()),
@@ -88,13 +114,13 @@ pub const fn target_of(ip: IpAddr) -> [u64; 2] {
 }
 
 /// An IPv4 address is the second word, as a number of 32 bits; the first is zero.
-#[inline]
+#[inline(always)]
 pub(crate) const fn target_v4(ip: [u8; 4]) -> [u64; 2] {
     [0, u32::from_ne_bytes(ip) as u64]
 }
 
 /// An IPv6 address is its two halves.
-#[inline]
+#[inline(always)]
 pub(crate) const fn target_v6(ip: [u8; 16]) -> [u64; 2] {
     zerocopy::transmute!(ip)
 }

@@ -50,37 +50,44 @@ pub struct Icmpv4Echo {
 view!(Icmpv4Echo, 8);
 
 /// Whether the message is an echo request: type 8, code 0. `headers` must be of these bytes, and of ICMP.
-#[inline]
+#[inline(always)]
 pub fn is_echo_request(bytes: &[u8], headers: &Headers) -> bool {
-    Icmpv4Echo::of(bytes, headers.transport()).is_some_and(|echo| echo.kind == ECHO_REQUEST && echo.code == 0)
+    headers
+        .packet(bytes)
+        .and_then(|packet| Icmpv4Echo::of(packet, Ipv4::LEN))
+        .is_some_and(|echo| echo.kind == ECHO_REQUEST && echo.code == 0)
 }
 
 /// Whether the message's checksum is right. `headers` must be of these bytes, and of ICMP.
-#[inline]
+#[inline(always)]
 pub fn is_right(bytes: &[u8], headers: &Headers, summer: &Summer) -> bool {
-    bytes.get(headers.transport()..headers.end()).is_some_and(|message| summer.sum(message).is_right())
+    headers
+        .packet(bytes)
+        .and_then(|packet| packet.get(Ipv4::LEN..usize::from(headers.packet_len())))
+        .is_some_and(|message| summer.sum(message).is_right())
 }
 
 /// Makes an echo request its own reply: the type changes, and the checksum with it. All else is the asker's.
 ///
 /// Gives nothing, and has written nothing, where the room is shorter than the headers say.
-#[inline]
+#[inline(always)]
 pub fn answer_echo(room: &mut [u8], headers: &Headers) -> Option<()> {
-    let echo = Icmpv4Echo::of_mut(room, headers.transport())?;
+    let echo = Icmpv4Echo::of_mut(headers.packet_mut(room)?, Ipv4::LEN)?;
     let updated = checksum::update(echo.checksum, [echo.kind, echo.code], [ECHO_REPLY, 0]);
     echo.kind = ECHO_REPLY;
     echo.code = 0;
     echo.checksum = updated;
-    if updated == Field::ZERO { set_checksum(room, headers) } else { Some(()) }
+    if updated == Field::ZERO { set_checksum(room, *headers) } else { Some(()) }
 }
 
 /// The checksum of a reply that may consist of zeros alone, in one of 65,536 packets: identifier, sequence number and
 /// data zero is a legal question. Its checksum is 0xffff, and an update gives 0x0000 (see [`checksum::update`]).
 #[cold]
-fn set_checksum(room: &mut [u8], headers: &Headers) -> Option<()> {
-    Icmpv4Echo::of_mut(room, headers.transport())?.checksum = Field::ZERO;
-    let checksum = Sum::of(room.get(headers.transport()..headers.end())?).complement();
-    Icmpv4Echo::of_mut(room, headers.transport())?.checksum = checksum;
+fn set_checksum(room: &mut [u8], headers: Headers) -> Option<()> {
+    Icmpv4Echo::of_mut(headers.packet_mut(room)?, Ipv4::LEN)?.checksum = Field::ZERO;
+    let checksum =
+        Sum::of(headers.packet(room)?.get(Ipv4::LEN..usize::from(headers.packet_len()))?).complement();
+    Icmpv4Echo::of_mut(headers.packet_mut(room)?, Ipv4::LEN)?.checksum = checksum;
     Some(())
 }
 
@@ -114,7 +121,7 @@ pub fn port_unreachable(
     let error = room.get_mut(headers.network()..end)?;
     let asked = *Ipv4::of(error, 0)?;
     error.copy_within(..usize::from(quote_len), usize::from(HEADERS_LEN));
-    *Ipv4::of_mut(error, 0)? = template.header(asked.type_of_service, total_len.into(), asked.src);
+    *Ipv4::of_mut(error, 0)? = template.header(&asked, total_len);
     let message = error.get_mut(Ipv4::LEN..)?;
     *Icmpv4Echo::of_mut(message, 0)? = PORT_UNREACHABLE_HEADER;
     let checksum = summer.sum(message).complement();

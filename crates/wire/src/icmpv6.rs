@@ -1,5 +1,7 @@
 //! ICMPv6: echo, and the one error that a server of UDP has to send (RFC 4443).
 
+use core::mem::offset_of;
+
 use zerocopy::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -54,17 +56,21 @@ pub struct Icmpv6Echo {
 view!(Icmpv6Echo, 8);
 
 /// Whether the message is an echo request: type 128, code 0. `headers` must be of these bytes, and of ICMPv6.
-#[inline]
+#[inline(always)]
 pub fn is_echo_request(bytes: &[u8], headers: &Headers) -> bool {
-    Icmpv6Echo::of(bytes, headers.transport()).is_some_and(|echo| echo.kind == ECHO_REQUEST && echo.code == 0)
+    headers
+        .packet(bytes)
+        .and_then(|packet| Icmpv6Echo::of(packet, Ipv6::LEN))
+        .is_some_and(|echo| echo.kind == ECHO_REQUEST && echo.code == 0)
 }
 
 /// Whether the message's checksum is right. `headers` must be of these bytes, and of ICMPv6.
-#[inline]
+#[inline(always)]
 pub fn is_right(bytes: &[u8], headers: &Headers, summer: &Summer) -> bool {
-    let Some(message) = bytes.get(headers.transport()..headers.end()) else { return false };
-    let Some(ip) = Ipv6::of(bytes, headers.network()) else { return false };
-    (ip.pseudo(ip.payload_len.get()) + summer.sum(message)).is_right()
+    let len = headers.packet_len();
+    let summed = headers.packet(bytes).and_then(|packet| packet.get(offset_of!(Ipv6, src)..usize::from(len)));
+    let rest = checksum::pseudo_rest(ipv6::ICMP, len.wrapping_sub(Ipv6::LEN_U16));
+    summed.is_some_and(|summed| (summer.sum(summed) + rest).is_right())
 }
 
 /// Makes an echo request its own reply: the type changes, and the checksum with it. All else is the asker's.
@@ -73,9 +79,9 @@ pub fn is_right(bytes: &[u8], headers: &Headers, summer: &Summer) -> bool {
 /// places in the sum. It is never computed as zero from nothing but zeros: the pseudo-header is not zero.
 ///
 /// Gives nothing, and has written nothing, where the room is shorter than the headers say.
-#[inline]
+#[inline(always)]
 pub fn answer_echo(room: &mut [u8], headers: &Headers) -> Option<()> {
-    let echo = Icmpv6Echo::of_mut(room, headers.transport())?;
+    let echo = Icmpv6Echo::of_mut(headers.packet_mut(room)?, Ipv6::LEN)?;
     echo.checksum = checksum::update(echo.checksum, [echo.kind, echo.code], [ECHO_REPLY, 0]);
     echo.kind = ECHO_REPLY;
     echo.code = 0;
@@ -111,7 +117,7 @@ pub fn port_unreachable(
     let error = room.get_mut(headers.network()..end)?;
     let asked = *Ipv6::of(error, 0)?;
     error.copy_within(..usize::from(quote_len), usize::from(HEADERS_LEN));
-    let ip = template.header(asked.version_and_class, message_len.into(), ipv6::ICMP, asked.src);
+    let ip = template.header(&asked, message_len.into(), ipv6::ICMP);
     *Ipv6::of_mut(error, 0)? = ip;
     let message = error.get_mut(Ipv6::LEN..)?;
     *Icmpv6Echo::of_mut(message, 0)? = PORT_UNREACHABLE_HEADER;

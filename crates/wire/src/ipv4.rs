@@ -1,7 +1,7 @@
 //! The IPv4 header (RFC 791 section 3.1).
 
 use zerocopy::network_endian::U16;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, transmute};
 
 use crate::checksum::{Field, Sum};
 use crate::view::view;
@@ -64,9 +64,39 @@ pub struct Ipv4 {
 
 view!(Ipv4, 20);
 
+/// The header as its first eight bytes, and the rest.
+#[derive(FromBytes)]
+#[repr(C)]
+struct Halves {
+    first: [u8; 8],
+    _rest: [u8; 12],
+}
+
 impl Ipv4 {
+    /// Whether the header's checksum is right.
+    #[inline(always)]
+    pub fn is_right(&self) -> bool {
+        Sum::of_header(transmute!(*self)).is_right()
+    }
+
+    /// Whether it is of version 4, without options, and no fragment: all that in one comparison.
+    #[inline(always)]
+    pub fn is_plain(&self) -> bool {
+        const FRAGMENT_BYTES: [u8; 2] = FRAGMENT.to_be_bytes();
+        const MASK: u64 = u64::from_ne_bytes([0xff, 0, 0, 0, 0, 0, FRAGMENT_BYTES[0], FRAGMENT_BYTES[1]]);
+        const PLAIN: u64 = u64::from_ne_bytes([VERSION_AND_LEN, 0, 0, 0, 0, 0, 0, 0]);
+        let Halves { first, .. } = transmute!(*self);
+        u64::from_ne_bytes(first) & MASK == PLAIN
+    }
+
+    /// Whether it is part of a larger datagram. The flag that forbids fragments, and the reserved one, do not matter.
+    #[inline(always)]
+    pub fn is_fragment(&self) -> bool {
+        self.fragment.get() & FRAGMENT != 0
+    }
+
     /// The pseudo-header's part in a transport checksum, for `len` bytes from the transport header on (RFC 768).
-    #[inline]
+    #[inline(always)]
     pub fn pseudo(&self, len: u16) -> Sum {
         crate::checksum::pseudo_v4(self.src, self.dst, self.protocol, len)
     }

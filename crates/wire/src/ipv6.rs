@@ -54,9 +54,15 @@ pub struct Ipv6 {
 view!(Ipv6, 40);
 
 impl Ipv6 {
+    /// The first four bits: 6.
+    #[inline(always)]
+    pub fn version(&self) -> u32 {
+        self.version_and_class.get() >> 28
+    }
+
     /// The pseudo-header's part in a transport checksum, for `len` bytes from the transport header on (RFC 8200
     /// section 8.1).
-    #[inline]
+    #[inline(always)]
     pub fn pseudo(&self, len: u16) -> Sum {
         crate::checksum::pseudo_v6(self.src, self.dst, self.next_header, len)
     }

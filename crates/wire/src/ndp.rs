@@ -141,7 +141,7 @@ pub enum Invalid {
 ///
 /// # Errors
 /// The first check that fails: hop limit, checksum, then all others.
-#[inline]
+#[inline(always)]
 pub fn check_solicitation(bytes: &[u8], headers: &Headers, summer: &Summer) -> Result<Solicitation, Invalid> {
     let ip = Ipv6::of(bytes, headers.network()).ok_or(Invalid::Malformed)?;
     if ip.hop_limit != HOP_LIMIT {
@@ -202,14 +202,14 @@ fn source_of(mut options: &[u8]) -> Result<Source, Invalid> {
 }
 
 /// Whether an address means a group (RFC 4291 section 2.7).
-#[inline]
+#[inline(always)]
 const fn is_multicast(ip: [u8; 16]) -> bool {
     let [first, ..] = ip;
     first == 0xff
 }
 
 /// Whether an address is `ff02::1:ffXX:XXXX` (RFC 4291 section 2.7.1).
-#[inline]
+#[inline(always)]
 fn is_solicited_node(ip: [u8; 16]) -> bool {
     ip.starts_with(&[0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff])
 }

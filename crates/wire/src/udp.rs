@@ -1,12 +1,14 @@
 //! UDP over IPv4 and IPv6 (RFC 768, RFC 8200 section 8.1).
 
+use core::mem::offset_of;
+
 use zerocopy::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::checksum::{Field, Sum, Summer};
+use crate::checksum::{self, Field, Sum, Summer};
 use crate::headers::{Headers, Kind};
-use crate::ipv4::Ipv4;
-use crate::ipv6::Ipv6;
+use crate::ipv4::{self, Ipv4};
+use crate::ipv6::{self, Ipv6};
 use crate::view::view;
 
 /// A UDP header.
@@ -54,27 +56,36 @@ pub enum Checksum {
 /// What the checksum of the datagram says. `headers` must be of these bytes, and of UDP.
 ///
 /// Covers the UDP length; IP payload beyond it is not the datagram's.
-#[inline]
+#[inline(always)]
 pub fn check(bytes: &[u8], headers: &Headers, summer: &Summer) -> Checksum {
-    let Some((datagram, udp)) = datagram(bytes, headers) else { return Checksum::Wrong };
+    let Some(udp) = header(bytes, headers) else { return Checksum::Wrong };
     if udp.checksum == Field::ZERO {
         return Checksum::Absent;
     }
-    let Some(pseudo) = pseudo(bytes, headers, udp) else { return Checksum::Wrong };
-    if (pseudo + summer.sum(datagram)).is_right() { Checksum::Right } else { partial_or_wrong(pseudo, udp) }
+    match sum(bytes, headers, udp.len, *summer) {
+        Some(sum) if sum.is_right() => Checksum::Right,
+        _ => partial_or_wrong(bytes, *headers),
+    }
 }
 
 #[cold]
-fn partial_or_wrong(pseudo: Sum, udp: &Udp) -> Checksum {
-    if udp.checksum.0 == pseudo.fold().to_ne_bytes() { Checksum::Partial } else { Checksum::Wrong }
+fn partial_or_wrong(bytes: &[u8], headers: Headers) -> Checksum {
+    let checksums = || {
+        let udp = header(bytes, &headers)?;
+        Some((udp.checksum, pseudo(bytes, &headers, udp.len.get())?.fold()))
+    };
+    match checksums() {
+        Some((Field(checksum), pseudo)) if checksum == pseudo.to_ne_bytes() => Checksum::Partial,
+        _ => Checksum::Wrong,
+    }
 }
 
 /// Exchanges the ports: the datagram's answer goes to the port that asked. The checksum stays right.
 ///
 /// Gives nothing, and has written nothing, where the room is shorter than the headers say.
-#[inline]
+#[inline(always)]
 pub fn turn_round(room: &mut [u8], headers: &Headers) -> Option<()> {
-    let udp = Udp::of_mut(room, headers.transport())?;
+    let udp = header_mut(room, headers)?;
     (udp.src, udp.dst) = (udp.dst, udp.src);
     Some(())
 }
@@ -85,31 +96,51 @@ pub fn turn_round(room: &mut [u8], headers: &Headers) -> Option<()> {
 /// shorter than the headers say. Cost: a sum over the datagram; needed for [`Checksum::Partial`] only.
 #[cold]
 pub fn set_checksum(room: &mut [u8], headers: &Headers, summer: &Summer) -> Option<()> {
-    Udp::of_mut(room, headers.transport())?.checksum = Field::ZERO;
-    let (datagram, udp) = datagram(room, headers)?;
-    let checksum = (pseudo(room, headers, udp)? + summer.sum(datagram)).complement();
+    let udp = header_mut(room, headers)?;
+    udp.checksum = Field::ZERO;
+    let len = udp.len;
+    let checksum = sum(room, headers, len, *summer)?.complement();
     let checksum = if checksum == Field::ZERO { Field::ONES } else { checksum };
-    Udp::of_mut(room, headers.transport())?.checksum = checksum;
+    header_mut(room, headers)?.checksum = checksum;
     Some(())
 }
 
 /// The payload: what follows the header, as far as the UDP length says. `headers` must be of these bytes, and of UDP.
-#[inline]
+#[inline(always)]
 pub fn payload<'bytes>(bytes: &'bytes [u8], headers: &Headers) -> Option<&'bytes [u8]> {
-    datagram(bytes, headers)?.0.get(Udp::LEN..)
+    let end = headers.transport() + usize::from(header(bytes, headers)?.len.get());
+    bytes.get(headers.transport() + Udp::LEN..end)
 }
 
-/// The datagram as far as its own length says, and its header.
-#[inline]
-fn datagram<'bytes>(bytes: &'bytes [u8], headers: &Headers) -> Option<(&'bytes [u8], &'bytes Udp)> {
-    let transport = bytes.get(headers.transport()..headers.end())?;
-    let udp = Udp::of(transport, 0)?;
-    Some((transport.get(..usize::from(udp.len.get()))?, udp))
+/// The sum of pseudo-header and datagram.
+///
+/// The addresses stand in front of the datagram, so that one run over the bytes takes in both:
+///
+/// ```text
+///  … │ source │ destination │ UDP header │ payload │ …          + protocol + length
+///    └──────────────── summed ─────────────────────┘
+/// ```
+#[inline(always)]
+fn sum(bytes: &[u8], headers: &Headers, len: U16, summer: Summer) -> Option<Sum> {
+    let (addresses, header_len, protocol) = match headers.kind {
+        Kind::Udpv4 => (offset_of!(Ipv4, src), Ipv4::LEN, ipv4::UDP),
+        _ => (offset_of!(Ipv6, src), Ipv6::LEN, ipv6::UDP),
+    };
+    let summed = headers.packet(bytes)?.get(addresses..header_len + usize::from(len.get()))?;
+    Some(summer.sum(summed) + checksum::pseudo_rest(protocol, len.get()))
 }
 
-#[inline]
-fn pseudo(bytes: &[u8], headers: &Headers, udp: &Udp) -> Option<Sum> {
-    let len = udp.len.get();
+#[inline(always)]
+fn header<'bytes>(bytes: &'bytes [u8], headers: &Headers) -> Option<&'bytes Udp> {
+    Udp::of(headers.packet(bytes)?, headers.network_len())
+}
+
+#[inline(always)]
+fn header_mut<'bytes>(room: &'bytes mut [u8], headers: &Headers) -> Option<&'bytes mut Udp> {
+    Udp::of_mut(headers.packet_mut(room)?, headers.network_len())
+}
+
+fn pseudo(bytes: &[u8], headers: &Headers, len: u16) -> Option<Sum> {
     if headers.kind == Kind::Udpv4 {
         Some(Ipv4::of(bytes, headers.network())?.pseudo(len))
     } else {

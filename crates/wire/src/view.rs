@@ -18,14 +18,14 @@ macro_rules! view {
             pub(crate) const LEN_U16: u16 = $len;
 
             /// The header that begins at `offset`, or nothing where the bytes end before it does.
-            #[inline]
+            #[inline(always)]
             pub fn of(bytes: &[u8], offset: usize) -> Option<&Self> {
                 let (view, _) = zerocopy::FromBytes::ref_from_prefix(bytes.get(offset..)?).ok()?;
                 Some(view)
             }
 
             /// The header that begins at `offset`, to be written to, or nothing where the room ends before it does.
-            #[inline]
+            #[inline(always)]
             pub fn of_mut(room: &mut [u8], offset: usize) -> Option<&mut Self> {
                 let (view, _) = zerocopy::FromBytes::mut_from_prefix(room.get_mut(offset..)?).ok()?;
                 Some(view)

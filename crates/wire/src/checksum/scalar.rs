@@ -11,7 +11,7 @@
 //! where a cascade of 4, 2 and 1 bytes costs three branches that go another way for every length.
 
 /// One's-complement addition of 64 bits.
-#[inline]
+#[inline(always)]
 pub(super) const fn add(left: u64, right: u64) -> u64 {
     let (sum, carry) = left.overflowing_add(right);
     // Cannot overflow: where there was a carry, the sum is at most 2^64 − 2.
@@ -19,7 +19,7 @@ pub(super) const fn add(left: u64, right: u64) -> u64 {
 }
 
 /// The one's-complement sum of 64-bit words in memory order; the last one filled up with zeros.
-#[inline]
+#[inline(always)]
 pub(super) fn sum(bytes: &[u8]) -> u64 {
     let Some(last) = bytes.last_chunk::<8>() else { return sum_short(bytes) };
     let (words, rest) = bytes.as_chunks::<8>();
@@ -30,36 +30,38 @@ pub(super) fn sum(bytes: &[u8]) -> u64 {
     add(sum_words(words), rest)
 }
 
-/// One chain of carries for each four words.
-#[inline]
-fn sum_words(mut words: &[[u8; 8]]) -> u64 {
+/// One chain of carries for each four words, and one for each bit of what is left.
+#[inline(always)]
+fn sum_words(words: &[[u8; 8]]) -> u64 {
     let mut sum = 0;
-    while let Some((four, after)) = words.split_first_chunk::<4>() {
+    let (fours, words) = words.as_chunks::<4>();
+    for four in fours {
         sum = chain(sum, four);
-        words = after;
     }
-    if let Some((two, after)) = words.split_first_chunk::<2>() {
+    let (twos, words) = words.as_chunks::<2>();
+    if let Some(two) = twos.first() {
         sum = chain(sum, two);
-        words = after;
     }
-    if let Some((one, _)) = words.split_first_chunk::<1>() {
-        sum = chain(sum, one);
+    if let Some(one) = words.first() {
+        sum = chain(sum, &[*one]);
     }
     sum
 }
 
 /// Adds words with the carry going from each to the next, and the last one brought round.
-#[inline]
+#[inline(always)]
 fn chain<const COUNT: usize>(mut sum: u64, words: &[[u8; 8]; COUNT]) -> u64 {
     let mut carry = false;
     for word in words {
         (sum, carry) = sum.carrying_add(u64::from_ne_bytes(*word), carry);
     }
-    add(sum, u64::from(carry))
+    // Cannot overflow. A carry out of a sum of ones alone needs two words of ones and a carry into them, out of a sum of
+    // ones alone: the first word of a chain has no carry into it, so that none of them has that carry.
+    sum + u64::from(carry)
 }
 
 /// Fewer than eight bytes.
-#[inline]
+#[inline(always)]
 fn sum_short(bytes: &[u8]) -> u64 {
     let mut word = [0; 8];
     for (to, &from) in word.iter_mut().zip(bytes) {

@@ -56,7 +56,7 @@ impl AdvertisementTemplate {
     /// To the asker, as solicited; or, where the question came from nobody, to everybody, unsolicited: the asker must
     /// hear that its address is taken (RFC 4862 section 5.4.4). The link-layer address is always told, which the RFC
     /// demands for a question to a group and allows for any.
-    #[inline]
+    #[inline(always)]
     pub fn answer(&self, room: &mut [u8], headers: &Headers, solicitation: &Solicitation) -> Option<usize> {
         const LEN: usize = Ipv6::LEN + NeighbourAdvertisement::LEN;
         let (ethernet, packet) = room.split_at_mut_checked(headers.network())?;

@@ -33,7 +33,7 @@ impl ArpTemplate {
 
     /// Turns a request into its reply, Ethernet addresses included, and gives the packet's end (RFC 826, "Packet
     /// Reception"). The frame goes back to the station that it came from.
-    #[inline]
+    #[inline(always)]
     pub fn answer(&self, room: &mut [u8], headers: &Headers) -> Option<usize> {
         let arp = Arp::of_mut(room, headers.network())?;
         *arp = Arp { target_mac: arp.sender_mac, target_ip: arp.sender_ip, ..self.packet };

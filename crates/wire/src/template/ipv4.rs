@@ -1,63 +1,89 @@
 //! The IPv4 header of an answer.
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! +-------+-------+-----------+---+-------------------------------+
+//! | 0x45: constant|   DSCP    | 0 |         total length          |   DSCP and length: the question's
+//! +---------------+-----------+---+-----+-------------------------+
+//! |               0               | DF  |            0            |   constant
+//! +---------------+---------------+-----+-------------------------+
+//! |      TTL      |   protocol    |           checksum            |   TTL and protocol: the template's
+//! +---------------+---------------+-------------------------------+
+//! |                            source                             |   the template's
+//! +---------------------------------------------------------------+
+//! |                          destination                          |   the question's source
+//! +---------------------------------------------------------------+
+//! ```
+//!
+//! It is written by words of 32 bits, which is how few instructions do it.
 
 use core::net::Ipv4Addr;
 
-use zerocopy::IntoBytes;
-use zerocopy::network_endian::U16;
+use zerocopy::{FromBytes, IntoBytes, transmute};
 
 use crate::checksum::{Field, Sum};
 use crate::headers::Headers;
 use crate::ipv4::{self, Ipv4};
 
+/// The header as words in memory order.
+type Words = [[u8; 4]; 5];
+
+/// What the first word keeps of the question: DSCP and total length. What is ECN is cleared, for it tells of another
+/// path (RFC 3168 section 5).
+const KEPT: u32 = u32::from_ne_bytes([0, ipv4::DSCP, 0xff, 0xff]);
+/// What the first word is given.
+const VERSION_AND_LEN: u32 = u32::from_ne_bytes([ipv4::VERSION_AND_LEN, 0, 0, 0]);
+/// Identification zero, not to be fragmented: an atomic datagram (RFC 6864 section 4.1).
+const ATOMIC: [u8; 4] = [0, 0, ipv4::DONT_FRAGMENT.to_be_bytes()[0], 0];
+
 /// The IPv4 header of every answer from one own address, with one protocol.
-///
-/// Type of service, total length, destination and checksum are holes; they are zero here, and so is their part in
-/// the sum.
 #[derive(Clone, Copy, Debug)]
 pub struct Ipv4Template {
-    header: Ipv4,
+    ttl: u8,
+    protocol: u8,
+    src: [u8; 4],
+    /// The folded sum of all that is no hole.
     sum: u16,
 }
 
 impl Ipv4Template {
     /// A template for answers from `src` with a `protocol`, that may take `ttl` hops.
-    ///
-    /// The identification is zero and fragmentation forbidden: an atomic datagram (RFC 6864 section 4.1).
     pub fn new(src: Ipv4Addr, protocol: u8, ttl: u8) -> Self {
-        let header = Ipv4 {
-            version_and_len: ipv4::VERSION_AND_LEN,
-            type_of_service: 0,
-            total_len: U16::ZERO,
-            identification: U16::ZERO,
-            fragment: U16::new(ipv4::DONT_FRAGMENT),
-            ttl,
-            protocol,
-            checksum: Field::ZERO,
-            src: src.octets(),
-            dst: [0; 4],
-        };
-        Self { header, sum: Sum::of(header.as_bytes()).fold() }
+        let src = src.octets();
+        let words: Words = [VERSION_AND_LEN.to_ne_bytes(), ATOMIC, [ttl, protocol, 0, 0], src, [0; 4]];
+        Self { ttl, protocol, src, sum: Sum::of(words.as_bytes()).fold() }
     }
 
     /// Turns the question's header into the answer's: to whom it came from, as long as it was, with its DSCP.
     ///
-    /// Gives nothing, and has written nothing, where the room is shorter than the headers say. Cost: some 30
+    /// Gives nothing, and has written nothing, where the room is shorter than the headers say. Cost: some 25
     /// instructions.
-    #[inline]
+    #[inline(always)]
     pub fn answer(&self, room: &mut [u8], headers: &Headers) -> Option<()> {
-        let ip = Ipv4::of_mut(room, headers.network())?;
-        *ip = self.header(ip.type_of_service, ip.total_len, ip.src);
+        let (words, _) = Words::mut_from_prefix(headers.packet_mut(room)?).ok()?;
+        let [first, _, _, asker, _] = *words;
+        *words = self.words(first, asker);
         Some(())
     }
 
-    /// The header of an answer of `total_len` bytes to `dst`. What is ECN in `type_of_service` is cleared: an
-    /// answer's own path says that (RFC 3168 section 5).
-    #[inline]
-    pub fn header(&self, type_of_service: u8, total_len: U16, dst: [u8; 4]) -> Ipv4 {
-        let type_of_service = type_of_service & ipv4::DSCP;
-        let [len_high, len_low] = total_len.to_bytes();
-        let first = u32::from_ne_bytes([0, type_of_service, len_high, len_low]);
-        let checksum = Sum::of_words([u32::from(self.sum), first, u32::from_ne_bytes(dst)]).complement();
-        Ipv4 { type_of_service, total_len, checksum, dst, ..self.header }
+    /// The header of an answer to `asked`, but `total_len` bytes long.
+    pub(crate) fn header(self, asked: &Ipv4, total_len: u16) -> Ipv4 {
+        let [len_high, len_low] = total_len.to_be_bytes();
+        transmute!(self.words([0, asked.type_of_service, len_high, len_low], asked.src))
+    }
+
+    /// The header of an answer to a question with this first word, of this asker.
+    #[inline(always)]
+    fn words(self, first: [u8; 4], asker: [u8; 4]) -> Words {
+        let first = u32::from_ne_bytes(first) & KEPT;
+        let Field([high, low]) = Sum::of_words(self.sum, first, u32::from_ne_bytes(asker)).complement();
+        [
+            (first | VERSION_AND_LEN).to_ne_bytes(),
+            ATOMIC,
+            [self.ttl, self.protocol, high, low],
+            self.src,
+            asker,
+        ]
     }
 }

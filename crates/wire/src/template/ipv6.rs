@@ -24,24 +24,23 @@ impl Ipv6Template {
     /// next header. The flow label is zero: the flow is another one.
     ///
     /// Gives nothing, and has written nothing, where the room is shorter than the headers say.
-    #[inline]
+    #[inline(always)]
     pub fn answer(&self, room: &mut [u8], headers: &Headers) -> Option<()> {
         let ip = Ipv6::of_mut(room, headers.network())?;
-        *ip = self.header(ip.version_and_class, ip.payload_len, ip.next_header, ip.src);
+        *ip = self.header(ip, ip.payload_len, ip.next_header);
         Some(())
     }
 
-    /// The header of an answer with `payload_len` bytes of `next_header` to `dst`. Of the question's `class` only the
-    /// DSCP is kept.
-    #[inline]
-    pub fn header(&self, class: U32, payload_len: U16, next_header: u8, dst: [u8; 16]) -> Ipv6 {
+    /// The header of an answer to `asked`, but with `payload_len` bytes of `next_header`.
+    #[inline(always)]
+    pub(crate) fn header(&self, asked: &Ipv6, payload_len: U16, next_header: u8) -> Ipv6 {
         Ipv6 {
-            version_and_class: U32::new(ipv6::VERSION | class.get() & ipv6::DSCP),
+            version_and_class: U32::new(ipv6::VERSION | asked.version_and_class.get() & ipv6::DSCP),
             payload_len,
             next_header,
             hop_limit: self.hop_limit,
             src: self.src,
-            dst,
+            dst: asked.src,
         }
     }
 }
