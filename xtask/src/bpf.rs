@@ -41,7 +41,10 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
         Mode::Write => fs::write(&path, table).with_context(|| format!("writing {TABLE}")),
         Mode::Check => {
             let committed = fs::read_to_string(&path).with_context(|| format!("reading {TABLE}"))?;
-            ensure!(committed == table, "{TABLE} is not what {SOURCE} gives: run `cargo xtask bpf` and commit it");
+            ensure!(
+                committed == table,
+                "{TABLE} is not what {SOURCE} gives: run `cargo xtask bpf` and commit it"
+            );
             Ok(())
         }
     }
@@ -73,7 +76,10 @@ fn table(bytes: &[u8]) -> Result<String> {
     let section = object.section_by_name(SECTION).with_context(|| format!("no section `{SECTION}`"))?;
     let words = words(section.data()?)?;
     let mut out = String::new();
-    writeln!(out, "//! `bpf/lane.c` as {COMPILER} compiles it. Written by `cargo xtask bpf`; never by hand.\n")?;
+    writeln!(
+        out,
+        "//! `bpf/lane.c` as {COMPILER} compiles it. Written by `cargo xtask bpf`; never by hand.\n"
+    )?;
     writeln!(out, "/// The instructions, as `struct bpf_insn` lies in a little-endian machine's memory.")?;
     writeln!(out, "#[rustfmt::skip]\npub(super) const INSTRUCTIONS: [u64; {}] = [", words.len())?;
     for line in words.chunks(WORDS_PER_LINE) {
@@ -105,6 +111,9 @@ fn words(code: &[u8]) -> Result<Vec<u64>> {
 fn target<'object>(object: &'object object::File<'_>, target: RelocationTarget) -> Result<&'object str> {
     let RelocationTarget::Symbol(index) = target else { bail!("a relocation without a symbol") };
     let symbol = object.symbol_by_index(index)?;
-    ensure!(symbol.is_undefined(), "the program refers to data or a function of its own, which is not loaded");
+    ensure!(
+        symbol.is_undefined(),
+        "the program refers to data or a function of its own, which is not loaded"
+    );
     symbol.name().map_err(|error| anyhow!("a map without a name: {error}"))
 }

@@ -1,4 +1,5 @@
-//! The third-party clients that the tests need, and how they come here: as the distribution's packages.
+//! The third-party clients that the tests need, and how they come here: as packages of the distribution
+//! or of Python's index.
 //!
 //! Nobody has to install anything by hand. Where apt or root is missing, what is missing is named, and the tests
 //! that need it are left out by name.
@@ -8,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::step::{finish, line, output};
+use crate::step::{line, output, run};
 use crate::workspace;
 
 /// One third-party program, the package that has it, and how the package comes here.
@@ -30,6 +31,8 @@ enum Home {
     System,
     /// Unpacked below the build directory: Debian lets only one package of that program's name be installed.
     Unpacked,
+    /// From Python's index, in this version, below the build directory, so that the system's own Python stays as it is.
+    Python(&'static str),
 }
 
 const fn installed(program: &'static str, package: &'static str, tests: &'static str) -> Client {
@@ -50,7 +53,10 @@ pub(crate) const CLIENTS: &[Client] = &[
     installed("/usr/bin/ndisc6", "ndisc6", "ndisc6"),
     installed("/usr/bin/nping", "nmap", "nping"),
     installed("/usr/sbin/hping3", "hping3", "hping3"),
-    installed("/usr/lib/python3/dist-packages/scapy", "python3-scapy", "scapy"),
+    installed("/usr/bin/python3", "python3", "scapy"),
+    installed("/usr/lib/python3/dist-packages/pip", "python3-pip", "scapy"),
+    Client { program: "scapy/__init__.py", package: "scapy", tests: "scapy", home: Home::Python("2.8.0") },
+    installed("/usr/sbin/ip", "iproute2", "another_kernel"),
     installed("/usr/bin/strace", "strace", "strace"),
 ];
 
@@ -65,7 +71,7 @@ impl Client {
     pub(crate) fn path(&self) -> PathBuf {
         match self.home {
             Home::System => Path::new("/").join(self.program),
-            Home::Unpacked => tools().join(self.package).join(self.program),
+            Home::Unpacked | Home::Python(_) => tools().join(self.package).join(self.program),
         }
     }
 
@@ -85,7 +91,10 @@ pub(crate) fn provide(wanted: &[&'static Client]) -> Vec<(&'static Client, Strin
     if missing.is_empty() {
         return Vec::new();
     }
-    if let Err(error) = update() {
+    let from_debian = |client: &&Client| !matches!(client.home, Home::Python(_));
+    if missing.iter().any(from_debian)
+        && let Err(error) = update()
+    {
         return missing.into_iter().map(|client| (client, format!("{error:#}"))).collect();
     }
     let results = missing.into_iter().map(|client| (client, bring(client)));
@@ -96,13 +105,14 @@ pub(crate) fn provide(wanted: &[&'static Client]) -> Vec<(&'static Client, Strin
 fn update() -> Result<()> {
     ensure!(is_root(), "not root, so nothing can be installed");
     ensure!(Path::new("/usr/bin/apt-get").exists(), "no apt-get here: install the packages by hand");
-    shown(apt(&["update"]))
+    shown(&mut apt(&["update"]))
 }
 
 fn bring(client: &Client) -> Result<()> {
     match client.home {
-        Home::System => shown(apt(&["install", "--yes", "--no-install-recommends", client.package]))?,
+        Home::System => shown(&mut apt(&["install", "--yes", "--no-install-recommends", client.package]))?,
         Home::Unpacked => unpack(client.package)?,
+        Home::Python(version) => shown(&mut pip(client.package, version))?,
     }
     ensure!(client.is_here(), "the package {} has no {}", client.package, client.program);
     println!("   installed {} for {}", client.package, client.program);
@@ -121,6 +131,13 @@ fn unpack(package: &str) -> Result<()> {
     shown(Command::new("dpkg-deb").arg("--extract").arg(archive).arg(&home))
 }
 
+fn pip(package: &str, version: &str) -> Command {
+    let mut command = Command::new("/usr/bin/python3");
+    command.args(["-m", "pip", "install", "--quiet", "--root-user-action=ignore", "--target"]);
+    command.arg(tools().join(package)).arg(format!("{package}=={version}"));
+    command
+}
+
 fn apt(arguments: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
     // As root, `download` warns that its sandbox user cannot write here; it then works as root.
@@ -129,10 +146,9 @@ fn apt(arguments: &[&str]) -> Command {
     command
 }
 
-fn shown(mut command: impl std::borrow::BorrowMut<Command>) -> Result<()> {
-    let command = command.borrow_mut();
+fn shown(command: &mut Command) -> Result<()> {
     println!("   $ {}", line(command));
-    let status = finish(command)?;
+    let status = run(command)?;
     ensure!(status.success(), "{}: {status}", line(command));
     Ok(())
 }

@@ -13,8 +13,13 @@
 //! run is listed with its reason when it would have run, and again at the end.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "this program talks to the one who started it")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this program talks to the one who started it"
+)]
 
+mod bpf;
 mod ci;
 mod clients;
 mod step;
@@ -41,8 +46,18 @@ enum Task {
     Test(test::Arguments),
     /// Check the rules of style that a program can check.
     Tidy,
+    /// Compile the XDP program into its committed table.
+    Bpf(BpfArguments),
     /// Run what must hold before a commit lands.
     Ci,
+}
+
+/// What to do with the XDP program's table.
+#[derive(Debug, clap::Args)]
+struct BpfArguments {
+    /// Write nothing; fail where the committed table is not what the source gives.
+    #[arg(long)]
+    check: bool,
 }
 
 fn main() -> ExitCode {
@@ -59,6 +74,7 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Test(arguments) => test::run(&arguments),
         Task::Tidy => tidy::run(),
+        Task::Bpf(arguments) => bpf::run(if arguments.check { bpf::Mode::Check } else { bpf::Mode::Write }),
         Task::Ci => ci::run(),
     }
 }

@@ -1,7 +1,8 @@
 //! Steps: commands that print themselves, are bounded in time, and are summed up at the end.
 
 use std::fs;
-use std::process::{Child, Command, ExitStatus};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,16 @@ enum Fate {
     Skipped(String),
 }
 
+impl Fate {
+    fn of(result: Result<ExitStatus>, started: Instant, command: &Command) -> Self {
+        match result {
+            Ok(status) if status.success() => Self::Passed(started.elapsed()),
+            Ok(status) => Self::Failed(format!("{status}; repeat it with: {}", line(command))),
+            Err(error) => Self::Failed(format!("{error:#}")),
+        }
+    }
+}
+
 /// The steps of one run and what became of them.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
@@ -36,12 +47,28 @@ impl Steps {
     pub(crate) fn run(&mut self, name: &str, command: &mut Command) {
         println!("\n== {name}\n   $ {}", line(command));
         let started = Instant::now();
-        let fate = match finish(command) {
-            Ok(status) if status.success() => Fate::Passed(started.elapsed()),
-            Ok(status) => Fate::Failed(format!("{status}; repeat it with: {}", line(command))),
-            Err(error) => Fate::Failed(format!("{error:#}")),
+        let result = run(command);
+        self.done.push((name.to_owned(), Fate::of(result, started, command)));
+    }
+
+    /// As [`Self::run`], for tests: a line of theirs on standard error that begins with `skipped:` says what this
+    /// machine could not do, and stands in the summary too.
+    pub(crate) fn test(&mut self, name: &str, command: &mut Command) {
+        command.stderr(Stdio::piped());
+        let listener = |errors| thread::spawn(move || repeat(BufReader::new(errors)));
+        println!("\n== {name}\n   $ {}", line(command));
+        let started = Instant::now();
+        let result = start(command).and_then(|mut child| {
+            let listener = child.stderr.take().map(listener);
+            let status = finish(&mut child, command)?;
+            Ok((status, listener.and_then(|listener| listener.join().ok()).unwrap_or_default()))
+        });
+        let (result, skips) = match result {
+            Ok((status, skips)) => (Ok(status), skips),
+            Err(error) => (Err(error), Vec::new()),
         };
-        self.done.push((name.to_owned(), fate));
+        self.done.push((name.to_owned(), Fate::of(result, started, command)));
+        self.done.extend(skips.into_iter().map(|why| ("a part of the tests".to_owned(), Fate::Skipped(why))));
     }
 
     /// Runs one of our own functions as a step.
@@ -121,9 +148,17 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Runs a command to its end, or ends it and everything that it started after [`STEP_MAX`].
-pub(crate) fn finish(command: &mut Command) -> Result<ExitStatus> {
-    let mut child = command.spawn().with_context(|| format!("cannot start {}", line(command)))?;
+/// Runs a command to its end, or ends it: see [`STEP_MAX`].
+pub(crate) fn run(command: &mut Command) -> Result<ExitStatus> {
+    finish(&mut start(command)?, command)
+}
+
+fn start(command: &mut Command) -> Result<Child> {
+    command.spawn().with_context(|| format!("cannot start {}", line(command)))
+}
+
+/// Waits for a child's end, or ends it and everything that it started after [`STEP_MAX`].
+fn finish(child: &mut Child, command: &Command) -> Result<ExitStatus> {
     let deadline = Instant::now() + STEP_MAX;
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait()? {
@@ -131,8 +166,18 @@ pub(crate) fn finish(command: &mut Command) -> Result<ExitStatus> {
         }
         thread::sleep(LOOK);
     }
-    end(&mut child);
+    end(child);
     bail!("not done after {} s, and ended: {}", STEP_MAX.as_secs(), line(command))
+}
+
+/// Repeats what a child says on its standard error, and gives what it said it skipped.
+fn repeat(errors: impl BufRead) -> Vec<String> {
+    let mut skips = Vec::new();
+    for line in errors.lines().map_while(Result::ok) {
+        eprintln!("{line}");
+        skips.extend(line.strip_prefix("skipped: ").map(str::to_owned));
+    }
+    skips
 }
 
 /// Ends a child and all its descendants. A signal to the child alone would leave the tests that cargo started.
@@ -184,6 +229,16 @@ mod tests {
         let mut steps = Steps::default();
         steps.run("false", &mut Command::new("false"));
         assert!(steps.close().is_err());
+    }
+
+    #[test]
+    fn what_tests_skip_is_skipped_by_name_and_not_silently() {
+        let mut steps = Steps::default();
+        steps
+            .test("tests", Command::new("sh").args(["-c", "echo 'skipped: huge pages: there are none' >&2"]));
+        let skipped = Fate::Skipped("huge pages: there are none".to_owned());
+        assert_eq!(steps.done.iter().filter(|(_, fate)| *fate == skipped).count(), 1);
+        assert!(steps.close().is_ok());
     }
 
     #[test]

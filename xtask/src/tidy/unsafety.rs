@@ -4,6 +4,7 @@
 //! to both ways: no unsafe code outside it, and no file on it that has none.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::Finding;
 use super::source::{Source, has_word};
@@ -28,7 +29,7 @@ fn listed(architecture: &str) -> BTreeSet<(usize, &str)> {
     let lines = lines.take_while(|(_, line)| !line.starts_with("## "));
     let words =
         lines.flat_map(|(index, line)| line.split('`').skip(1).step_by(2).map(move |word| (index + 1, word)));
-    words.filter(|(_, word)| word.ends_with(".rs")).collect()
+    words.filter(|(_, word)| Path::new(word).extension().is_some_and(|ending| ending == "rs")).collect()
 }
 
 fn first_unsafe_line(source: &Source) -> Option<usize> {

@@ -1,0 +1,130 @@
+//! What is left after the end? The program hangs on a file descriptor, so the kernel detaches it when the process
+//! is gone, however it went.
+
+use std::net::UdpSocket;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use host::links;
+
+use crate::server::{self, Server};
+use crate::topology::{KERNEL, SERVER_NIC, Topology};
+
+/// From SIGKILL to the kernel's own answer.
+const RETURN_MAX: Duration = Duration::from_millis(50);
+/// How often SIGKILL strikes; `cargo xtask soak` asks for more by the variable `BARELANE_KILLS`.
+const KILL_COUNT: u32 = 10;
+/// SIGKILL strikes this long after the start, at most: long enough for the server to be ready and under load.
+const LIFE_MAX_MS: u64 = 400;
+
+fn has_program(topology: &Topology) -> bool {
+    topology.server.run(|| links::link(SERVER_NIC)).unwrap().unwrap().program.is_some()
+}
+
+/// What the kernel answers, on the port that Barelane claims while it lives.
+fn kernel_answers(topology: &Topology) -> UdpSocket {
+    let address = (KERNEL[0].parse::<std::net::IpAddr>().unwrap(), 7);
+    let socket = topology.server.run(|| UdpSocket::bind(address)).unwrap().unwrap();
+    let answering = socket.try_clone().unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    thread::spawn(move || {
+        let mut question = [0; 64];
+        while let Ok((_, asker)) = socket.recv_from(&mut question) {
+            let _ = socket.send_to(b"kernel", asker);
+        }
+    });
+    answering
+}
+
+/// Asks until the kernel's own answer comes, and gives when it came.
+fn wait_for_kernel(socket: &UdpSocket) -> Instant {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    while Instant::now() < deadline {
+        let mut answer = [0; 64];
+        socket.send(b"who answers?").unwrap();
+        if socket.recv(&mut answer).is_ok_and(|len| answer[..len] == *b"kernel") {
+            return Instant::now();
+        }
+    }
+    panic!("the kernel's own answer did not come back");
+}
+
+/// Asks without a pause until the server is killed, so that SIGKILL strikes in the middle of work.
+fn load(socket: &UdpSocket, life: Duration) {
+    let end = Instant::now() + life;
+    socket.set_nonblocking(true).unwrap();
+    while Instant::now() < end {
+        let _ = socket.send(b"load");
+        let _ = socket.recv(&mut [0; 64]);
+    }
+    socket.set_nonblocking(false).unwrap();
+}
+
+/// The next number of a sequence that is the same in every run (splitmix64, Steele et al. 2014).
+fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ (mixed >> 27)
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn sigkill_at_any_moment_leaves_no_program_and_the_kernel_answers_within_50_ms() {
+    let kill_count = std::env::var("BARELANE_KILLS").map_or(KILL_COUNT, |count| count.parse().unwrap());
+    let topology = Topology::new();
+    let _kernel = kernel_answers(&topology);
+    let socket = topology.socket(KERNEL[0], 7);
+    let (mut seed, mut slowest, mut attached_count) = (2, Duration::ZERO, 0);
+    for strike in 0..kill_count {
+        let life = Duration::from_millis(next_random(&mut seed) % LIFE_MAX_MS);
+        let (mut child, _lines) = server::spawn(&topology, &["--respond", "udp-echo:7"]);
+        load(&socket, life);
+        attached_count += u32::from(has_program(&topology));
+        let killed = Instant::now();
+        child.kill().unwrap();
+        let took = wait_for_kernel(&socket).duration_since(killed);
+        child.wait().unwrap();
+        assert!(!has_program(&topology), "strike {strike}, after {life:?}");
+        assert!(took < RETURN_MAX, "strike {strike}, after {life:?}: {took:?}");
+        slowest = slowest.max(took);
+    }
+    println!(
+        "{kill_count} SIGKILLs, {attached_count} of them with the program attached, slowest return {slowest:?}"
+    );
+    assert!(attached_count > 0, "no strike met an attached program");
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_signal_to_end_detaches_and_exits_with_0() {
+    for signal in ["TERM", "INT"] {
+        let topology = Topology::new();
+        let server = Server::start(&topology, &["--respond", "icmp-echo"]);
+        assert!(has_program(&topology));
+        let (status, said) = server.end(signal);
+        assert_eq!(status.code(), Some(0), "{signal}: {said:#?}");
+        assert!(!has_program(&topology), "{signal}");
+    }
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn the_ready_line_is_as_promised() {
+    let topology = Topology::new();
+    let server = Server::alone(&topology);
+    assert_eq!(server.ready, "barelane: ready nic=lane0 mode=native zero-copy=no lanes=1");
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_second_server_on_the_interface_is_refused_and_the_first_keeps_answering() {
+    let topology = Topology::new();
+    let _first = Server::start(&topology, &["--respond", "icmp-echo"]);
+    let (mut second, lines) = server::spawn(&topology, &["--respond", "icmp-echo"]);
+    let said: Vec<_> = lines.iter().collect();
+    assert_eq!(second.wait().unwrap().code(), Some(2), "{said:#?}");
+    assert!(said.iter().any(|line| line.contains(SERVER_NIC)), "{said:#?}");
+    let ping = topology.client("ping", &["-n", "-q", "-c", "20", "-i", "0.002", KERNEL[0]]);
+    assert!(ping.said.contains("20 received, 0% packet loss"), "{}", ping.said);
+}

@@ -1,0 +1,45 @@
+//! Barelane on a real interface: the binary serves on one end of a veth pair, other people's programs ask from the
+//! other.
+//!
+//! ```text
+//!   the clients' network namespace             the server's network namespace
+//!  ┌───────────────────────────────┐         ┌──────────────────────────────────┐
+//!  │ 10.9.0.2/24   fd09::2/64      │  veth   │ Barelane: 10.9.0.1/24 fd09::1/64 │
+//!  │ client0  02:00:00:00:09:02 ───┼─────────┼─ lane0  02:00:00:00:09:01        │
+//!  │ ping fping arping ndisc6 …    │         │ kernel:   10.9.0.3/24 fd09::3/64 │
+//!  └───────────────────────────────┘         └──────────────────────────────────┘
+//! ```
+//!
+//! Offloads stay as the kernel sets them: the clients' UDP checksums are partial, as they are on every veth pair. Both
+//! namespaces are held by file descriptors only, so that nothing is left behind, however a test ends.
+//!
+//! | file | question |
+//! |---|---|
+//! | `echo` | does every client get its echo, for every length, without a loss? |
+//! | `neighbours` | do ARP, neighbour discovery and duplicate address detection work? |
+//! | `sockets` | do ordinary sockets on a kernel with offloads get what they sent? |
+//! | `kernel` | does the kernel keep everything that no route claims? |
+//! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
+//! | `steady` | which system calls and page faults does an answered packet cost? |
+//!
+//! They need root and the clients, so they are marked `#[ignore]`: `cargo xtask test` installs what is missing and
+//! runs them; `cargo xtask test NAME` runs those with NAME in theirs.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test may stop"
+)]
+
+mod echo;
+mod ends;
+mod kernel;
+mod neighbours;
+mod server;
+mod sockets;
+mod steady;
+mod topology;

@@ -1,0 +1,78 @@
+//! Do ordinary sockets get what they sent? Their kernel leaves the checksums of what it sends to hardware that a veth
+//! pair does not have, so that what arrives here has partial checksums (the pseudo-header's sum alone).
+
+use std::io::ErrorKind;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use crate::server::Server;
+use crate::topology::{SERVER, Topology};
+
+/// The longest UDP payloads that fit an MTU of 1500 over IPv4 and IPv6.
+const SIZES_MAX: [usize; 2] = [1472, 1452];
+
+/// Bytes ending in zeros, as a careless echo would trim them.
+fn payload(size: usize) -> Vec<u8> {
+    let pattern = (0..size).map(|index| (index * 31 % 251) as u8 | 1);
+    pattern.take(size - size / 4).chain(std::iter::repeat(0)).take(size).collect()
+}
+
+fn assert_echo(socket: &UdpSocket, size: usize) {
+    let question = payload(size);
+    let mut answer = vec![0xa5; 2048];
+    socket.send(&question).unwrap();
+    let len = socket.recv(&mut answer).unwrap_or_else(|error| panic!("{size} bytes: {error}"));
+    assert!(answer[..len] == question, "{size} bytes came back as {len}, or changed");
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn udp_sockets_get_every_length_back_though_checksums_are_left_to_hardware() {
+    let topology = Topology::new();
+    let _server = Server::alone(&topology);
+    for (address, size_max) in SERVER.into_iter().zip(SIZES_MAX) {
+        let socket = topology.socket(address, 7);
+        (0..=size_max).for_each(|size| assert_echo(&socket, size));
+    }
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_closed_udp_port_is_refused_at_once() {
+    let topology = Topology::new();
+    let _server = Server::alone(&topology);
+    for address in SERVER {
+        let socket = topology.socket(address, 4242);
+        socket.send(b"anybody there?").unwrap();
+        let error = socket.recv(&mut [0; 64]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+    }
+}
+
+/// RFC 1812 4.3.2.8: what a closed port costs its server is bounded, however many ask.
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_flood_to_closed_ports_gets_a_bounded_number_of_refusals() {
+    let topology = Topology::new();
+    let _server = Server::alone(&topology);
+    let socket = topology.socket(SERVER[0], 4242);
+    let refused = (0..2000).filter(|_| {
+        // An earlier question's refusal is reported by the next call on the socket, this one or the one below.
+        let is_refused = socket.send(b"?").is_err();
+        let _ = socket.set_nonblocking(true);
+        is_refused | socket.recv(&mut [0; 8]).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    });
+    let refused = refused.count();
+    assert!((1..=100).contains(&refused), "{refused} refusals for 2000 questions");
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn tcp_to_an_address_that_only_barelane_has_goes_unanswered() {
+    let topology = Topology::new();
+    let _server = Server::alone(&topology);
+    for address in SERVER {
+        let error = topology.connect(address, 80, Duration::from_millis(300)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    }
+}
