@@ -15,7 +15,7 @@
 //! | `queue` | rings and memory as a lane sees them: [`Queue`](crate::Queue) |
 //! | `socket` | AF_XDP socket, bind, counts |
 //! | `program` | the XDP program, its maps, attaching it |
-//! | `bpf`, `sys`, `attached` | bpf(2), the other system calls, and who else is attached |
+//! | `bpf`, `sys`, `interface` | bpf(2), the other system calls, and what the kernel says of an interface |
 //! | `testing` | the kernel's side in memory, for tests and instruction counts |
 //!
 //! The program is attached by a link, whose descriptor the [`Attachment`] holds: when it is dropped, or the process
@@ -25,9 +25,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
-mod attached;
 mod bpf;
 mod error;
+mod interface;
 mod program;
 mod queue;
 mod rings;
@@ -175,6 +175,7 @@ pub fn open(
     claims: &Claims,
 ) -> Result<(Attachment, Vec<XdpQueue<XdpSocket>>), XdpError> {
     let layout = settings.check()?;
+    check_interface(settings)?;
     let prepare = |&queue| Prepared::new(settings, layout, queue);
     let prepared = settings.queues.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
     let mut program = Program::load(settings.queues.iter().max().map_or(1, |last| last + 1))?;
@@ -199,6 +200,16 @@ pub fn open(
         page_size: if has_huge_pages { PageSize::Huge } else { PageSize::Normal },
     };
     Ok((attachment, queues))
+}
+
+/// In copy mode the kernel binds to an interface that is down, and then nothing ever comes.
+fn check_interface(settings: &Settings) -> Result<(), XdpError> {
+    let interface = settings.interface.clone();
+    match interface::is_up(settings.ifindex) {
+        None => Err(XdpError::InterfaceAbsent { interface, index: settings.ifindex }),
+        Some(false) => Err(XdpError::InterfaceDown { interface }),
+        Some(true) => Ok(()),
+    }
 }
 
 impl Attachment {

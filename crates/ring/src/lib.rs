@@ -31,8 +31,8 @@
 //!
 //! # How it is checked
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p barelane-ring --features alloc --release --test loom` walks through every
-//! interleaving of small rings. `cargo test -p barelane-ring --features alloc` runs two threads and the wrap-around;
+//! `RUSTFLAGS="--cfg loom" cargo test -p barelane-ring --release --test loom` walks through every
+//! interleaving of small rings. `cargo test -p barelane-ring` runs two threads and the wrap-around;
 //! the same under `cargo +nightly miri test` where Miri is installed.
 #![no_std]
 

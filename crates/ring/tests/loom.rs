@@ -1,4 +1,4 @@
-//! Every interleaving of small rings: `RUSTFLAGS="--cfg loom" cargo test -p barelane-ring --features alloc --release --test loom`.
+//! Every interleaving of small rings: `RUSTFLAGS="--cfg loom" cargo test -p barelane-ring --release --test loom`.
 #![cfg(all(loom, feature = "alloc"))]
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 

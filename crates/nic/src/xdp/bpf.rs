@@ -259,6 +259,9 @@ struct ProgramInfo {
     name: [u8; NAME_LEN_MAX + 1],
 }
 
+const PROGRAM_INFO_SIZE: u32 = 80;
+const _: () = assert!(size_of::<ProgramInfo>() == PROGRAM_INFO_SIZE as usize);
+
 /// The name of a loaded program.
 pub(super) fn program_name(id: u32) -> io::Result<String> {
     let mut attributes = ById { id, next_id: 0, open_flags: 0 };
@@ -268,7 +271,7 @@ pub(super) fn program_name(id: u32) -> io::Result<String> {
     let mut info = ProgramInfo::default();
     let mut attributes = ObjectInfo {
         bpf_fd: number(program.as_fd()),
-        info_len: size_of::<ProgramInfo>() as u32,
+        info_len: PROGRAM_INFO_SIZE,
         info: (&raw mut info) as u64,
     };
     // SAFETY: the kernel writes at most `info_len` bytes to `info`, which has that many. The zeros that it holds ask for

@@ -17,16 +17,16 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use super::attached;
 use super::bpf::{self, ALLOCATE_LATE, Map, MapPlan, MapType};
 use super::error::XdpError;
+use super::interface;
 use super::{Claims, Owner, Settings};
 
 mod drops;
 mod lane;
 
-use drops::DROPS;
 pub use drops::DropCount;
+use drops::{DROP_COUNT, DROPS};
 
 /// What the kernel, `bpftool` and `ip link` call the program.
 pub const PROGRAM_NAME: &str = "barelane_lane";
@@ -44,7 +44,7 @@ const LOAD_64: u64 = 0x18;
 const IS_MAP: u64 = 1 << 12;
 const OPCODE_AND_TARGET: u64 = 0x0fff;
 
-/// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE` (include/uapi/linux/if_link.h).
+/// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE` (`include/uapi/linux/if_link.h`).
 const FLAG_GENERIC: u32 = 1 << 1;
 const FLAG_NATIVE: u32 = 1 << 2;
 
@@ -81,7 +81,8 @@ pub enum ModeChoice {
 }
 
 /// A key of `claims` or `owned`, as `struct key` lies in memory.
-type Key = [u8; 20];
+type Key = [u8; KEY_SIZE as usize];
+const KEY_SIZE: u32 = 20;
 
 fn key(address: IpAddr, protocol: u8, selector: u16) -> Key {
     let (bytes, family) = match address {
@@ -120,9 +121,9 @@ impl Maps {
         };
         Ok(Self {
             settings: map("settings", MapType::Array, 4, 8, 1, 0, 1)?,
-            claims: map("claims", MapType::Hash, size_of::<Key>() as u32, 4, CLAIMS_MAX, ALLOCATE_LATE, 1)?,
-            owned: map("owned", MapType::Hash, size_of::<Key>() as u32, 4, OWNED_MAX, ALLOCATE_LATE, 1)?,
-            drops: map("drops", MapType::PerCpuArray, 4, 8, DROPS.len() as u32, 0, possible_cpus()?)?,
+            claims: map("claims", MapType::Hash, KEY_SIZE, 4, CLAIMS_MAX, ALLOCATE_LATE, 1)?,
+            owned: map("owned", MapType::Hash, KEY_SIZE, 4, OWNED_MAX, ALLOCATE_LATE, 1)?,
+            drops: map("drops", MapType::PerCpuArray, 4, 8, DROP_COUNT, 0, possible_cpus()?)?,
             sockets: map("sockets", MapType::Sockets, 4, 4, queue_count, 0, 1)?,
         })
     }
@@ -206,18 +207,17 @@ impl Program {
             Mode::Native => FLAG_NATIVE,
             Mode::Generic => FLAG_GENERIC,
         };
-        let interface = settings.interface.clone();
+        let name = settings.interface.clone();
         let link = bpf::attach(self.descriptor.as_fd(), settings.ifindex, flags).map_err(|source| {
             match source.raw_os_error() {
                 // EEXIST: one is attached in the other mode.
                 Some(libc::EBUSY | libc::EEXIST) => {
-                    XdpError::Occupied { interface, program: attached::program(settings.ifindex) }
+                    XdpError::Occupied { interface: name, program: interface::program(settings.ifindex) }
                 }
-                Some(libc::ENODEV) => XdpError::InterfaceAbsent { interface, index: settings.ifindex },
                 Some(libc::EPERM | libc::EACCES) => {
                     XdpError::Privileges { what: "attaching the XDP program", privilege: PRIVILEGE, source }
                 }
-                _ => XdpError::ModeAbsent { interface, mode, source },
+                _ => XdpError::ModeAbsent { interface: name, mode, source },
             }
         })?;
         Ok(Attached { link, mode, why_not_native: None })
@@ -254,12 +254,12 @@ impl Program {
 
     /// How often the program dropped, by reason.
     pub(super) fn drops(&self) -> Result<Vec<DropCount>, XdpError> {
-        let count_of = |reason: usize| -> io::Result<u64> {
-            let values = self.maps.drops.value(&(reason as u32).to_ne_bytes())?;
+        let count_of = |reason: u32| -> io::Result<u64> {
+            let values = self.maps.drops.value(&reason.to_ne_bytes())?;
             let (counts, _) = values.as_chunks();
             Ok(counts.iter().map(|count| u64::from_ne_bytes(*count)).sum())
         };
-        let counts = DROPS.iter().enumerate().map(|(reason, &(name, sentence))| {
+        let counts = (0..).zip(DROPS).map(|(reason, (name, sentence))| {
             count_of(reason).map(|count| DropCount { name, sentence, count })
         });
         counts.collect::<io::Result<_>>().map_err(XdpError::of("reading the XDP program's counts", PRIVILEGE))

@@ -19,33 +19,35 @@
 //! The only system calls are made in [`Queue::flush`], which a lane must call every turn, empty ones too: in the mode
 //! [`Wake::BusyPoll`] it is what drives the NIC.
 
+use std::fmt;
+
 use ring::{Consumer, Producer};
 
-use super::umem::{Layout, PageSize, Region};
-use crate::queue::{BURST_MAX, Burst, FRAME_LEN_MIN, Frame, Queue};
+use super::umem::{BURST, Layout, PageSize, Region};
+use crate::queue::{Burst, FRAME_LEN_MIN, Frame, Queue};
 
-/// A place in the packet memory, with a packet (`struct xdp_desc`, include/uapi/linux/if_xdp.h).
+/// A place in the packet memory, with a packet (`struct xdp_desc`, `include/uapi/linux/if_xdp.h`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
-pub struct Descriptor {
+pub(super) struct Descriptor {
     /// Where the packet begins.
-    pub address: u64,
+    pub(super) address: u64,
     /// How many bytes it has.
-    pub len: u32,
+    pub(super) len: u32,
     /// Flags of packets in several buffers, which are not asked for: 0.
-    pub options: u32,
+    pub(super) options: u32,
 }
 
 const _: () = assert!(size_of::<Descriptor>() == size_of::<libc::xdp_desc>());
 
-/// In copy mode one system call sends at most this many packets (`TX_BATCH_SIZE`, net/xdp/xsk.c).
-const KICK_PACKETS: usize = 32;
+/// In copy mode one system call sends at most this many packets (`TX_BATCH_SIZE`, `net/xdp/xsk.c`).
+const KICK_PACKETS: u32 = 32;
 /// The most kicks of one flush: a whole burst, and what two turns before it could not send. What is left then is
 /// tried again in the next turn.
-const KICKS_MAX: usize = 3 * BURST_MAX / KICK_PACKETS;
+const KICKS_MAX: u32 = 3 * BURST / KICK_PACKETS;
 /// Recycle under load when this many frames are missing at the receiver. Fewer would touch the shared lines for each
 /// packet; more would make one packet wait for the recycling of many.
-const RECYCLE_AT: u32 = BURST_MAX as u32;
+const RECYCLE_AT: u32 = BURST;
 
 /// Who wakes whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +108,8 @@ pub struct Depths {
     pub tx: u32,
     /// Sent, waiting to be recycled.
     pub completion: u32,
-    /// In the lane's hands.
-    pub held: u32,
+    /// In the lane's hands: see [`XdpQueue::held`].
+    pub held: i64,
 }
 
 /// The four rings, from the lane's side.
@@ -120,10 +122,15 @@ pub(super) struct Rings {
 }
 
 /// The frames that nobody has. Last in, first out: the frame used last is the one that is still cached.
-#[derive(Debug)]
 struct Free {
     addresses: Box<[u64]>,
-    count: usize,
+    count: u32,
+}
+
+impl fmt::Debug for Free {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Free").field("count", &self.count).finish_non_exhaustive()
+    }
 }
 
 impl Free {
@@ -131,14 +138,14 @@ impl Free {
         let addresses: Box<[u64]> = (0..u64::from(layout.frame_count()))
             .map(|index| index * u64::from(layout.chunk_size()))
             .collect();
-        Self { count: addresses.len(), addresses }
+        Self { count: layout.frame_count(), addresses }
     }
 
     /// The room never ends, since there are as many places as frames.
     #[inline]
     fn push(&mut self, address: u64) {
-        debug_assert!(self.count < self.addresses.len(), "a frame was given back twice");
-        if let Some(place) = self.addresses.get_mut(self.count) {
+        debug_assert!((self.count as usize) < self.addresses.len(), "a frame was given back twice");
+        if let Some(place) = self.addresses.get_mut(self.count as usize) {
             *place = address;
             self.count += 1;
         }
@@ -147,7 +154,7 @@ impl Free {
     #[inline]
     fn pop(&mut self) -> Option<u64> {
         let last = self.count.checked_sub(1)?;
-        let address = *self.addresses.get(last)?;
+        let address = *self.addresses.get(last as usize)?;
         self.count = last;
         Some(address)
     }
@@ -199,26 +206,29 @@ impl<K: Kernel> XdpQueue<K> {
         &self.kernel
     }
 
+    /// Both sides of the border, for the kernel in memory.
+    #[cfg(feature = "testing")]
     pub(super) fn parts_mut(&mut self) -> (&mut K, &mut Region) {
         (&mut self.kernel, &mut self.region)
     }
 
     /// How many frames are in the lane's hands: 0 between two turns, or one was lost or given back twice.
     pub fn held(&self) -> i64 {
-        let elsewhere = [self.with_receiver(), self.with_sender()].into_iter().map(i64::from).sum::<i64>();
-        i64::from(self.layout().frame_count()) - elsewhere - self.free.count as i64
+        let elsewhere = [self.with_receiver(), self.with_sender(), self.free.count].map(i64::from);
+        i64::from(self.layout().frame_count()) - elsewhere.iter().sum::<i64>()
     }
 
     /// Where every frame is. Reads the kernel's words: for tests and for the side channel, not for the road.
     pub fn depths(&mut self) -> Depths {
+        let held = self.held();
         let rings = &mut self.rings;
         Depths {
-            free: self.free.count as u32,
+            free: self.free.count,
             fill: rings.fill.pending(),
             rx: rings.rx.available(rings.rx.size()),
             tx: rings.tx.pending(),
             completion: rings.completion.available(rings.completion.size()),
-            held: self.held() as u32,
+            held,
         }
     }
 
@@ -252,7 +262,7 @@ impl<K: Kernel> XdpQueue<K> {
         completion.release();
     }
 
-    /// Addresses are written as they are: the kernel masks what lies below a chunk (Documentation/networking/af_xdp.rst,
+    /// Addresses are written as they are: the kernel masks what lies below a chunk (`Documentation/networking/af_xdp.rst`,
     /// "UMEM Fill Ring").
     fn refill(&mut self) {
         for _ in 0..self.missing_at_receiver() {
@@ -300,7 +310,7 @@ impl<K: Kernel> XdpQueue<K> {
 impl<K: Kernel> Queue for XdpQueue<K> {
     #[inline]
     fn rx(&mut self) -> Burst {
-        let remaining = self.rings.rx.available(BURST_MAX as u32);
+        let remaining = self.rings.rx.available(BURST);
         self.has_received = remaining != 0;
         if remaining == 0 || self.missing_at_receiver() >= RECYCLE_AT {
             self.recycle();

@@ -1,4 +1,4 @@
-//! The four rings of an AF_XDP socket, as the kernel maps them (net/xdp/xsk_queue.h).
+//! The four rings of an AF_XDP socket, as the kernel maps them (`net/xdp/xsk_queue.h`).
 #![expect(unsafe_code, reason = "the rings are made from addresses that the kernel gives")]
 
 use std::io;
@@ -27,11 +27,11 @@ pub(super) fn map(socket: BorrowedFd<'_>, layout: Layout) -> io::Result<(Rings, 
         sys::set_option(socket, libc::SOL_XDP, name, &size.slots())?;
     }
     let at: libc::xdp_mmap_offsets = sys::option(socket, libc::SOL_XDP, libc::XDP_MMAP_OFFSETS)?;
-    let fill = pages::<u64>(socket, &at.fr, receive, libc::XDP_UMEM_PGOFF_FILL_RING as libc::off_t)?;
+    let fill = pages::<u64>(socket, &at.fr, receive, libc::XDP_UMEM_PGOFF_FILL_RING.cast_signed())?;
     let rx = pages::<Descriptor>(socket, &at.rx, receive, libc::XDP_PGOFF_RX_RING)?;
     let tx = pages::<Descriptor>(socket, &at.tx, transmit, libc::XDP_PGOFF_TX_RING)?;
     let completion =
-        pages::<u64>(socket, &at.cr, transmit, libc::XDP_UMEM_PGOFF_COMPLETION_RING as libc::off_t)?;
+        pages::<u64>(socket, &at.cr, transmit, libc::XDP_UMEM_PGOFF_COMPLETION_RING.cast_signed())?;
 
     let (fill_parts, rx_parts) = (parts(&fill, &at.fr, receive)?, parts(&rx, &at.rx, receive)?);
     let (tx_parts, completion_parts) = (parts(&tx, &at.tx, transmit)?, parts(&completion, &at.cr, transmit)?);
@@ -61,8 +61,14 @@ fn pages<T>(
     size: Size,
     offset: libc::off_t,
 ) -> io::Result<Mapping> {
-    let len = at.desc as usize + size.slots() as usize * size_of::<T>();
-    Mapping::of_socket(socket, len, offset)
+    let slots_size = size.slots() as usize * size_of::<T>();
+    Mapping::of_socket(socket, offset_in_pages(at.desc)? + slots_size, offset)
+}
+
+/// The kernel's words and slots begin within the first page or two; a larger offset is no offset.
+fn offset_in_pages(offset: u64) -> io::Result<usize> {
+    let small = u16::try_from(offset).map_err(|_large| io::ErrorKind::InvalidData)?;
+    Ok(usize::from(small))
 }
 
 /// Where everything of a ring lies; an error where the kernel's offsets do not fit the pages.
@@ -78,11 +84,12 @@ fn parts<T>(pages: &Mapping, at: &libc::xdp_ring_offset, size: Size) -> io::Resu
 
 /// `count` values of type `T` at `offset`, which lie within the pages and are aligned.
 fn place<T>(pages: &Mapping, offset: u64, count: u32) -> io::Result<NonNull<T>> {
-    let end = offset as usize + count as usize * size_of::<T>();
-    if end > pages.size() || !(offset as usize).is_multiple_of(align_of::<T>()) {
+    let offset = offset_in_pages(offset)?;
+    let end = offset + count as usize * size_of::<T>();
+    if end > pages.size() || !offset.is_multiple_of(align_of::<T>()) {
         return Err(io::ErrorKind::InvalidData.into());
     }
     // SAFETY: `offset` lies within the mapping, as just checked.
-    let place = unsafe { pages.base().add(offset as usize) };
+    let place = unsafe { pages.base().add(offset) };
     Ok(place.cast())
 }

@@ -22,17 +22,25 @@ use crate::queue::BURST_MAX;
 const BIND_TRIES: u64 = 50;
 const BIND_PAUSE_MS: u64 = 10;
 
-/// include/uapi/asm-generic/socket.h
+/// `include/uapi/asm-generic/socket.h`.
 const SO_BUSY_POLL: libc::c_int = 46;
 const SO_INCOMING_NAPI_ID: libc::c_int = 56;
 const SO_PREFER_BUSY_POLL: libc::c_int = 69;
 const SO_BUSY_POLL_BUDGET: libc::c_int = 70;
 /// How long one call may drive the NIC. Any value above 0 makes a call that does not wait drive it once
-/// (Documentation/networking/napi.rst, "Busy polling").
+/// (`Documentation/networking/napi.rst`, "Busy polling").
 const BUSY_POLL_US: libc::c_int = 20;
 
-/// include/uapi/linux/if_xdp.h, since Linux 6.17: how many packets one call sends in copy mode.
+/// `include/uapi/linux/if_xdp.h`, since Linux 6.17: how many packets one call sends in copy mode.
 const XDP_MAX_TX_SKB_BUDGET: libc::c_int = 9;
+
+/// `AF_XDP`, as an address holds it.
+const FAMILY: u16 = 44;
+const _: () = assert!(FAMILY as libc::c_int == libc::AF_XDP);
+
+/// One call's share of packets, for both directions: a whole burst.
+const BUDGET: libc::c_int = 64;
+const _: () = assert!(BUDGET as usize == BURST_MAX);
 
 const PRIVILEGE: &str = "CAP_NET_RAW";
 
@@ -75,7 +83,7 @@ pub struct XdpSocket {
 
 impl Kernel for XdpSocket {
     /// A call that waits for nothing. `EAGAIN`: this call's share is used up, or the card's ring is full. `EBUSY`: the
-    /// card is busy. `ENOBUFS`: the socket's send buffer is full. None of them loses a packet (net/xdp/xsk.c,
+    /// card is busy. `ENOBUFS`: the socket's send buffer is full. None of them loses a packet (`net/xdp/xsk.c`,
     /// `__xsk_generic_xmit`).
     fn kick_tx(&mut self) -> Kick {
         match sys::send(self.socket.as_fd(), &[]) {
@@ -128,7 +136,7 @@ impl Prepared {
     pub(super) fn bind(self, settings: &Settings, mode: Mode) -> Result<Bound, XdpError> {
         let Self { number, control, queue } = self;
         let address = libc::sockaddr_xdp {
-            sxdp_family: libc::AF_XDP as u16,
+            sxdp_family: FAMILY,
             sxdp_flags: bind_flags(settings, mode),
             sxdp_ifindex: settings.ifindex,
             sxdp_queue_id: number,
@@ -171,7 +179,7 @@ fn register(socket: BorrowedFd<'_>, region: &Region) -> Result<(), XdpError> {
 /// Lets one call send a whole burst. A kernel that does not know the option sends 32 packets a call, and
 /// [`XdpQueue`] calls as often as it takes: nothing is lost but system calls, so an error says nothing.
 fn send_whole_bursts(socket: BorrowedFd<'_>) {
-    let _older_kernel = sys::set_option(socket, libc::SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &(BURST_MAX as u32));
+    let _older_kernel = sys::set_option(socket, libc::SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &BUDGET);
 }
 
 fn bind_flags(settings: &Settings, mode: Mode) -> u16 {
@@ -217,11 +225,7 @@ fn bind_error(source: io::Error, settings: &Settings, queue: u32, ring_size: u32
 }
 
 fn ask_for_busy_poll(socket: BorrowedFd<'_>) -> io::Result<()> {
-    let options = [
-        (SO_PREFER_BUSY_POLL, 1),
-        (SO_BUSY_POLL, BUSY_POLL_US),
-        (SO_BUSY_POLL_BUDGET, BURST_MAX as libc::c_int),
-    ];
+    let options = [(SO_PREFER_BUSY_POLL, 1), (SO_BUSY_POLL, BUSY_POLL_US), (SO_BUSY_POLL_BUDGET, BUDGET)];
     options.iter().try_for_each(|(name, value)| sys::set_option(socket, libc::SOL_SOCKET, *name, value))
 }
 

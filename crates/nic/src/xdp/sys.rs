@@ -110,7 +110,7 @@ pub(super) fn receive(socket: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usi
             ptr::null_mut(),
         )
     };
-    Ok(checked(result as libc::c_long)?.unsigned_abs() as usize)
+    usize::try_from(checked(result as libc::c_long)?).map_err(io::Error::other)
 }
 
 /// Pages of this process, unmapped when dropped.

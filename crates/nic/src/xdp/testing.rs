@@ -42,7 +42,9 @@ impl Kernel for MemoryKernel {
 }
 
 impl MemoryKernel {
+    /// As the kernel does, takes a packet only where the completion ring has a place for it.
     fn take_outgoing(&mut self, max: usize) -> usize {
+        let max = max.min(self.completion.room() as usize - self.outgoing.len());
         let max = self.room_at_card.map_or(max, |room| room.min(max));
         let mut taken = 0;
         while taken < max && self.tx.available(1) > 0 {
@@ -82,6 +84,11 @@ pub fn queue(ring_size: u32, wake: Wake) -> Result<XdpQueue<MemoryKernel>, XdpEr
     Ok(XdpQueue::new(rings, Region::normal(layout)?, wake, kernel))
 }
 
+/// An address beyond 32 bits is one that the queue never gave: it shows as a packet of nothing.
+fn room_of(region: &mut Region, address: u64) -> &mut [u8] {
+    u32::try_from(address).map(|address| region.room_mut(address)).unwrap_or_default()
+}
+
 impl XdpQueue<MemoryKernel> {
     /// Lets a packet arrive. False, and nothing happens, where a card would drop it: it is longer than a buffer holds,
     /// or there is no buffer.
@@ -96,9 +103,10 @@ impl XdpQueue<MemoryKernel> {
         }
         let Some(chunk) = kernel.fill.read() else { return false };
         kernel.fill.release();
+        // As the kernel does: what lies below a chunk is masked, and the packet begins behind the headroom.
         let address = chunk & !u64::from(chunk_size - 1) | u64::from(HEADROOM);
-        region.room_mut(address as u32).iter_mut().zip(packet).for_each(|(to, from)| *to = *from);
-        let len = packet.len() as u32;
+        room_of(region, address).iter_mut().zip(packet).for_each(|(to, from)| *to = *from);
+        let Ok(len) = u32::try_from(packet.len()) else { return false };
         let is_written = kernel.rx.write(Descriptor { address, len, options: 0 }).is_ok();
         kernel.rx.submit();
         is_written
@@ -110,7 +118,7 @@ impl XdpQueue<MemoryKernel> {
         kernel.take_outgoing(usize::MAX);
         let count = kernel.outgoing.len();
         for descriptor in kernel.outgoing.drain(..) {
-            let room = region.room_mut(descriptor.address as u32);
+            let room = room_of(region, descriptor.address);
             show(room.get(..descriptor.len as usize).unwrap_or_default());
             let is_completed = kernel.completion.write(descriptor.address).is_ok();
             debug_assert!(is_completed, "more packets were sent than the completion ring holds");

@@ -28,8 +28,12 @@ const CHUNK_SIZES: [u32; 2] = [2048, 4096];
 const PAGE_SIZE_NORMAL: usize = 4096;
 const PAGE_SIZE_HUGE: usize = 2 << 20;
 
+/// [`BURST_MAX`], as slots and frames are counted.
+pub(super) const BURST: u32 = 64;
+const _: () = assert!(BURST as usize == BURST_MAX);
+
 /// The smallest ring. Half of it must hold a whole burst, twice: one being answered and one coming in.
-pub const RING_SIZE_MIN: u32 = 4 * BURST_MAX as u32;
+pub const RING_SIZE_MIN: u32 = 4 * BURST;
 /// The largest ring: its frames, of 4 KiB each, still have addresses of 32 bits, by far.
 pub const RING_SIZE_MAX: u32 = 1 << 15;
 
@@ -92,7 +96,7 @@ impl Layout {
     /// A sum whose terms name their owners, made a power of two: what is over waits on the stack of free frames.
     const fn frames(ring_size: u32) -> u32 {
         let with_receiver = ring_size / 2;
-        let in_the_lanes_hands = BURST_MAX as u32;
+        let in_the_lanes_hands = BURST;
         let in_the_transmit_ring = ring_size / 2;
         let with_the_card_or_completed = ring_size / 2;
         (with_receiver + in_the_lanes_hands + in_the_transmit_ring + with_the_card_or_completed)
@@ -125,7 +129,7 @@ impl fmt::Display for PageSize {
 
 /// The packet memory of one queue.
 #[derive(Debug)]
-pub struct Region {
+pub(super) struct Region {
     mapping: Mapping,
     layout: Layout,
     page_size: PageSize,
@@ -134,7 +138,7 @@ pub struct Region {
 impl Region {
     /// Memory in huge pages where enough of them are free, else in normal ones; on `node` where one is given;
     /// faulted in and locked, so that no packet ever waits for a page.
-    pub fn locked(layout: Layout, node: Option<u32>) -> Result<Self, XdpError> {
+    pub(super) fn locked(layout: Layout, node: Option<u32>) -> Result<Self, XdpError> {
         // Huge pages may be free, but on another node or beyond a limit: then normal ones do, and say why if not.
         match Self::huge(layout).and_then(|region| region.settled(node).ok()) {
             Some(region) => Ok(region),
@@ -153,7 +157,7 @@ impl Region {
     }
 
     /// Memory in normal pages, not locked: for simulations, which need no privileges.
-    pub fn normal(layout: Layout) -> Result<Self, XdpError> {
+    pub(super) fn normal(layout: Layout) -> Result<Self, XdpError> {
         let size = layout.size().next_multiple_of(PAGE_SIZE_NORMAL);
         let mapping =
             Mapping::anonymous(size, false).map_err(|source| XdpError::MemoryMap { size, source })?;
@@ -166,12 +170,12 @@ impl Region {
     }
 
     /// How it is cut up.
-    pub fn layout(&self) -> Layout {
+    pub(super) fn layout(&self) -> Layout {
         self.layout
     }
 
     /// Which pages it has.
-    pub fn page_size(&self) -> PageSize {
+    pub(super) fn page_size(&self) -> PageSize {
         self.page_size
     }
 

@@ -12,8 +12,11 @@ pub struct DropCount {
     pub count: u64,
 }
 
+/// How many reasons there are.
+pub(super) const DROP_COUNT: u32 = 8;
+
 /// Each reason's name and sentence.
-pub(super) const DROPS: &[(&str, &str)] = &[
+pub(super) const DROPS: [(&str, &str); DROP_COUNT as usize] = [
     ("ipv4_malformed", "The version is not 4, or the header length is below 20 bytes (RFC 1122 3.2.1.1)."),
     ("ipv4_options", "The header carries options, and no kernel owns the address."),
     ("ipv4_fragment", "A fragment, and no kernel that could reassemble it owns the address."),

@@ -1,17 +1,24 @@
-//! Which program is attached to an interface: asked by rtnetlink, since a program need not have been attached by a link.
+//! What the kernel says of an interface: whether it is there, whether it is up, whose program it has. Asked by rtnetlink, since a program need not have been attached by a link.
 //!
 //! One request and one answer, so that a library for netlink is not worth a dependency of this crate.
 
+use std::ops::Range;
 use std::os::fd::AsFd;
 
 use super::bpf;
 use super::error::AttachedProgram;
 use super::sys;
 
-/// Headers of every message and of a link's (include/uapi/linux/netlink.h and rtnetlink.h).
-const MESSAGE_LEN: usize = 16;
-const LINK_LEN: usize = 16;
+/// `struct nlmsghdr` and `struct ifinfomsg` (`include/uapi/linux/netlink.h` and `rtnetlink.h`), of 16 bytes each.
+const HEADERS_LEN: u32 = 16 + 16;
+/// The kind of message, and in the upper half its flags: `RTM_GETLINK` and `NLM_F_REQUEST`.
+const KIND_AND_FLAGS: u32 = libc::RTM_GETLINK as u32 | 1 << 16;
 const ATTRIBUTE_LEN: usize = 4;
+/// Where a message says of what kind it is.
+const KIND: Range<usize> = 4..6;
+/// Where a link's header has its flags, and which of them says that it is up (`IFF_UP`).
+const FLAGS: Range<usize> = 24..28;
+const IS_UP: u32 = 1;
 /// The bits of an attribute's type that are flags.
 const TYPE_MASK: u16 = 0x3fff;
 const IFLA_XDP: u16 = 43;
@@ -20,10 +27,18 @@ const PROGRAM_IDS: [u16; 4] = [4, 5, 6, 7];
 /// An interface with all its statistics and virtual functions; the kernel cuts off what is longer.
 const ANSWER_SIZE: usize = 32 << 10;
 
+/// Whether an interface is up; nothing where there is none in this network namespace.
+pub(super) fn is_up(ifindex: u32) -> Option<bool> {
+    let answer = ask(ifindex)?;
+    let kind = u16::from_ne_bytes(*answer.get(KIND)?.first_chunk()?);
+    let flags = u32::from_ne_bytes(*answer.get(FLAGS)?.first_chunk()?);
+    (kind == libc::RTM_NEWLINK).then_some(flags & IS_UP != 0)
+}
+
 /// The program of an interface; nothing where there is none, or where the kernel does not say.
 pub(super) fn program(ifindex: u32) -> Option<AttachedProgram> {
     let answer = ask(ifindex)?;
-    let attributes = answer.get(MESSAGE_LEN + LINK_LEN..)?;
+    let attributes = answer.get(HEADERS_LEN as usize..)?;
     let xdp = Attributes(attributes).find(|&(kind, _)| kind == IFLA_XDP)?.1;
     let (_, id) = Attributes(xdp).find(|(kind, _)| PROGRAM_IDS.contains(kind))?;
     let id = u32::from_ne_bytes(*id.first_chunk()?);
@@ -42,9 +57,7 @@ fn ask(ifindex: u32) -> Option<Vec<u8>> {
 
 /// `struct nlmsghdr` and `struct ifinfomsg`, of which only the index is asked by.
 fn request(ifindex: u32) -> Vec<u8> {
-    let len = (MESSAGE_LEN + LINK_LEN) as u32;
-    let kind_and_flags = u32::from(libc::RTM_GETLINK) | u32::from(libc::NLM_F_REQUEST as u16) << 16;
-    let words = [len, kind_and_flags.to_le(), 1, 0, 0, ifindex, 0, 0];
+    let words = [HEADERS_LEN, KIND_AND_FLAGS, 1, 0, 0, ifindex, 0, 0];
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
@@ -79,7 +92,8 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_that_is_not_there_has_no_program() {
+    fn an_interface_that_is_not_there_is_neither_up_nor_down() {
+        assert!(is_up(1).is_some() && is_up(0x7fff_fff0).is_none());
         assert_eq!(program(0x7fff_fff0), None);
     }
 }
