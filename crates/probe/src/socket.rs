@@ -108,8 +108,11 @@ impl Socket {
     /// A long wait is left to the receiving call itself, one system call for sleeping and taking. Its time-out counts
     /// the kernel's jiffies (4 ms at 250 Hz), so that a wait for an instant, the end of a gap, is `ppoll`'s.
     fn sleep(&self, until: Tick, clock: &impl Clock) -> Result<RecvFlags, TransportError> {
+        if self.wait == Wait::Spin {
+            return Ok(RecvFlags::DONTWAIT);
+        }
         let left = clock.rate().ns(until - clock.now());
-        if self.wait == Wait::Spin || left == Ns(0) {
+        if left == Ns(0) {
             return Ok(RecvFlags::DONTWAIT);
         }
         if left >= SLEEP_MAX {

@@ -4,10 +4,10 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test may stop, and says what it skips"
+    reason = "a test may stop, and says when it is skipped"
 )]
 
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -155,7 +155,8 @@ fn the_kernel_answers_echoes_of_any_size() {
                 Ok(report) => assert!(report.is_clean() && report.refused == 0, "{report}"),
                 Err(error) => {
                     assert!(error.to_string().contains("CAP_NET_RAW"), "{error}");
-                    eprintln!("SKIPPED, NOTHING WAS TESTED: no ICMP socket for this user: {error}");
+                    // Not by a macro, whose words the test harness keeps to itself where a test passes.
+                    let _ = writeln!(io::stderr(), "skipped: no ICMP socket for this user: {error}");
                     return;
                 }
             }
