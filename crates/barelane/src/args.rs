@@ -140,8 +140,8 @@ pub struct ProbeArguments {
 /// How to demonstrate.
 #[derive(Debug, Args)]
 pub struct DemoArguments {
-    /// How long to measure altogether
-    #[arg(long, value_name = "N", default_value = "10")]
+    /// How long to measure, all rounds together; setting up and taking down comes on top of it
+    #[arg(long, value_name = "N", default_value = "7")]
     pub seconds: String,
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]

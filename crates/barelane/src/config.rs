@@ -110,7 +110,7 @@ impl Default for Config {
             lane: LaneConfig {
                 cores: Vec::new(),
                 hop_limit: 64,
-                errors_per_second: 1000,
+                errors_per_second: 100,
                 partial_checksums: PartialChoice::Auto,
             },
             serve: ServeConfig {

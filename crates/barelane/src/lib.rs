@@ -19,6 +19,7 @@ pub mod args;
 pub mod check;
 pub mod config;
 mod counts;
+pub mod demo;
 pub mod error;
 pub mod plan;
 pub mod probe;
@@ -53,7 +54,7 @@ fn run(verb: Verb) -> Result<(), Error> {
         Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Replay(arguments) => replay::run(&arguments),
         Verb::Probe(arguments) => probe::run(&arguments),
-        Verb::Demo(_) => Ok(()),
+        Verb::Demo(arguments) => demo::run(&arguments),
     }
 }
 

@@ -1,0 +1,153 @@
+//! What is measured: each row is a server and the question that it is asked.
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use host::namespace::Namespace;
+use probe::socket::{self, Socket};
+use probe::{Ask, End, Protocol, Report};
+use telemetry::Ns;
+
+use super::echo::{Echo, Wait};
+use super::link::{Hosts, KERNEL, LANE, PREFIX_LEN};
+use crate::config::Config;
+use crate::error::Error;
+use crate::plan::Plan;
+use crate::serve::Server;
+
+/// The port of every UDP echo here: its own (RFC 862).
+pub(super) const PORT: NonZeroU16 = NonZeroU16::new(7).unwrap();
+
+/// Payload of a question. 64 bytes are what a game or a voice server answers, and what the kernel's ping sends.
+pub(super) const SIZE: usize = 64;
+
+/// Questions that are not counted, before each part: neighbours are resolved, caches and branch predictors warm.
+const WARM_UP: u64 = 200;
+
+/// How long is listened for what is late or double when a part is over.
+const LINGER: Ns = Ns(2_000_000);
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Row {
+    KernelIcmp,
+    KernelUdpBlocking,
+    KernelUdpSpinning,
+    LaneIcmp,
+    LaneUdp,
+}
+
+/// The server of a row at work.
+#[derive(Debug)]
+enum Serving {
+    /// The kernel itself, which always answers.
+    Kernel,
+    Echo(Echo),
+    Lane(Box<Server>),
+}
+
+impl Row {
+    /// All rows, in the order of the table and of a round.
+    pub(super) const ALL: &[Self] =
+        &[Self::KernelIcmp, Self::KernelUdpBlocking, Self::KernelUdpSpinning, Self::LaneIcmp, Self::LaneUdp];
+
+    /// What all others are compared with: what anyone would write first.
+    pub(super) const REFERENCE: Self = Self::KernelUdpBlocking;
+
+    /// What people read.
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::KernelIcmp => "kernel, ICMP echo",
+            Self::KernelUdpBlocking => "kernel, UDP echo, blocking",
+            Self::KernelUdpSpinning => "kernel, UDP echo, spinning",
+            Self::LaneIcmp => "Barelane lane, ICMP echo",
+            Self::LaneUdp => "Barelane lane, UDP echo",
+        }
+    }
+
+    /// What programs read.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::KernelIcmp => "kernel_icmp",
+            Self::KernelUdpBlocking => "kernel_udp_blocking",
+            Self::KernelUdpSpinning => "kernel_udp_spinning",
+            Self::LaneIcmp => "lane_icmp",
+            Self::LaneUdp => "lane_udp",
+        }
+    }
+
+    /// Starts the row's server, asks it for `length`, and stops it.
+    pub(super) fn measure(self, hosts: &Hosts, length: Duration, stop: &AtomicBool) -> Result<Report, Error> {
+        let serving = self.serve(hosts)?;
+        let asked = ask(hosts, &self.question(length), stop);
+        serving.stop()?;
+        asked
+    }
+
+    fn serve(self, hosts: &Hosts) -> Result<Serving, Error> {
+        Ok(match self {
+            Self::KernelIcmp => Serving::Kernel,
+            Self::KernelUdpBlocking => Serving::Echo(Echo::start(hosts, Wait::Block)?),
+            Self::KernelUdpSpinning => Serving::Echo(Echo::start(hosts, Wait::Spin)?),
+            Self::LaneIcmp | Self::LaneUdp => {
+                let config = lane_config(hosts);
+                let start = || Server::start(Plan::new(&config)?);
+                Serving::Lane(Box::new(hosts.server.run(start)??))
+            }
+        })
+    }
+
+    fn question(self, length: Duration) -> Ask {
+        let (server, protocol) = match self {
+            Self::KernelIcmp => (KERNEL.server, Protocol::Icmp),
+            Self::KernelUdpBlocking | Self::KernelUdpSpinning => {
+                (KERNEL.server, Protocol::Udp { port: PORT })
+            }
+            Self::LaneIcmp => (LANE.server, Protocol::Icmp),
+            Self::LaneUdp => (LANE.server, Protocol::Udp { port: PORT }),
+        };
+        Ask {
+            size: SIZE,
+            end: End::Seconds(length.as_secs_f64()),
+            warm_up: WARM_UP,
+            linger: LINGER,
+            ..Ask::new(IpAddr::from(server), protocol)
+        }
+    }
+}
+
+/// The same client for every row: one socket that spins on the client's core, or sleeps where it has to leave the
+/// core to the server.
+fn ask(hosts: &Hosts, ask: &Ask, stop: &AtomicBool) -> Result<Report, Error> {
+    let client: &Namespace = &hosts.client;
+    client.run(|| {
+        host::cores::pin(hosts.client_core)?;
+        let wait = if hosts.share_a_core() { socket::Wait::Block } else { socket::Wait::Spin };
+        let mut socket = Socket::open(ask, wait).map_err(|error| Error::Failed(error.to_string()))?;
+        probe::measure(ask, &mut socket, &hosts.clock, stop).map_err(|error| Error::Failed(error.to_string()))
+    })?
+}
+
+/// One lane on an address that only Barelane has.
+fn lane_config(hosts: &Hosts) -> Config {
+    let mut config = Config::default();
+    LANE.name.clone_into(&mut config.nic.interface);
+    config.lane.cores = vec![hosts.server_core];
+    config.serve.addresses = vec![(LANE.server.into(), PREFIX_LEN)];
+    config.serve.respond = vec![route::Service::IcmpEcho, route::Service::UdpEcho { port: PORT }];
+    // There is only one other host on this cable, and it is ours.
+    config.serve.address_check_ms = 0;
+    config
+}
+
+impl Serving {
+    fn stop(self) -> Result<(), Error> {
+        match self {
+            Self::Kernel => Ok(()),
+            Self::Echo(echo) => echo.stop(),
+            Self::Lane(server) => server.stop()?.check(),
+        }
+    }
+}
