@@ -14,9 +14,12 @@ import sys
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
 
-import scapy
-
 WANTED = "2.8.0"
+
+try:
+    import scapy
+except ImportError:
+    sys.exit(f"scapy is missing: pip install scapy=={WANTED}")
 
 from sources import arp, ethernet, icmpv4, icmpv6, ipv4, ipv6, ndp, udpv4, udpv6
 

@@ -3,6 +3,7 @@
 from scapy.all import ARP, Ether, Raw
 
 from . import frames as f
+from . import ndp
 from .endpoint import ASKER_MAC, BROADCAST_MAC, CLOSED_PORT, OTHER_MAC, OWN_MAC
 from .topic import Topic, bytes_at, truncate, values
 
@@ -163,6 +164,29 @@ def _tags(t):
             "A closed port inside VLAN tags is refused inside the same tags; the quote begins at the IP header.",
             f.stack(f.to_us(), *tags, closed),
             f.stack(f.from_us(), *tags, refusal),
+        )
+        closed = f.ip6_question() / f.udp_question(dport=CLOSED_PORT)
+        t.replies(
+            f"L1-{name}-closed-port-6",
+            "802.1Q 9.3",
+            "The same over IPv6.",
+            f.stack(f.to_us(), *tags, closed),
+            f.stack(f.from_us(), *tags, f.unreachable6(f.to_us() / closed).payload),
+        )
+        asked = ndp.solicitation()
+        t.replies(
+            f"L1-{name}-solicitation",
+            "802.1Q 9.3",
+            "A neighbour solicitation inside VLAN tags is answered inside the same tags.",
+            f.stack(f.to_us(dst=ndp.GROUP_MAC), *tags, asked.payload),
+            f.stack(f.from_us(), *tags, ndp.advertisement().payload),
+        )
+        t.replies(
+            f"L1-{name}-largest",
+            "802.1Q",
+            "Tags do not count towards the 1,500 bytes that a frame carries.",
+            f.stack(f.to_us(), *tags, f.ip_question() / f.udp_question(f.data(1472))),
+            f.stack(f.from_us(), *tags, f.ip_answer() / f.udp_answer(f.data(1472))),
         )
         t.passes(
             f"L1-{name}-unknown",

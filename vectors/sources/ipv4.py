@@ -332,6 +332,14 @@ def _fields(t):
             answer,
             each=[bytes_at(20, [b"\x40"], HEADER), values(18, 2, 0, 0xFFFF, checksums=HEADER)],
         )
+    t.replies(
+        "I9-reserved-flag",
+        "791 3.1",
+        "The reserved flag of a whole datagram has no meaning and stops nothing.",
+        f.udp4(),
+        f.udp4_answer(),
+        each=[bytes_at(20, [b"\x80", b"\xc0"], HEADER)],
+    )
     for tos, kept in [
         (0x00, 0x00),
         (0x01, 0x00),

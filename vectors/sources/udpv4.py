@@ -220,6 +220,17 @@ def _length(t):
         f.to_us() / f.ip_question(len=30) / UDP(sport=ASKER_PORT, dport=7, len=26) / Raw(f.data(18)),
         "udp_length",
     )
+    t.replies(
+        "U5-shorter-than-payload",
+        "768",
+        "What the IP payload holds beyond the UDP length is not data: it is neither summed nor echoed.",
+        f.to_us()
+        / f.ip_question(len=20 + 8 + 18)
+        / UDP(sport=ASKER_PORT, dport=7, len=8 + 3)
+        / Raw(b"abc" + b"\x5a" * 15),
+        f.from_us() / f.ip_answer() / f.udp_answer(b"abc"),
+        each=[bytes_at(40, [f.number(f.ip_question() / f.udp_question(b"abc"), 26).to_bytes(2, "big")])],
+    )
     t.drops(
         "U5-no-room",
         "768",
@@ -240,6 +251,30 @@ def _length(t):
 
 def _closed(t):
     rule = "1122 4.1.3.1"
+    partial = _folded_pseudo_header(closed()[0]).to_bytes(2, "big")
+    t.drops(
+        "U1-partial-refused-closed-port",
+        "1122 4.1.3.4",
+        "An unfinished checksum is a wrong one at a closed port too: no error is sent.",
+        closed()[0],
+        "udp_checksum",
+        each=[bytes_at(40, [partial])],
+    )
+    t.replies(
+        "U3-closed-port-0",
+        rule,
+        "Port 0 is closed like any other.",
+        *closed(dport=0),
+    )
+    for asker in (0, 7, 4000):
+        question = f.to_us() / f.ip_question() / f.udp_question(sport=asker, dport=CLOSED_PORT)
+        t.replies(
+            f"U3-closed-port-from-{asker}",
+            rule,
+            "Any source port may be refused: nothing answers an error, so that no loop can start.",
+            question,
+            f.unreachable4(question),
+        )
     t.replies(
         "U3-closed-port", rule, "A datagram to a closed port is refused with Port Unreachable.", *closed()
     )

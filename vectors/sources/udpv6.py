@@ -205,9 +205,30 @@ def _length(t):
         "udp_length",
     )
 
+    t.replies(
+        "U5-shorter-than-payload-6",
+        "768",
+        "What the payload holds beyond the UDP length is not data: it is neither summed nor echoed.",
+        f.to_us()
+        / f.ip6_question(plen=8 + 18)
+        / UDP(sport=ASKER_PORT, dport=7, len=8 + 3)
+        / Raw(b"abc" + b"\x5a" * 15),
+        f.from_us() / f.ip6_answer() / f.udp_answer(b"abc"),
+        each=[bytes_at(60, [f.number(f.ip6_question() / f.udp_question(b"abc"), 46).to_bytes(2, "big")])],
+    )
+
 
 def _closed(t):
     rule = "4443 3.1"
+    partial = _folded_pseudo_header(closed()[0]).to_bytes(2, "big")
+    t.drops(
+        "U1-partial-refused-closed-port-6",
+        "8200 8.1",
+        "An unfinished checksum is a wrong one at a closed port too: no error is sent.",
+        closed()[0],
+        "udp_checksum",
+        each=[bytes_at(60, [partial])],
+    )
     t.replies(
         "U3-closed-port-6", rule, "A datagram to a closed port is refused with Port Unreachable.", *closed()
     )

@@ -1,6 +1,6 @@
 //! Numbers from a seed: the same seed gives the same run, on every machine.
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
+/// `SplitMix64` (Steele, Lea, Flood 2014).
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -11,10 +11,6 @@ impl Random {
     }
 
     /// The next number, every one equally likely.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "an iterator that never ends would have to say so everywhere"
-    )]
     pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -33,9 +29,9 @@ impl Random {
     ///
     /// # Panics
     /// Where there is nothing to choose from.
+    #[expect(clippy::indexing_slicing, reason = "below the length, or there is nothing to choose from")]
     pub fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        let index = self.below(all.len());
-        all.get(index).copied().unwrap_or_else(|| std::panic::panic_any("nothing to choose from"))
+        all[self.below(all.len())]
     }
 
     /// `size` bytes.

@@ -1,0 +1,65 @@
+//! The limits of what strangers can make us send: RFC 1812 4.3.2.8, RFC 4443 2.4 (f).
+
+use route::PartialChecksums;
+use telemetry::{Counter, Ns, Reason};
+use testkit::endpoint;
+use testkit::vectors::{self, Outcome, QUIET, Tier};
+use wire::checksum::Summer;
+
+use crate::simulated::{SimulatedLane, card};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// The question of a vector.
+fn question(id: &str) -> Vec<u8> {
+    vectors::load().unwrap().into_iter().find(|vector| vector.rule.id == id).unwrap().question
+}
+
+/// How many of `count` questions, `gap` apart, are answered; the others must have been withheld.
+fn answered(lane: &mut impl Tier, questions: &[Vec<u8>], count: u64, gap: Ns) -> u64 {
+    let mut answered = 0;
+    for question in questions.iter().cycle().take(usize::try_from(count).unwrap()) {
+        match lane.ask(question, gap) {
+            Outcome::Reply(_) => answered += 1,
+            outcome => assert_eq!(outcome, Outcome::Drop(Some(Reason::ErrorWithheld))),
+        }
+    }
+    answered
+}
+
+#[test]
+fn a_flood_to_closed_ports_gets_a_bounded_number_of_errors_and_the_rest_is_counted() {
+    let limit = u64::from(endpoint::load().unwrap().errors_per_second);
+    let closed = ["U3-closed-port", "U3-closed-port-6"].map(question);
+    for questions in [&closed[..1], &closed[1..], &closed[..]] {
+        let mut lane = SimulatedLane::new(card(), PartialChecksums::Refuse, Summer::fastest());
+        lane.ask(&question("A1-request"), QUIET);
+        let at_once = answered(&mut lane, questions, 10_000, Ns(0));
+        assert!((1..=limit).contains(&at_once), "{at_once} of at most {limit} at once");
+        assert_eq!(lane.lane.counters().of(Counter::ErrorWithheld), 10_000 - at_once);
+        let in_ten_seconds = answered(&mut lane, questions, 100_000, Ns(SECOND / 10_000));
+        assert!((9 * limit..=10 * limit).contains(&in_ten_seconds), "{in_ten_seconds} in 10 s");
+    }
+}
+
+#[test]
+fn a_flood_to_closed_ports_does_not_touch_the_answers_of_open_ones() {
+    let mut lane = SimulatedLane::new(card(), PartialChecksums::Refuse, Summer::fastest());
+    let (closed, open) = (question("U3-closed-port"), question("U1-echo"));
+    for _ in 0..1_000 {
+        lane.ask(&closed, Ns(1_000));
+        assert!(matches!(lane.ask(&open, Ns(1_000)), Outcome::Reply(_)));
+    }
+}
+
+#[test]
+fn what_may_not_cause_an_error_uses_up_none() {
+    let mut lane = SimulatedLane::new(card(), PartialChecksums::Refuse, Summer::fastest());
+    let mut wrong = question("U3-closed-port");
+    wrong[45] ^= 1;
+    lane.ask(&question("A1-request"), QUIET);
+    for _ in 0..1_000 {
+        assert_eq!(lane.ask(&wrong, Ns(0)), Outcome::Drop(Some(Reason::UdpChecksum)));
+    }
+    assert!(matches!(lane.ask(&question("U3-closed-port"), Ns(0)), Outcome::Reply(_)));
+}

@@ -1,0 +1,171 @@
+//! A lane over a simulated card, as a tier that vectors can be put to.
+
+use std::sync::Arc;
+
+use barelane_lane::{Lane, mailbox};
+use nic::sim::{Card, Faults};
+use nic::{Burst, Frame, Queue};
+use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteTable};
+use telemetry::{Counter, Counters, Kind, Ns, Page, Reason, Tick, TickRate};
+use testkit::conservation::Conservation;
+use testkit::endpoint::{self, Endpoint};
+use testkit::vectors::{Outcome, Tier};
+use wire::checksum::Summer;
+use wire::ethernet::Mac;
+
+/// A card with a window to the test that stands behind it.
+pub(crate) trait Window: Queue {
+    fn card(&mut self) -> &mut Card;
+    fn has_stack(&self) -> bool;
+}
+
+impl Window for Card {
+    fn card(&mut self) -> &mut Card {
+        self
+    }
+
+    fn has_stack(&self) -> bool {
+        true
+    }
+}
+
+/// A card without a stack behind it: it refuses what it is to hand on, as AF_XDP does.
+pub(crate) struct Alone(pub(crate) Card);
+
+impl Window for Alone {
+    fn card(&mut self) -> &mut Card {
+        &mut self.0
+    }
+
+    fn has_stack(&self) -> bool {
+        false
+    }
+}
+
+impl Queue for Alone {
+    fn rx(&mut self) -> Burst {
+        self.0.rx()
+    }
+
+    fn next(&mut self, burst: &mut Burst) -> Option<Frame> {
+        self.0.next(burst)
+    }
+
+    fn room_mut(&mut self, frame: &Frame) -> &mut [u8] {
+        self.0.room_mut(frame)
+    }
+
+    fn tx(&mut self, frame: Frame) -> Result<(), Frame> {
+        self.0.tx(frame)
+    }
+
+    fn pass(&mut self, frame: Frame) -> Result<(), Frame> {
+        Err(frame)
+    }
+
+    fn release(&mut self, frame: Frame) {
+        self.0.release(frame);
+    }
+
+    fn flush(&mut self) {
+        self.0.flush();
+    }
+}
+
+/// A lane that answers one question a turn, watched by every checker there is.
+pub(crate) struct SimulatedLane<Q: Window> {
+    pub(crate) lane: Lane<Q>,
+    now: Tick,
+    watch: Conservation,
+}
+
+impl<Q: Window> SimulatedLane<Q> {
+    pub(crate) fn new(queue: Q, partial_checksums: PartialChecksums, checksum: Summer) -> Self {
+        let endpoint = endpoint::load().unwrap();
+        let settings = LaneSettings {
+            mac: Mac(endpoint.mac),
+            checksum,
+            partial_checksums,
+            hop_limit: endpoint.hop_limit,
+            errors_per_second: endpoint.errors_per_second,
+        };
+        let tables = Box::new(table_of(&endpoint).compile(&settings));
+        let (_, mailbox) = mailbox();
+        let lane = Lane::new(queue, tables, TickRate::NANOSECONDS, Arc::new(Page::default()), mailbox);
+        Self { lane, now: Tick(0), watch: Conservation::default() }
+    }
+
+    /// What the turn did with the one frame, by its counters and by what left the card.
+    fn outcome(&mut self, before: &Counters) -> Outcome {
+        let (mut sent, mut passed) = (Vec::new(), Vec::new());
+        let card = self.lane.queue_mut().card();
+        card.take_sent(|frame| sent.push(frame.to_vec()));
+        card.take_passed(|frame| passed.push(frame.to_vec()));
+        let counted = Counted::between(before, self.lane.counters());
+        match (&sent[..], &passed[..], counted) {
+            ([answer], [], Counted { replied: 1, passed: 0, dropped: None }) => {
+                Outcome::Reply(answer.clone())
+            }
+            ([], [frame], Counted { replied: 0, passed: 1, dropped: None }) => {
+                Outcome::Pass(frame.clone(), None)
+            }
+            ([], [], Counted { replied: 0, passed: 0, dropped: reason @ Some(_) }) => Outcome::Drop(reason),
+            _ => Outcome::Nonsense(format!("{} sent, {} passed, {counted:?}", sent.len(), passed.len())),
+        }
+    }
+}
+
+/// What one turn added to the counters.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    replied: u64,
+    passed: u64,
+    dropped: Option<Reason>,
+}
+
+impl Counted {
+    fn between(before: &Counters, after: &Counters) -> Self {
+        let more = |kind| after.sum(kind) - before.sum(kind);
+        let grew = |reason: &&Reason| after.of(reason.counter()) > before.of(reason.counter());
+        Self {
+            replied: more(Kind::Replied),
+            passed: after.of(Counter::Passed) - before.of(Counter::Passed),
+            dropped: Reason::ALL.iter().find(grew).copied(),
+        }
+    }
+}
+
+impl<Q: Window> Tier for SimulatedLane<Q> {
+    fn ask(&mut self, question: &[u8], quiet: Ns) -> Outcome {
+        self.now.0 += quiet.0;
+        let before = self.lane.counters().clone();
+        self.lane.queue_mut().card().inject(question);
+        self.lane.turn(self.now);
+        self.lane.queue_mut().card().accounted().unwrap();
+        self.watch.check(self.lane.counters()).unwrap();
+        self.outcome(&before)
+    }
+
+    fn can_pass(&self) -> bool {
+        self.lane.queue().has_stack()
+    }
+}
+
+fn table_of(endpoint: &Endpoint) -> RouteTable {
+    let mut addresses = Vec::new();
+    let mut routes = Vec::new();
+    for &endpoint::Address { ip, prefix_len, owner, ref services } in &endpoint.addresses {
+        let owner = match owner {
+            endpoint::Owner::Kernel => Owner::Kernel,
+            endpoint::Owner::Barelane => Owner::Barelane,
+        };
+        addresses.push(Address { ip, prefix_len, owner });
+        routes.extend(services.iter().map(|name| Route { address: ip, service: name.parse().unwrap() }));
+    }
+    RouteTable::new(addresses, routes).unwrap()
+}
+
+/// A card without faults.
+pub(crate) fn card() -> Card {
+    Card::new(4, 0, Faults::default())
+}

@@ -1,0 +1,66 @@
+//! Every length of every question, and questions of many seeds: what is too much to write into vectors.
+
+use route::PartialChecksums;
+use telemetry::Ns;
+use testkit::endpoint;
+use testkit::packets::{self, Exchange, Kind, Packets};
+use testkit::vectors::{Outcome, QUIET, Tier};
+use wire::checksum::Summer;
+
+use crate::simulated::{SimulatedLane, card};
+
+#[test]
+fn data_of_every_length_come_back_entirely() {
+    let endpoint = endpoint::load().unwrap();
+    for checksum in Summer::available() {
+        let mut lane = SimulatedLane::new(card(), PartialChecksums::Refuse, checksum);
+        let choices = packets::choices(&endpoint);
+        for (address, kind) in choices.into_iter().filter(|(_, kind)| *kind != Kind::LinkAddress) {
+            let data: Vec<u8> =
+                (0..=u8::MAX).rev().cycle().take(packets::data_size_max(address.ip, kind)).collect();
+            for size in 0..=data.len() {
+                let (data, zeros) = data.split_at(size);
+                let question = packets::exchange(&endpoint, address.ip, kind, data);
+                expect(&mut lane, &question);
+                if zeros.is_empty() {
+                    expect(&mut lane, &packets::exchange(&endpoint, address.ip, kind, &vec![0; size]));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn valid_questions_of_a_seed_are_all_answered() {
+    let endpoint = endpoint::load().unwrap();
+    let mut lane = SimulatedLane::new(card(), PartialChecksums::Refuse, Summer::fastest());
+    let mut packets = Packets::new(&endpoint, 1);
+    for _ in 0..20_000 {
+        expect(&mut lane, &packets.valid());
+    }
+}
+
+#[test]
+fn damaged_questions_break_neither_the_counters_nor_the_card() {
+    let endpoint = endpoint::load().unwrap();
+    for seed in 0..8 {
+        let mut lane = SimulatedLane::new(card(), PartialChecksums::Accept, Summer::fastest());
+        let mut packets = Packets::new(&endpoint, seed);
+        for round in 0..20_000 {
+            let question = packets.damaged();
+            match lane.ask(&question, Ns(1_000_000)) {
+                Outcome::Nonsense(what) => panic!("seed {seed}, packet {round}, {question:02x?}: {what}"),
+                Outcome::Pass(frame, _) => assert_eq!(frame, question, "seed {seed}, packet {round}"),
+                Outcome::Reply(_) | Outcome::Drop(_) | Outcome::Silence => {}
+            }
+        }
+    }
+}
+
+fn expect(lane: &mut impl Tier, Exchange { question, answer }: &Exchange) {
+    let outcome = lane.ask(question, QUIET);
+    assert!(
+        outcome == Outcome::Reply(answer.clone()),
+        "{question:02x?}\nwanted {answer:02x?}\nfound {outcome:02x?}"
+    );
+}
