@@ -125,6 +125,6 @@ fn a_second_server_on_the_interface_is_refused_and_the_first_keeps_answering() {
     let said: Vec<_> = lines.iter().collect();
     assert_eq!(second.wait().unwrap().code(), Some(2), "{said:#?}");
     assert!(said.iter().any(|line| line.contains(SERVER_NIC)), "{said:#?}");
-    let ping = topology.client("ping", &["-n", "-q", "-c", "20", "-i", "0.002", KERNEL[0]]);
+    let ping = topology.client("ping", &["-n", "-q", "-c", "20", "-i", "0.02", KERNEL[0]]);
     assert!(ping.said.contains("20 received, 0% packet loss"), "{}", ping.said);
 }

@@ -64,9 +64,9 @@ fn assert_kernel_answers(topology: &Topology, address: &str) {
     closed.send(b"?").unwrap();
     assert_eq!(closed.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
 
-    let ping = topology.client("ping", &["-n", "-q", "-c", "50", "-i", "0.002", address]);
+    let ping = topology.client("ping", &["-n", "-q", "-c", "50", "-i", "0.02", address]);
     assert!(ping.said.contains("50 received, 0% packet loss"), "{}", ping.said);
-    let odd = topology.client("ping", &["-n", "-q", "-c", "2", "-i", "0.002", "-s", "4000", address]);
+    let odd = topology.client("ping", &["-n", "-q", "-c", "2", "-i", "0.02", "-s", "4000", address]);
     assert!(odd.said.contains("2 received, 0% packet loss"), "fragments: {}", odd.said);
 }
 
@@ -117,7 +117,7 @@ fn arp_and_neighbour_discovery_of_the_kernels_addresses_stay_the_kernels() {
     let ndp = topology.client("ndisc6", &["-1", "-r", "3", "-w", "500", KERNEL[1], CLIENT_NIC]);
     assert!(ndp.status.success() && ndp.said.to_lowercase().contains(SERVER_MAC), "{}", ndp.said);
     for address in KERNEL {
-        let ping = topology.client("ping", &["-n", "-q", "-c", "20", "-i", "0.002", address]);
+        let ping = topology.client("ping", &["-n", "-q", "-c", "20", "-i", "0.02", address]);
         assert!(ping.said.contains("20 received, 0% packet loss"), "{}", ping.said);
     }
 }
