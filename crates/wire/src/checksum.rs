@@ -257,3 +257,76 @@ impl Summer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sum by its definition, in memory order.
+    fn naive(bytes: &[u8]) -> u16 {
+        let mut sum = 0_u32;
+        for pair in bytes.chunks(2) {
+            let word = u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]);
+            sum += u32::from(word);
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        u16::from_ne_bytes(u16::try_from(sum).unwrap().to_be_bytes())
+    }
+
+    /// Bytes that repeat only after 2^32, among them the ones that carry: seldom, often, always.
+    fn fill(bytes: &mut [u8], ones: u32) {
+        let mut state = 0x2545_f491_u32;
+        for byte in bytes {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = if (state >> 8) & 3 < ones { 0xff } else { (state >> 24) as u8 };
+        }
+    }
+
+    #[test]
+    fn vectors_of_every_size_sum_every_length_at_every_alignment_alike() {
+        let mut bytes = [0; 2048 + 64];
+        for ones in [0, 1, 3, 4] {
+            fill(&mut bytes, ones);
+            for len in 0..=2048 {
+                let start = len % 64;
+                let bytes = &bytes[start..start + len];
+                let expected = naive(bytes);
+                for summer in Summer::available() {
+                    // Also where `sum` would not ask them, for inputs as short as these.
+                    assert_eq!(summer.sum_long(bytes).fold(), expected, "{} {len}", summer.name());
+                    assert_eq!(summer.sum(bytes).fold(), expected, "{} {len}", summer.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_sum_is_right_exactly_where_it_folds_to_ones() {
+        let near_multiples = (0..=0x1_0001_u64).map(|factor| factor.wrapping_mul(0xffff_0000_ffff));
+        let multiples = (0..=0x1_0001_u64).map(|factor| factor * 0xffff);
+        for sum in near_multiples.chain(multiples).chain([u64::MAX, u64::MAX - 1, u64::MAX - 0xffff]) {
+            for sum in [sum.wrapping_sub(1), sum, sum.wrapping_add(1)] {
+                assert_eq!(Sum(sum).is_right(), Sum(sum).fold() == 0xffff, "{sum:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_carry_is_lost_where_all_words_are_ones() {
+        let ones = Sum::of_words(0xffff, u32::MAX, u32::MAX);
+        assert_eq!(ones.fold(), 0xffff);
+        let header = Header { long: [[0xff; 8]; 2], short: [0xff; 4] };
+        assert_eq!(Sum::of_header(header).fold(), 0xffff);
+        assert_eq!((Sum(u64::MAX) + Sum(u64::MAX)).fold(), 0xffff);
+        assert_eq!((Sum(u64::MAX) + Sum(1)).fold(), 1);
+        assert_eq!((Sum(u64::MAX) + 1_u16).fold(), 1);
+    }
+
+    #[test]
+    fn the_fastest_is_the_last_that_is_available() {
+        extern crate std;
+        let names: std::vec::Vec<_> = Summer::available().map(|summer| summer.name()).collect();
+        assert_eq!(names.first(), Some(&"scalar"));
+        assert_eq!(names.last(), Some(&Summer::fastest().name()));
+    }
+}
