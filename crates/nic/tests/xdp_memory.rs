@@ -122,6 +122,28 @@ fn a_frame_cannot_be_passed_and_comes_back() {
 }
 
 #[test]
+fn packets_of_ones_own_leave_from_spare_frames_for_as_long_as_one_likes() {
+    let mut queue = queue(Wake::NeedWakeup);
+    for number in 0..5000 {
+        let mut frame = queue.spare().unwrap();
+        let question = packet(number);
+        queue.room_mut(&frame)[..question.len()].copy_from_slice(&question);
+        frame.set_len(question.len());
+        queue.tx(frame).unwrap();
+        queue.flush();
+        assert_eq!(queue.transmit(|sent| assert_eq!(sent, question)), 1);
+        assert_accounted(&mut queue);
+    }
+    let mut spares: Vec<_> = std::iter::from_fn(|| queue.spare()).collect();
+    assert_eq!(queue.held(), i64::try_from(spares.len()).unwrap());
+    assert!(spares.len() > 2 * BURST_MAX, "the receiver has its share, the rest can be used");
+    while let Some(frame) = spares.pop() {
+        queue.release(frame);
+    }
+    assert_accounted(&mut queue);
+}
+
+#[test]
 fn a_full_transmit_ring_gives_the_frame_back() {
     let mut queue = queue(Wake::NeedWakeup);
     queue.limit_card(Some(0));

@@ -253,6 +253,7 @@ fn bursts_longer_than_one_call_sends_arrive_whole() {
             queue.flush();
         }
     }
+    println!("{:?} for {echoed} packets", queue.kicks());
     assert_eq!((echoed, queue.held(), queue.depths().tx), (200, 0, 0));
     for port in 1000..1200 {
         let mut answer = udp(OURS, port);

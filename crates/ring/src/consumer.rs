@@ -94,6 +94,28 @@ impl<T: Copy> Consumer<T> {
         Some(item)
     }
 
+    /// How many items may be read without a further look at the shared word.
+    #[inline]
+    pub(crate) fn found(&self) -> u32 {
+        self.producer.wrapping_sub(self.next)
+    }
+
+    /// The item that is `ahead` of the next.
+    ///
+    /// # Safety
+    /// `ahead` must be below [`Self::found`].
+    #[inline]
+    pub(crate) unsafe fn peek(&self, ahead: u32) -> T {
+        // SAFETY: the slot lies between `next` and the producer's index, as in `read`.
+        unsafe { self.words.read(self.next.wrapping_add(ahead)) }
+    }
+
+    /// Counts `count` items as read: at most those found.
+    #[inline]
+    pub(crate) fn skip(&mut self, count: u32) {
+        self.next = self.next.wrapping_add(count.min(self.found()));
+    }
+
     /// Gives every slot that was read back to the producer. Costs a compare where nothing was read.
     #[inline]
     pub fn release(&mut self) {

@@ -11,12 +11,11 @@ const ITEMS: u32 = 3;
 fn produce(mut producer: Producer<u32>, submit_every: u32) {
     let mut item = 0;
     while item < ITEMS {
-        match producer.write(item) {
-            Ok(()) => item += 1,
-            Err(_) => {
-                producer.submit();
-                thread::yield_now();
-            }
+        if producer.write(item).is_ok() {
+            item += 1;
+        } else {
+            producer.submit();
+            thread::yield_now();
         }
         if item.is_multiple_of(submit_every) {
             producer.submit();
@@ -61,6 +60,35 @@ fn two_slots_wrap_around_item_by_item() {
 #[test]
 fn two_slots_wrap_around_in_bursts() {
     explore(2, 2, 2);
+}
+
+/// Two rings in a row, as completed frames go back to the receiver.
+#[test]
+fn items_are_moved_from_ring_to_ring() {
+    loom::model(|| {
+        let (mut first, mut from) = pair_at(Size::new(2).unwrap(), u32::MAX);
+        let (mut to, last) = pair_at(Size::new(2).unwrap(), u32::MAX - 1);
+        let thread = thread::spawn(move || {
+            assert_eq!(first.write_slice(&[0, 1]), 2);
+            first.submit();
+            while first.write(2).is_err() {
+                first.room();
+                thread::yield_now();
+            }
+            first.submit();
+        });
+        let mut moved = 0;
+        while moved < 2 {
+            from.available(2);
+            moved += to.write_from(&mut from, 2 - moved);
+            from.release();
+            to.submit();
+            thread::yield_now();
+        }
+        let mut last = last;
+        assert_eq!((last.available(4), last.read(), last.read()), (2, Some(0), Some(1)));
+        thread.join().unwrap();
+    });
 }
 
 #[test]

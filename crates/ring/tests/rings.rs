@@ -85,6 +85,27 @@ fn the_indices_wrap_around_at_2_to_the_32() {
 }
 
 #[test]
+fn many_are_written_and_moved_as_one_by_one() {
+    for first_index in [0, u32::MAX - 2] {
+        let (mut producer, mut from) = pair_at::<u32>(size(8), first_index);
+        let (mut to, mut consumer) = pair_at::<u32>(size(4), first_index);
+        assert_eq!(producer.write_slice(&[1, 2, 3]), 3);
+        assert_eq!(producer.write_slice(&[4, 5, 6, 7, 8, 9]), 5, "as many as there is room for");
+        assert_eq!(to.write_from(&mut from, 9), 0, "nothing is submitted yet");
+        producer.submit();
+        assert_eq!(to.write_from(&mut from, 9), 0, "nobody has looked yet");
+        assert_eq!(from.available(8), 8);
+        assert_eq!(to.write_from(&mut from, 3), 3, "no more than asked for");
+        assert_eq!(to.write_from(&mut from, 9), 1, "as many as there is room for");
+        to.submit();
+        from.release();
+        assert_eq!((producer.room(), consumer.available(9)), (4, 4));
+        assert_eq!(core::iter::from_fn(|| consumer.read()).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        assert_eq!(core::iter::from_fn(|| from.read()).collect::<Vec<_>>(), [5, 6, 7, 8]);
+    }
+}
+
+#[test]
 fn two_threads_lose_and_repeat_nothing() {
     const ITEMS: u64 = if cfg!(miri) { 500 } else { 500_000 };
     let (mut producer, mut consumer) = pair_at::<[u64; 2]>(size(64), u32::MAX - 1000);

@@ -23,7 +23,7 @@ use std::fmt;
 
 use ring::{Consumer, Producer};
 
-use super::umem::{BURST, Layout, PageSize, Region};
+use super::umem::{BURST, HEADROOM, Layout, PageSize, Region};
 use crate::queue::{Burst, FRAME_LEN_MIN, Frame, Queue};
 
 /// A place in the packet memory, with a packet (`struct xdp_desc`, `include/uapi/linux/if_xdp.h`).
@@ -151,12 +151,17 @@ impl Free {
         }
     }
 
+    /// The newest `count`, or all where there are fewer.
     #[inline]
-    fn pop(&mut self) -> Option<u64> {
-        let last = self.count.checked_sub(1)?;
-        let address = *self.addresses.get(last as usize)?;
-        self.count = last;
-        Some(address)
+    fn last(&self, count: u32) -> &[u64] {
+        let end = self.count as usize;
+        self.addresses.get(end.saturating_sub(count as usize)..end).unwrap_or_default()
+    }
+
+    /// Forgets the newest `count`.
+    #[inline]
+    fn discard(&mut self, count: u32) {
+        self.count = self.count.saturating_sub(count);
     }
 }
 
@@ -169,6 +174,8 @@ impl Free {
 pub struct XdpQueue<K: Kernel> {
     rings: Rings,
     free: Free,
+    /// How many frames the receiver is to have: [`Layout::receive_share`].
+    receive_share: u32,
     wake: Wake,
     has_received: bool,
     kicks: Kicks,
@@ -180,10 +187,26 @@ impl<K: Kernel> XdpQueue<K> {
     /// A queue over new rings: the receiver has its share of frames, all others are free.
     pub(super) fn new(rings: Rings, region: Region, wake: Wake, kernel: K) -> Self {
         let free = Free::all_of(region.layout());
-        let mut queue =
-            Self { rings, free, wake, has_received: false, kicks: Kicks::default(), kernel, region };
-        queue.refill();
+        let receive_share = region.layout().receive_share();
+        let kicks = Kicks::default();
+        let mut queue = Self { rings, free, receive_share, wake, has_received: false, kicks, kernel, region };
+        queue.recycle(receive_share);
         queue
+    }
+
+    /// A free buffer for a packet of one's own, empty so far, to be written into, given its length, and handed to
+    /// [`Queue::tx`] or [`Queue::release`]; nothing where none is free. For the measuring client: a lane answers in the
+    /// buffer that the question came in.
+    #[expect(clippy::cast_possible_truncation, reason = "an address of our own packet memory, below 2^32")]
+    pub fn spare(&mut self) -> Option<Frame> {
+        // What is sent without being asked leaves nothing missing at the receiver, so nothing else takes it back.
+        if self.with_sender() >= BURST {
+            self.reap();
+        }
+        let address = self.free.last(1).first().copied()?;
+        self.free.discard(1);
+        let chunk = address as u32 & !(self.layout().chunk_size() - 1);
+        Some(Frame::new(chunk | HEADROOM, 0))
     }
 
     /// How often the kernel was called so far.
@@ -244,15 +267,25 @@ impl<K: Kernel> XdpQueue<K> {
 
     #[inline]
     fn missing_at_receiver(&self) -> u32 {
-        self.layout().receive_share().saturating_sub(self.with_receiver())
+        self.receive_share - self.with_receiver()
     }
 
-    /// Takes back what was sent, and gives the receiver its share of frames.
-    fn recycle(&mut self) {
+    /// Gives the receiver the frames that it misses: those that were sent, straight from ring to ring, and then free
+    /// ones. Addresses are written as they are: the kernel masks what lies below a chunk
+    /// (`Documentation/networking/af_xdp.rst`, "UMEM Fill Ring").
+    #[inline(never)]
+    fn recycle(&mut self, missing: u32) {
+        let Rings { fill, completion, .. } = &mut self.rings;
+        completion.available(missing);
+        let moved = fill.write_from(completion, missing);
         self.reap();
-        self.refill();
+        let Rings { fill, .. } = &mut self.rings;
+        let written = fill.write_slice(self.free.last(missing - moved));
+        self.free.discard(written);
+        fill.submit();
     }
 
+    /// Takes back what was sent.
     fn reap(&mut self) {
         let completion = &mut self.rings.completion;
         completion.available(completion.size());
@@ -260,19 +293,6 @@ impl<K: Kernel> XdpQueue<K> {
             self.free.push(address);
         }
         completion.release();
-    }
-
-    /// Addresses are written as they are: the kernel masks what lies below a chunk (`Documentation/networking/af_xdp.rst`,
-    /// "UMEM Fill Ring").
-    fn refill(&mut self) {
-        for _ in 0..self.missing_at_receiver() {
-            let Some(address) = self.free.pop() else { break };
-            if let Err(address) = self.rings.fill.write(address) {
-                self.free.push(address);
-                break;
-            }
-        }
-        self.rings.fill.submit();
     }
 
     /// Kicks until the transmit ring is empty, the kernel makes no progress, or the limit is reached.
@@ -312,8 +332,9 @@ impl<K: Kernel> Queue for XdpQueue<K> {
     fn rx(&mut self) -> Burst {
         let remaining = self.rings.rx.available(BURST);
         self.has_received = remaining != 0;
-        if remaining == 0 || self.missing_at_receiver() >= RECYCLE_AT {
-            self.recycle();
+        let missing = self.missing_at_receiver();
+        if missing >= RECYCLE_AT || (remaining == 0 && missing != 0) {
+            self.recycle(missing);
         }
         Burst { remaining }
     }

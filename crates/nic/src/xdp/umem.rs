@@ -131,6 +131,10 @@ impl fmt::Display for PageSize {
 #[derive(Debug)]
 pub(super) struct Region {
     mapping: Mapping,
+    /// The size of all frames, less 1: kept, because working it out from the layout takes 18 instructions a packet.
+    address_mask: u32,
+    /// The size of one, less 1.
+    chunk_mask: u32,
     layout: Layout,
     page_size: PageSize,
 }
@@ -161,12 +165,26 @@ impl Region {
         let size = layout.size().next_multiple_of(PAGE_SIZE_NORMAL);
         let mapping =
             Mapping::anonymous(size, false).map_err(|source| XdpError::MemoryMap { size, source })?;
-        Ok(Self { mapping, layout, page_size: PageSize::Normal })
+        Ok(Self::new(mapping, layout, PageSize::Normal))
     }
 
     fn huge(layout: Layout) -> Option<Self> {
         let mapping = Mapping::anonymous(layout.size().next_multiple_of(PAGE_SIZE_HUGE), true).ok()?;
-        Some(Self { mapping, layout, page_size: PageSize::Huge })
+        Some(Self::new(mapping, layout, PageSize::Huge))
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most 2^32 bytes, by the assertion on RING_SIZE_MAX"
+    )]
+    fn new(mapping: Mapping, layout: Layout, page_size: PageSize) -> Self {
+        let size = layout.size();
+        assert!(
+            size.is_power_of_two() && size <= mapping.size(),
+            "a mask would reach beyond the packet memory"
+        );
+        let address_mask = (size - 1) as u32;
+        Self { mapping, address_mask, chunk_mask: layout.chunk_size() - 1, layout, page_size }
     }
 
     /// How it is cut up.
@@ -189,15 +207,11 @@ impl Region {
     /// The caller holds the frame of this address. If he holds one of another queue, he sees wrong bytes, but never
     /// bytes outside of this memory.
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "at most 2^32 bytes, by the assertion on RING_SIZE_MAX"
-    )]
     pub(super) fn room_mut(&mut self, address: u32) -> &mut [u8] {
-        let first = address & (self.layout.size() - 1) as u32;
-        let last = first | (self.layout.chunk_size - 1);
-        // SAFETY: `size` is a power of two, as the frame count and the chunk are, so `first` lies within it; and the
-        // mapping has at least `size` bytes.
+        let first = address & self.address_mask;
+        let last = first | self.chunk_mask;
+        // SAFETY: `new` has made sure that the mapping has a byte for each value of `address_mask`, so `first` lies within
+        // it.
         let start = unsafe { self.mapping.base().add(first as usize) };
         let len = (last - first) as usize + 1;
         // SAFETY: `first..=last` is within one chunk, since setting all low bits stays below the next multiple of the
