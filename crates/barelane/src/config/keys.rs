@@ -165,5 +165,7 @@ mod tests {
         assert!(refused(RING_SIZE, "1000").ends_with("powers of two; write 1024"));
         assert!(refused(RESPOND, "udp-echo:0").contains("no such responder"));
         assert!(refused(ADDRESSES, "10.0.0.1").contains("10.0.0.1/24"));
+        assert!(refused(ADDRESSES, "10.0.0.1/64").contains("from 0 to 32"));
+        assert!(refused(ADDRESSES, "::ffff:10.0.0.1/64").contains("write 10.0.0.1"));
     }
 }

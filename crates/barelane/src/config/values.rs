@@ -36,8 +36,17 @@ pub(super) fn number<T: FromStr + TryFrom<i64>>(text: &str, min: i64, max: i64) 
 
 /// An address.
 pub(super) fn ip(text: &str) -> Result<IpAddr, Fault> {
-    text.parse()
-        .map_err(|_| Fault::new(text, "not an IP address", "write one such as 192.0.2.1 or 2001:db8::1"))
+    let ip = text
+        .parse()
+        .map_err(|_| Fault::new(text, "not an IP address", "write one such as 192.0.2.1 or 2001:db8::1"))?;
+    match ip {
+        // No packet on a link carries such an address (RFC 4291 2.5.5.2): it stands for an IPv4 one inside a program.
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => Err(Fault::new(text, "an IPv4 address in an IPv6 one's form", format!("write {v4}"))),
+            None => Ok(ip),
+        },
+        IpAddr::V4(_) => Ok(ip),
+    }
 }
 
 /// An address with its prefix length. Without one the link's broadcast address could not be told, so it is not

@@ -129,6 +129,16 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
     if plan.lanes.len() >= plan.facts.cores.len() {
         warnings.push("the lanes take every core of this process: other work will delay answers".to_owned());
     }
+    if link.rx_vlan_offload == Some(true) {
+        warnings.push(format!(
+            "the NIC takes VLAN tags out of what it receives, and tagged questions would be answered without a tag: \
+             ethtool -K {} rxvlan off",
+            link.name
+        ));
+    }
+    if !link.has_carrier {
+        warnings.push(format!("{} has no carrier: no packet comes before its cable is live", link.name));
+    }
     if plan.card.wake == Wake::BusyPoll && plan.facts.is_veth() {
         warnings
             .push("busy polling does not take on a veth: the lane only spins on its rings there".to_owned());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nic::xdp::DropCount;
+use nic::xdp::{BusyPoll, DropCount, Statistics};
 use telemetry::Counters;
 
 use super::server::Server;
@@ -17,7 +17,7 @@ impl Server {
         let plan = &self.plan;
         let mut facts = vec![
             format!("packet memory is locked, in pages of {}", self.card.page_size()),
-            format!("wake mode: {}", name_of(WAKES, &plan.card.wake)),
+            self.wake_in_force(),
             format!("checksums: {}", plan.explain_checksums()),
             format!("answers go to {NEXT_HOP}"),
         ];
@@ -26,6 +26,25 @@ impl Server {
         }
         facts.extend(plan.warnings.iter().map(|warning| format!("warning: {warning}")));
         facts
+    }
+
+    /// The wake mode, and whether the kernel has gone along with it.
+    fn wake_in_force(&self) -> String {
+        let name = name_of(WAKES, &self.plan.card.wake);
+        // A queue whose socket does not say is driven by interrupts.
+        let queues = self.card.busy_poll().unwrap_or_default();
+        let without: Vec<String> = queues
+            .iter()
+            .filter(|(_, state)| *state == BusyPoll::WithoutNapi)
+            .map(|(queue, _)| queue.to_string())
+            .collect();
+        match without.as_slice() {
+            [] => format!("wake mode: {name}"),
+            queues => format!(
+                "wake mode: {name}, but interrupts drive queue {} until its NIC shows a NAPI instance",
+                queues.join(", ")
+            ),
+        }
     }
 
     /// The line that scripts wait for.
@@ -45,11 +64,12 @@ impl Server {
 pub struct Summary {
     counters: Counters,
     drops: Vec<DropCount>,
+    queues: Vec<(u32, Statistics)>,
 }
 
 impl Summary {
-    pub(super) fn new(counters: Counters, drops: Vec<DropCount>) -> Self {
-        Self { counters, drops }
+    pub(super) fn new(counters: Counters, drops: Vec<DropCount>, queues: Vec<(u32, Statistics)>) -> Self {
+        Self { counters, drops, queues }
     }
 
     /// The sum of several lanes' counters.
@@ -85,8 +105,20 @@ impl fmt::Display for Summary {
         for drop in self.drops.iter().filter(|drop| drop.count > 0) {
             write_row(out, drop.name, drop.count, &format!("Before a lane: {}", drop.sentence))?;
         }
-        Ok(())
+        self.queues.iter().try_for_each(|(queue, statistics)| write_queue(out, *queue, statistics))
     }
+}
+
+/// What the kernel could not put into a queue's rings, which no lane has ever seen.
+fn write_queue(out: &mut fmt::Formatter<'_>, queue: u32, statistics: &Statistics) -> fmt::Result {
+    let rows = [
+        ("rx_ring_full", statistics.rx_ring_full, "Before a lane: its receive ring was full."),
+        ("fill_ring_empty", statistics.fill_ring_empty, "Before a lane: its fill ring was empty."),
+        ("rx_dropped", statistics.rx_dropped, "Before a lane: dropped by the kernel for another reason."),
+    ];
+    rows.iter()
+        .filter(|(_, count, _)| *count > 0)
+        .try_for_each(|(name, count, why)| write_row(out, &format!("queue_{queue}_{name}"), *count, why))
 }
 
 #[cfg(test)]
@@ -102,10 +134,13 @@ mod tests {
         counters.count(Counter::RepliedArp);
         let drop = |name, count| DropCount { name, sentence: "A reason.", count };
         let drops = vec![drop("odd", 3), drop("even", 0)];
-        let summary = Summary::new(counters, drops);
+        let summary =
+            Summary::new(counters, drops, vec![(3, Statistics { rx_ring_full: 4, ..Statistics::default() })]);
         let text = summary.to_string();
         assert!(text.starts_with("stopped: 2 frames = 1 answered + 0 passed + 0 dropped\n"), "{text}");
         assert!(text.contains("replied_arp") && text.contains("Before a lane: A reason."), "{text}");
+        assert!(text.contains("queue_3_rx_ring_full"), "{text}");
+        assert!(!text.contains("fill_ring_empty"), "{text}");
         assert!(!text.contains("replied_ndp") && !text.contains("even"), "{text}");
         assert!(summary.check().is_err());
     }

@@ -69,7 +69,8 @@ impl Server {
         }
         let lanes = self.lanes.into_iter().map(Running::join).collect::<Result<Vec<_>, _>>()?;
         let drops = self.card.drops()?;
-        Ok(Summary::new(Summary::sum(lanes.into_iter()), drops))
+        let queues = self.card.statistics()?;
+        Ok(Summary::new(Summary::sum(lanes.into_iter()), drops, queues))
     }
 }
 

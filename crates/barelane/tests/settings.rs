@@ -1,0 +1,327 @@
+//! Every wrong setting ends with code 2 and one line that names the setting, the value and the remedy, and leaves the
+//! interface as it was.
+//!
+//! The binary runs in network namespaces that hang on file descriptors of the test: nothing is left behind. Making
+//! them needs root; without it these tests say loudly that they were skipped.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test may stop"
+)]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use host::links;
+use host::namespace::Namespace;
+use host::veth::{End, VethPair, create};
+
+const NIC: &str = "lane0";
+const PEER_MAC: &str = "02:00:00:00:08:02";
+
+/// A host with one interface, and another host behind it that has 10.8.0.2 and fd08::2.
+struct Hosts {
+    server: Namespace,
+    _peer: Namespace,
+    directory: PathBuf,
+}
+
+impl Hosts {
+    /// Nothing where this process may not make namespaces.
+    fn new(test: &str) -> Option<Self> {
+        Self::with_mtu(test, 1500)
+    }
+
+    fn with_mtu(test: &str, mtu: u32) -> Option<Self> {
+        let missing = host::privileges::missing_for_namespaces();
+        if !missing.is_empty() {
+            eprintln!("SKIPPED: {test} needs root to make network namespaces ({missing:?} missing)");
+            return None;
+        }
+        let (server, peer) = (Namespace::new().unwrap(), Namespace::new().unwrap());
+        let own: [(IpAddr, u8); 2] = [("10.8.0.1".parse().unwrap(), 24), ("fd08::1".parse().unwrap(), 64)];
+        let theirs: [(IpAddr, u8); 2] = [("10.8.0.2".parse().unwrap(), 24), ("fd08::2".parse().unwrap(), 64)];
+        let end = |namespace, name, host, addresses| End {
+            namespace: Some(namespace),
+            name,
+            mac: [2, 0, 0, 0, 8, host],
+            rx_queues: 1,
+            tx_queues: 1,
+            addresses,
+        };
+        let pair = VethPair { a: end(&server, NIC, 1, &own), b: end(&peer, "peer0", 2, &theirs), mtu };
+        create(&pair).unwrap();
+        let directory = std::env::temp_dir().join(format!("barelane-settings-{test}-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        Some(Self { server, _peer: peer, directory })
+    }
+
+    fn file(&self, text: &str) -> String {
+        let path = self.directory.join("barelane.toml");
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn program(&self) -> Option<u32> {
+        let link = self.server.run(|| links::link(NIC)).unwrap().unwrap();
+        link.program.map(|program| program.id)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = barelane(arguments);
+        self.server.run(|| command.output()).unwrap().unwrap()
+    }
+
+    /// Runs it, demands that it is refused and nothing has changed, and gives the one line that it said.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let before = self.program();
+        let line = refusal(&self.run(arguments));
+        assert_eq!(self.program(), before, "{line}");
+        line
+    }
+
+    /// `serve` on the interface with more options.
+    fn serve_refused(&self, options: &[&str]) -> String {
+        self.refused(&[&["serve", "--nic", NIC], options].concat())
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        // What cannot be removed is an empty directory of the system's own place for such things.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn barelane(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_barelane"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// The one line of a run that was refused.
+fn refusal(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("barelane: error: "), "{said}");
+    assert!(output.stdout.is_empty(), "{said}");
+    said
+}
+
+#[track_caller]
+fn assert_says(line: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(line.contains(part), "`{part}` is not in\n{line}");
+    }
+}
+
+#[test]
+fn an_interface_that_does_not_exist_is_refused_with_those_that_do() {
+    let line = refusal(&barelane(&["serve", "--nic", "nowhere0"]).output().unwrap());
+    assert_says(&line, &["nic.interface (--nic) = \"nowhere0\"", "no such interface", "name one of lo"]);
+    let line = refusal(&barelane(&["check"]).output().unwrap());
+    assert_says(&line, &["nic.interface (--nic) = \"\"", "no interface is named"]);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_one() {
+    let Some(hosts) = Hosts::new("unknown-key") else { return };
+    let file = hosts.file("[nic]\ninterface = \"lane0\"\nzerocopy = \"yes\"\n");
+    let line = hosts.refused(&["serve", "--config", &file]);
+    assert_says(&line, &["nic.zerocopy = \"yes\"", "unknown key", "nic.zero_copy", "barelane.toml line 3"]);
+}
+
+#[test]
+fn an_unknown_option_is_refused_with_the_nearest_one() {
+    let output = barelane(&["serve", "--nik", "lo"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with("barelane: error: ") && said.contains("--nic"), "{said}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_refused() {
+    let line = refusal(&barelane(&["check", "--config", "/nowhere/barelane.toml"]).output().unwrap());
+    assert_says(&line, &["--config = \"/nowhere/barelane.toml\""]);
+}
+
+#[test]
+fn who_is_not_privileged_is_told_what_is_missing() {
+    let Some(hosts) = Hosts::new("privileges") else { return };
+    // Where another user may run it, whoever owns the build directory.
+    let program = hosts.directory.join("barelane");
+    fs::copy(env!("CARGO_BIN_EXE_barelane"), &program).unwrap();
+    let mut command = Command::new(&program);
+    command.args(["serve", "--nic", NIC]).stdin(Stdio::null()).uid(65_534).gid(65_534);
+    let line = refusal(&hosts.server.run(|| command.output()).unwrap().unwrap());
+    assert_says(&line, &["nic.interface (--nic) = \"lane0\"", "CAP_NET_ADMIN", "run it as root"]);
+    let mut command = Command::new(&program);
+    command.arg("demo").stdin(Stdio::null()).uid(65_534).gid(65_534);
+    assert_says(&refusal(&command.output().unwrap()), &["demo", "CAP_SYS_ADMIN", "run it as root"]);
+}
+
+#[test]
+fn a_core_that_does_not_exist_is_refused_with_those_that_do() {
+    let Some(hosts) = Hosts::new("core") else { return };
+    let line = hosts.serve_refused(&["--core", "9999"]);
+    assert_says(&line, &["lane.cores (--core) = \"9999\"", "no such core", "choose from 0"]);
+    assert_says(&hosts.serve_refused(&["--core", "one"]), &["--core", "\"one\"", "whole number"]);
+}
+
+#[test]
+fn more_lanes_than_queues_are_refused() {
+    let Some(hosts) = Hosts::new("queues") else { return };
+    assert_says(
+        &hosts.serve_refused(&["--queue", "1"]),
+        &["nic.queues (--queue) = \"1\"", "1 active", "ethtool -L lane0"],
+    );
+    if host::cores::allowed().unwrap().len() > 1 {
+        let line = hosts.serve_refused(&["--core", "0", "--core", "1"]);
+        assert_says(&line, &["lane.cores (--core) = \"0, 1\"", "2 lanes", "ethtool -L lane0 combined 2"]);
+        let line = hosts.serve_refused(&["--core", "0", "--core", "1", "--queue", "0"]);
+        assert_says(&line, &["2 cores for 1 queues"]);
+    }
+}
+
+#[test]
+fn an_address_that_no_host_can_have_is_refused() {
+    let Some(hosts) = Hosts::new("addresses") else { return };
+    for (address, problem) in [
+        ("10.8.0.9", "prefix length is missing"),
+        ("10.8.0.9/64", "from 0 to 32"),
+        ("::ffff:10.8.0.9/64", "write 10.8.0.9"),
+        ("224.0.0.1/24", "use a unicast address"),
+        ("ff02::1/64", "use a unicast address"),
+        ("127.0.0.1/8", "use a unicast address"),
+        ("10.8.0.255/24", "broadcast"),
+        ("10.8.0.0/24", "network"),
+        ("localhost/8", "not an IP address"),
+    ] {
+        assert_says(&hosts.serve_refused(&["--address", address]), &["serve.addresses (--address)", problem]);
+    }
+}
+
+#[test]
+fn an_address_that_another_host_has_is_refused_with_that_hosts_mac() {
+    let Some(hosts) = Hosts::new("conflict") else { return };
+    for address in ["10.8.0.2/24", "fd08::2/64"] {
+        let line = hosts.serve_refused(&["--address", address]);
+        assert_says(&line, &["serve.addresses (--address)", PEER_MAC, "choose another address"]);
+    }
+}
+
+#[test]
+fn a_responder_or_port_that_does_not_exist_is_refused() {
+    let Some(hosts) = Hosts::new("responders") else { return };
+    for responder in ["udp-echo:0", "udp-echo:65536", "udp-echo", "icmp"] {
+        let line = hosts.serve_refused(&["--respond", responder]);
+        assert_says(&line, &["serve.respond (--respond)", responder, "icmp-echo or udp-echo:PORT"]);
+    }
+}
+
+#[test]
+fn a_route_that_stands_twice_or_nowhere_is_refused() {
+    let Some(hosts) = Hosts::new("routes") else { return };
+    let route = |address, respond| {
+        format!("[nic]\ninterface = \"lane0\"\n[[route]]\naddress = \"{address}\"\nrespond = \"{respond}\"\n")
+    };
+    let file = hosts.file(&route("10.8.0.1", "icmp-echo"));
+    assert_says(&hosts.refused(&["serve", "--config", &file]), &["route.respond = \"icmp-echo\"", "twice"]);
+    let file = hosts.file(&route("10.8.0.7", "udp-echo:7"));
+    assert_says(
+        &hosts.refused(&["serve", "--config", &file]),
+        &["route.address = \"10.8.0.7\"", "not served"],
+    );
+}
+
+#[test]
+fn zero_copy_or_a_mode_that_is_forced_and_not_to_be_had_is_refused() {
+    let Some(hosts) = Hosts::new("zero-copy") else { return };
+    let line = hosts.serve_refused(&["--zero-copy", "yes"]);
+    assert_says(&line, &["nic.zero_copy (--zero-copy) = \"yes\"", "lane0", "write auto or no"]);
+    let line = hosts.serve_refused(&["--zero-copy", "yes", "--mode", "generic"]);
+    assert_says(&line, &["nic.zero_copy (--zero-copy) = \"yes\"", "generic"]);
+    let line = hosts.serve_refused(&["--mode", "turbo"]);
+    assert_says(&line, &["nic.mode (--mode) = \"turbo\"", "auto, native, generic"]);
+}
+
+#[test]
+fn an_mtu_that_no_packet_buffer_holds_is_refused_with_the_command_that_helps() {
+    let Some(hosts) = Hosts::with_mtu("mtu", 9000) else { return };
+    assert_says(
+        &hosts.serve_refused(&[]),
+        &["nic.interface (--nic) = \"lane0\"", "9000", "ip link set lane0 mtu"],
+    );
+}
+
+#[test]
+fn an_interface_that_is_down_is_refused_with_the_command_that_helps() {
+    let Some(hosts) = Hosts::new("down") else { return };
+    hosts.server.run(|| links::set_down(links::link(NIC).unwrap().index)).unwrap().unwrap();
+    assert_says(
+        &hosts.serve_refused(&[]),
+        &["nic.interface (--nic) = \"lane0\"", "down", "ip link set lane0 up"],
+    );
+}
+
+/// A server that is ready, ended when dropped.
+struct Running(Child);
+
+impl Running {
+    fn start(hosts: &Hosts) -> Self {
+        let mut command = barelane(&["serve", "--nic", NIC]);
+        command.stderr(Stdio::piped());
+        let mut child = hosts.server.run(|| command.spawn()).unwrap().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.starts_with("barelane: ready ")));
+        Self(child)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_program_that_is_already_attached_is_not_replaced() {
+    let Some(hosts) = Hosts::new("occupied") else { return };
+    let _first = Running::start(&hosts);
+    assert!(hosts.program().is_some());
+    let line = hosts.serve_refused(&[]);
+    assert_says(
+        &line,
+        &["nic.interface (--nic) = \"lane0\"", "already attached", "barelane_lane", "xdp off"],
+    );
+}
+
+#[test]
+fn check_prints_the_plan_and_touches_nothing() {
+    let Some(hosts) = Hosts::new("check") else { return };
+    let output = hosts.run(&["check", "--nic", NIC, "--address", "10.8.0.9/24", "--respond", "udp-echo:7"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_says(
+        &text,
+        &[
+            "lane0",
+            "queue 0 on core",
+            "10.8.0.9/24: udp-echo:7; Barelane's alone",
+            "partial UDP checksums are accepted",
+        ],
+    );
+    assert_eq!(hosts.program(), None);
+}
