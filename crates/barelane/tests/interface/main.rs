@@ -19,6 +19,7 @@
 //! | `neighbours` | do ARP, neighbour discovery and duplicate address detection work? |
 //! | `sockets` | do ordinary sockets on a kernel with offloads get what they sent? |
 //! | `kernel` | does the kernel keep everything that no route claims? |
+//! | `reload` | does another configuration take over without losing a packet? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
 //!
@@ -39,6 +40,7 @@ mod echo;
 mod ends;
 mod kernel;
 mod neighbours;
+mod reload;
 mod server;
 mod sockets;
 mod steady;
