@@ -221,3 +221,59 @@ impl Region {
         unsafe { NonNull::slice_from_raw_parts(start, len).as_mut() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region() -> Region {
+        Region::normal(Layout::new(RING_SIZE_MIN, 1500, "in memory").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn rooms_end_with_their_chunk_and_do_not_overlap() {
+        let mut region = region();
+        let layout = region.layout();
+        for index in 0..layout.frame_count() {
+            let room = region.room_mut(index * layout.chunk_size() + HEADROOM);
+            assert_eq!(room.len(), (layout.chunk_size() - HEADROOM) as usize);
+            room.fill(u8::try_from(index % 251).unwrap());
+        }
+        for index in 0..layout.frame_count() {
+            let room = region.room_mut(index * layout.chunk_size() + HEADROOM);
+            assert!(room.iter().all(|&byte| u32::from(byte) == index % 251), "frame {index}");
+        }
+    }
+
+    #[test]
+    fn no_address_leaves_the_memory() {
+        let mut region = region();
+        let base = region.room_mut(0).as_ptr() as usize;
+        for address in [0, 1, 2047, 2048, 1 << 20, (1 << 20) - 1, u32::MAX, u32::MAX - 2047] {
+            let size = region.layout().size();
+            let room = region.room_mut(address);
+            let start = room.as_ptr() as usize - base;
+            assert!(!room.is_empty() && start + room.len() <= size, "{address}");
+            assert_eq!((start + room.len()) % 2048, 0, "{address}");
+        }
+    }
+
+    #[test]
+    fn memory_is_locked_and_says_its_pages() {
+        let region = Region::locked(region().layout(), None).unwrap();
+        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
+        if meminfo.lines().any(|line| line.starts_with("HugePages_Total:") && line.ends_with(" 0")) {
+            assert_eq!(region.page_size(), PageSize::Normal);
+        }
+        println!("packet memory in pages of {}", region.page_size());
+    }
+
+    #[test]
+    fn a_numa_node_that_is_not_there_is_named() {
+        let layout = region().layout();
+        let error = Region::locked(layout, Some(900)).unwrap_err();
+        assert!(error.to_string().contains("NUMA node 900 cannot be had"), "{error}");
+        assert!(Region::locked(layout, Some(5000)).is_err());
+        assert!(Region::locked(layout, Some(0)).is_ok());
+    }
+}
