@@ -19,6 +19,7 @@
 //! | [`transport`] | what a backend does |
 //! | [`socket`] | … over the kernel's sockets |
 //! | [`queue`] | … over the queues of a card, with whole [`frames`] |
+//! | [`xdp`] | … over a card that is opened for the probe alone |
 //! | [`matching`] | what became of each question; sent = answered + lost + late, exactly |
 //! | [`record`] | the round trips, and how deep a percentile the samples carry |
 //! | [`measure`](mod@measure) | the loop, on one screen |
@@ -41,6 +42,7 @@ pub mod report;
 pub mod schedule;
 pub mod socket;
 pub mod transport;
+pub mod xdp;
 
 pub use ask::{Ask, AskError, End, Protocol};
 pub use clock::{Clock, MonotonicClock};
