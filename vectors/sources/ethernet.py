@@ -4,7 +4,7 @@ from scapy.all import ARP, Ether, Raw
 
 from . import frames as f
 from . import ndp
-from .endpoint import ASKER_MAC, BROADCAST_MAC, CLOSED_PORT, OTHER_MAC, OWN_MAC
+from .endpoint import ASKER_MAC, BROADCAST_MAC, CLOSED_PORT, OTHER4, OTHER6, OTHER_MAC, OWN_MAC
 from .topic import Topic, bytes_at, truncate, values
 
 ABOUT = """Ethernet II frames, their minimum length, whose they are, and VLAN tags.
@@ -117,6 +117,19 @@ def _whose(t):
                     ],
                 )
             ],
+        )
+    for name, frame in [
+        ("arp", f.arp(eth=f.to_us(dst=OTHER_MAC), pdst=OTHER4)),
+        ("udp4", f.udp4(eth=f.to_us(dst=OTHER_MAC), dst=OTHER4)),
+        ("echo4", f.echo4(eth=f.to_us(dst=OTHER_MAC), dst=OTHER4)),
+        ("udp6", f.udp6(eth=f.to_us(dst=OTHER_MAC), dst=OTHER6)),
+    ]:
+        t.drops(
+            f"I3-other-mac-other-address-{name}",
+            "802.3 4.2.4.1",
+            "What another station says to a third, as a promiscuous card hears it, is nobody's business here.",
+            frame,
+            "ethernet_not_ours",
         )
     for name, ip, protocol in [
         ("4", f.ip_question(), "1122 3.2.2"),

@@ -398,6 +398,23 @@ def _odd_shapes(t):
                 / Raw(content),
                 "ipv4_fragment",
             )
+    for size in (0, 1, 7):
+        t.passes(
+            f"I6-last-fragment-{size}-bytes",
+            "1122 3.3.2",
+            "The last fragment may be short, and nobody need have padded its frame.",
+            f.to_us() / IP(src=ASKER4, dst=OWN4, id=7, ttl=61, frag=5, proto=17) / Raw(f.data(size)),
+            "ipv4_fragment",
+            room=0,
+        )
+        t.passes(
+            f"C1-unknown-protocol-{size}-bytes",
+            "1122 3.2.2.1",
+            "A datagram of an unknown protocol may be short, and nobody need have padded its frame.",
+            f.to_us() / IP(src=ASKER4, dst=OWN4, id=7, ttl=61, proto=103) / Raw(f.data(size)),
+            "protocol_unknown",
+            room=0,
+        )
     t.passes(
         "I6-reserved-and-more",
         "1122 3.3.2",

@@ -108,7 +108,7 @@ def _answered(t):
     )
     t.replies(
         "D2-multicast-to-unicast-mac",
-        "6085 3",
+        "6085",
         "A solicitation to the group in a frame to us alone is answered.",
         solicitation(mac=OWN_MAC),
         advertisement(),
@@ -169,7 +169,7 @@ def _probes(t):
     nonce = ICMPv6NDOptUnknown(type=14, len=1, data=b"\x01\x02\x03\x04\x05\x06")
     t.replies(
         "D3-probe-with-nonce",
-        "7527 4.1",
+        "7527 4.2",
         "A probe with a nonce, as Linux sends it, is answered alike.",
         probe(option=nonce),
         advertisement(**TO_ALL),
@@ -302,6 +302,13 @@ def _validity(t):
         unknown_zero,
         "ndp_malformed",
     )
+    t.drops(
+        "D1-option-cut",
+        "4861 4.6",
+        "Options are whole: a byte that begins one and ends with the message is none.",
+        solicitation(option=ICMPv6NDOptSrcLLAddr(lladdr=ASKER_MAC) / Raw(b"\xfd")),
+        "ndp_malformed",
+    )
     for size in (8, 12, 16, 20, 23):
         short = (
             f.to_us(dst=GROUP_MAC)
@@ -331,6 +338,13 @@ def _validity(t):
         question,
         "ethernet_source",
         each=[bytes_at(6, [bytes.fromhex("333300000001"), b"\xff" * 6, bytes.fromhex("020000000001")])],
+    )
+    t.drops(
+        "D1-broadcast-mac",
+        "2464 7",
+        "IPv6 knows no broadcast: a solicitation comes in a frame to an IPv6 group, or to us.",
+        solicitation(mac="ff:ff:ff:ff:ff:ff"),
+        "ethernet_not_ours",
     )
     t.drops(
         "D1-other-mac",
