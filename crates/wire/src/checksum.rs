@@ -188,10 +188,6 @@ pub(crate) fn pseudo_rest(protocol: u8, len: u16) -> Sum {
     Sum(u64::from(len) + u64::from(u16::from_ne_bytes([0, protocol])))
 }
 
-/// How long an input must be for vector registers to win: below, the scalar sum is as fast, and needs no branch to
-/// a function that cannot be inlined (functions with their own target features cannot).
-const VECTOR_LEN_MIN: usize = 128;
-
 /// The fastest way to sum on this machine, chosen once, at start.
 #[derive(Clone, Copy, Debug)]
 pub struct Summer(Path);
@@ -241,9 +237,12 @@ impl Summer {
 
     /// The sum over `bytes`, which begin at an even offset of what is summed; an odd last byte counts as if a zero
     /// followed (RFC 1071 section 1).
+    ///
+    /// Below 128 bytes always with general registers: vectors are no faster there, and a function that was compiled for
+    /// a processor's features cannot be inlined into one that was not.
     #[inline(always)]
     pub fn sum(&self, bytes: &[u8]) -> Sum {
-        if bytes.len() < VECTOR_LEN_MIN { Sum::of(bytes) } else { self.sum_long(bytes) }
+        if bytes.len() <= scalar::SHORT_LEN_MAX { Sum(scalar::short(bytes)) } else { self.sum_long(bytes) }
     }
 
     #[inline(never)]

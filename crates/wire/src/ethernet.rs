@@ -72,6 +72,35 @@ impl Mac {
     }
 }
 
+/// An Ethernet address in a register: its six bytes in memory order, in the upper 48 bits.
+///
+/// Two of these compare in one instruction, where two [`Mac`]s take eight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MacWord(u64);
+
+impl MacWord {
+    /// The word of an address.
+    pub const fn new(mac: Mac) -> Self {
+        let [a, b, c, d, e, f] = mac.0;
+        Self(u64::from_le_bytes([0, 0, a, b, c, d, e, f]))
+    }
+
+    /// Destination and source of a frame, or nothing where it ends inside its header.
+    #[inline(always)]
+    pub fn of(frame: &[u8]) -> Option<(Self, Self)> {
+        let header = frame.first_chunk::<{ Ethernet::LEN }>()?;
+        let (dst, _) = header.split_first_chunk::<8>()?;
+        let (_, src) = header.split_last_chunk::<8>()?;
+        Some((Self(u64::from_le_bytes(*dst) << 16), Self(u64::from_le_bytes(*src) << 16)))
+    }
+
+    /// As [`Mac::is_group`].
+    #[inline(always)]
+    pub const fn is_group(self) -> bool {
+        self.0 & 1 << 16 != 0
+    }
+}
+
 impl fmt::Display for Mac {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [first, others @ ..] = self.0;
@@ -154,9 +183,11 @@ view!(Vlan, 4);
 /// Gives nothing, and has written nothing, where the room is shorter than the header.
 #[inline(always)]
 pub fn turn_round(room: &mut [u8], own: Mac) -> Option<()> {
-    let ethernet = Ethernet::of_mut(room, 0)?;
-    ethernet.dst = ethernet.src;
-    ethernet.src = own;
+    let header = room.first_chunk_mut::<{ Ethernet::LEN }>()?;
+    // Eight bytes are one move, six are two: the source goes to the destination together with the ethertype, which ends
+    // where the new source is written next.
+    header.copy_within(6..14, 0);
+    Ethernet::of_mut(header, 0)?.src = own;
     Some(())
 }
 
@@ -204,6 +235,16 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Mac>(), Err(MacError), "{text}");
         }
+    }
+
+    #[test]
+    fn a_word_is_an_address_in_a_register() {
+        let (dst, src) = (Mac([0x33, 0x33, 1, 2, 3, 4]), Mac([2, 0, 0, 0, 0, 9]));
+        let mut frame = [0xa5; 14];
+        *Ethernet::of_mut(&mut frame, 0).unwrap() = Ethernet { dst, src, ethertype: IPV4 };
+        assert_eq!(MacWord::of(&frame), Some((MacWord::new(dst), MacWord::new(src))));
+        assert_eq!((MacWord::new(dst).is_group(), MacWord::new(src).is_group()), (true, false));
+        assert_eq!(MacWord::of(&frame[..13]), None);
     }
 
     #[test]

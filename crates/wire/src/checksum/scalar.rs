@@ -18,34 +18,41 @@ pub(super) const fn add(left: u64, right: u64) -> u64 {
     sum + carry as u64
 }
 
+/// How long an input [`short`] can sum: eight, four, two and one words, and what is less than one.
+pub(super) const SHORT_LEN_MAX: usize = 127;
+
 /// The one's-complement sum of 64-bit words in memory order; the last one filled up with zeros.
 #[inline(always)]
 pub(super) fn sum(bytes: &[u8]) -> u64 {
-    let Some(last) = bytes.last_chunk::<8>() else { return sum_short(bytes) };
-    let (words, rest) = bytes.as_chunks::<8>();
-    // Two shifts, for a shift by 64 is not one.
-    let summed = 63 - 8 * rest.len();
-    let last = u64::from_ne_bytes(*last);
-    let rest = if cfg!(target_endian = "big") { last << 1 << summed } else { last >> 1 >> summed };
-    add(sum_words(words), rest)
+    let whole = bytes.len() & !63;
+    let Some((whole, rest)) = bytes.split_at_checked(whole) else { return short(bytes) };
+    let (eights, _) = whole.as_chunks::<8>().0.as_chunks::<8>();
+    eights.iter().fold(short(rest), chain)
 }
 
-/// One chain of carries for each four words, and one for each bit of what is left.
+/// The same for at most [`SHORT_LEN_MAX`] bytes, without a loop; both callers see to it that there are no more.
 #[inline(always)]
-fn sum_words(words: &[[u8; 8]]) -> u64 {
+pub(super) fn short(bytes: &[u8]) -> u64 {
+    debug_assert!(bytes.len() <= SHORT_LEN_MAX, "a second chain of eight would be left out");
+    let Some(last) = bytes.last_chunk::<8>() else { return shorter(bytes) };
+    let (mut words, rest) = bytes.as_chunks::<8>();
     let mut sum = 0;
-    let (fours, words) = words.as_chunks::<4>();
-    for four in fours {
-        sum = chain(sum, four);
+    if let Some((eight, after)) = words.split_first_chunk::<8>() {
+        (sum, words) = (chain(sum, eight), after);
     }
-    let (twos, words) = words.as_chunks::<2>();
-    if let Some(two) = twos.first() {
-        sum = chain(sum, two);
+    if let Some((four, after)) = words.split_first_chunk::<4>() {
+        (sum, words) = (chain(sum, four), after);
+    }
+    if let Some((two, after)) = words.split_first_chunk::<2>() {
+        (sum, words) = (chain(sum, two), after);
     }
     if let Some(one) = words.first() {
         sum = chain(sum, &[*one]);
     }
-    sum
+    // Two shifts, for a shift by 64 is not one.
+    let summed = 63 - 8 * rest.len();
+    let last = u64::from_ne_bytes(*last);
+    add(sum, if cfg!(target_endian = "big") { last << 1 << summed } else { last >> 1 >> summed })
 }
 
 /// Adds words with the carry going from each to the next, and the last one brought round.
@@ -62,7 +69,7 @@ fn chain<const COUNT: usize>(mut sum: u64, words: &[[u8; 8]; COUNT]) -> u64 {
 
 /// Fewer than eight bytes.
 #[inline(always)]
-fn sum_short(bytes: &[u8]) -> u64 {
+fn shorter(bytes: &[u8]) -> u64 {
     let mut word = [0; 8];
     for (to, &from) in word.iter_mut().zip(bytes) {
         *to = from;
