@@ -18,6 +18,7 @@ use crate::args::ProbeArguments;
 use crate::error::{Error, Wrong};
 use crate::say;
 
+pub(crate) mod card;
 mod target;
 
 use target::Target;
@@ -34,20 +35,25 @@ pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     let target = Target::resolve(&arguments.target, arguments.nic.as_deref())?;
     let ask = ask_of(arguments, &target)?;
     ask.check().map_err(|error| Error::Input(error.to_string()))?;
-    target.find_neighbour()?;
+    let next_hop = target.find_neighbour()?;
     let clock = CycleClock(HostClock::calibrate());
     let stop = signals.stop_flag();
     let report = match arguments.backend.as_str() {
         "socket" => {
             let wait = if arguments.spin { Wait::Spin } else { Wait::Block };
             let mut socket = Socket::open(&ask, wait).map_err(|error| Error::Input(error.to_string()))?;
-            probe::measure(&ask, &mut socket, &clock, &stop).map_err(failed)?
+            probe::measure(&ask, &mut socket, &clock, &stop)
+        }
+        "xdp" => {
+            let mut reserved = card::open(&ask, &target, next_hop)?;
+            probe::measure(&ask, &mut reserved.card, &clock, &stop)
         }
         other => {
             let wrong = Wrong::new("--backend", other).because("no such backend");
             return Err(wrong.remedy("write one of socket, xdp").into());
         }
     };
+    let report = report.map_err(failed)?;
     say::answer(report.to_string().trim_end());
     write_json(arguments, &report)?;
     judge(&report)

@@ -28,7 +28,7 @@ use host::veth::{End, VethPair, create};
 const NIC: &str = "lane0";
 const PEER_MAC: &str = "02:00:00:00:08:02";
 
-/// A host with one interface, and another host behind it that has 10.8.0.2 and fd08::2.
+/// A host with one interface, and another host behind it that has `10.8.0.2` and `fd08::2`.
 struct Hosts {
     server: Namespace,
     _peer: Namespace,

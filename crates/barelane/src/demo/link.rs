@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use host::namespace::Namespace;
 use host::veth::{self, End, VethPair};
+use wire::ethernet::Mac;
 
 use crate::error::Error;
 use crate::probe::CycleClock;
@@ -35,9 +36,26 @@ const MTU: u32 = 1500;
 pub(super) struct Cable {
     pub(super) name: &'static str,
     number: u8,
-    client: Ipv4Addr,
+    pub(super) client: Ipv4Addr,
     pub(super) server: Ipv4Addr,
 }
+
+impl Cable {
+    /// The Ethernet address of one end: a locally administered one (IEEE 802 8.4).
+    const fn mac(&self, host: u8) -> Mac {
+        Mac([2, 0, 0, 0, self.number, host])
+    }
+
+    /// The Ethernet address of the server's end.
+    pub(super) const fn server_mac(&self) -> Mac {
+        self.mac(SERVER)
+    }
+}
+
+/// The last byte of the client's Ethernet addresses.
+const CLIENT: u8 = 2;
+/// The last byte of the server's.
+const SERVER: u8 = 1;
 
 /// The two hosts, the cores that they have, and one clock for both.
 #[derive(Debug)]
@@ -97,13 +115,13 @@ fn lay(
     let end = |host, namespace, addresses| End {
         namespace: Some(namespace),
         name: cable.name,
-        // Locally administered addresses (IEEE 802 8.4).
-        mac: [2, 0, 0, 0, cable.number, host],
+        mac: cable.mac(host).0,
         rx_queues: 1,
         tx_queues: 1,
         addresses,
     };
-    let pair = VethPair { a: end(2, client, &client_addresses), b: end(1, server, kernels_own), mtu: MTU };
+    let pair =
+        VethPair { a: end(CLIENT, client, &client_addresses), b: end(SERVER, server, kernels_own), mtu: MTU };
     veth::create(&pair)?;
     Ok(())
 }

@@ -5,9 +5,8 @@ use std::num::NonZeroU16;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use host::namespace::Namespace;
 use probe::socket::{self, Socket};
-use probe::{Ask, End, Protocol, Report};
+use probe::{Ask, End, Protocol, Report, measure};
 use telemetry::Ns;
 
 use super::echo::{Echo, Wait};
@@ -15,6 +14,8 @@ use super::link::{Hosts, KERNEL, LANE, PREFIX_LEN};
 use crate::config::Config;
 use crate::error::Error;
 use crate::plan::Plan;
+use crate::probe::card::reserve;
+use crate::probe::failed;
 use crate::serve::Server;
 
 /// The port of every UDP echo here: its own (RFC 862).
@@ -37,6 +38,7 @@ pub(super) enum Row {
     KernelUdpSpinning,
     LaneIcmp,
     LaneUdp,
+    LaneUdpXdp,
 }
 
 /// The server of a row at work.
@@ -50,8 +52,14 @@ enum Serving {
 
 impl Row {
     /// All rows, in the order of the table and of a round.
-    pub(super) const ALL: &[Self] =
-        &[Self::KernelIcmp, Self::KernelUdpBlocking, Self::KernelUdpSpinning, Self::LaneIcmp, Self::LaneUdp];
+    pub(super) const ALL: &[Self] = &[
+        Self::KernelIcmp,
+        Self::KernelUdpBlocking,
+        Self::KernelUdpSpinning,
+        Self::LaneIcmp,
+        Self::LaneUdp,
+        Self::LaneUdpXdp,
+    ];
 
     /// What all others are compared with: what anyone would write first.
     pub(super) const REFERENCE: Self = Self::KernelUdpBlocking;
@@ -64,6 +72,7 @@ impl Row {
             Self::KernelUdpSpinning => "kernel, UDP echo, spinning",
             Self::LaneIcmp => "Barelane lane, ICMP echo",
             Self::LaneUdp => "Barelane lane, UDP echo",
+            Self::LaneUdpXdp => "the same, asked by AF_XDP",
         }
     }
 
@@ -75,13 +84,14 @@ impl Row {
             Self::KernelUdpSpinning => "kernel_udp_spinning",
             Self::LaneIcmp => "lane_icmp",
             Self::LaneUdp => "lane_udp",
+            Self::LaneUdpXdp => "lane_udp_asked_by_xdp",
         }
     }
 
     /// Starts the row's server, asks it for `length`, and stops it.
     pub(super) fn measure(self, hosts: &Hosts, length: Duration, stop: &AtomicBool) -> Result<Report, Error> {
         let serving = self.serve(hosts)?;
-        let asked = ask(hosts, &self.question(length), stop);
+        let asked = self.ask(hosts, &self.question(length), stop);
         serving.stop()?;
         asked
     }
@@ -91,7 +101,7 @@ impl Row {
             Self::KernelIcmp => Serving::Kernel,
             Self::KernelUdpBlocking => Serving::Echo(Echo::start(hosts, Wait::Block)?),
             Self::KernelUdpSpinning => Serving::Echo(Echo::start(hosts, Wait::Spin)?),
-            Self::LaneIcmp | Self::LaneUdp => {
+            Self::LaneIcmp | Self::LaneUdp | Self::LaneUdpXdp => {
                 let config = lane_config(hosts);
                 let start = || Server::start(Plan::new(&config)?);
                 Serving::Lane(Box::new(hosts.server.run(start)??))
@@ -106,7 +116,7 @@ impl Row {
                 (KERNEL.server, Protocol::Udp { port: PORT })
             }
             Self::LaneIcmp => (LANE.server, Protocol::Icmp),
-            Self::LaneUdp => (LANE.server, Protocol::Udp { port: PORT }),
+            Self::LaneUdp | Self::LaneUdpXdp => (LANE.server, Protocol::Udp { port: PORT }),
         };
         Ask {
             size: SIZE,
@@ -116,18 +126,22 @@ impl Row {
             ..Ask::new(IpAddr::from(server), protocol)
         }
     }
-}
 
-/// The same client for every row: one socket that spins on the client's core, or sleeps where it has to leave the
-/// core to the server.
-fn ask(hosts: &Hosts, ask: &Ask, stop: &AtomicBool) -> Result<Report, Error> {
-    let client: &Namespace = &hosts.client;
-    client.run(|| {
-        host::cores::pin(hosts.client_core)?;
-        let wait = if hosts.share_a_core() { socket::Wait::Block } else { socket::Wait::Spin };
-        let mut socket = Socket::open(ask, wait).map_err(|error| Error::Failed(error.to_string()))?;
-        probe::measure(ask, &mut socket, &hosts.clock, stop).map_err(|error| Error::Failed(error.to_string()))
-    })?
+    /// Asks on the client's core: by a socket that spins, or sleeps where it has to leave the core to the server; in
+    /// the last row past the client's kernel.
+    fn ask(self, hosts: &Hosts, ask: &Ask, stop: &AtomicBool) -> Result<Report, Error> {
+        hosts.client.run(|| {
+            host::cores::pin(hosts.client_core)?;
+            if self == Self::LaneUdpXdp {
+                let link = host::links::link(LANE.name)?;
+                let mut reserved = reserve(ask, &link, LANE.client.into(), LANE.server_mac())?;
+                return measure(ask, &mut reserved.card, &hosts.clock, stop).map_err(failed);
+            }
+            let wait = if hosts.share_a_core() { socket::Wait::Block } else { socket::Wait::Spin };
+            let mut socket = Socket::open(ask, wait).map_err(|error| Error::Failed(error.to_string()))?;
+            measure(ask, &mut socket, &hosts.clock, stop).map_err(failed)
+        })?
+    }
 }
 
 /// One lane on an address that only Barelane has.

@@ -9,7 +9,10 @@ use super::row::{Row, SIZE};
 impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "round trips over a virtual link, one question at a time, {SIZE} bytes of payload,")?;
-        writeln!(out, "by one client socket; medians of {ROUNDS} interleaved rounds\n")?;
+        writeln!(
+            out,
+            "by one client socket, the last row excepted; medians of {ROUNDS} interleaved rounds\n"
+        )?;
         writeln!(
             out,
             "{:<28} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}",

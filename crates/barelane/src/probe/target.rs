@@ -40,10 +40,19 @@ impl Target {
         let is_link_local = matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
         let way = match &named {
             // The kernel has no route to a link-local address without an interface: the interface is the route.
-            Some(link) if is_link_local => RouteTo { ifindex: link.index, gateway: None, source: None },
+            Some(link) if is_link_local => {
+                RouteTo { ifindex: link.index, gateway: None, source: own_link_local(link)? }
+            }
             _ => routes::route_to(ip).map_err(|error| unreachable(text, &error.to_string()))?,
         };
         let link = named.or_else(|| links::link_at(way.ifindex).ok());
+        if let Some(link) = link.as_ref().filter(|link| link.index != way.ifindex) {
+            let problem = format!("the kernel's route to {ip} does not lead out of {}", link.name);
+            return Err(Wrong::new("--nic", &link.name)
+                .because(problem)
+                .remedy("leave it out, or change the route")
+                .into());
+        }
         let scope = if is_link_local { way.ifindex } else { 0 };
         Ok(Self { ip, scope, way, link })
     }
@@ -83,6 +92,11 @@ impl Target {
         let opened = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(to).map(|()| socket));
         opened.map_err(|error| unreachable(&self.ip.to_string(), &error.to_string()))
     }
+}
+
+fn own_link_local(link: &Link) -> Result<Option<IpAddr>, Error> {
+    let is_link_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    Ok(links::addresses(link.index)?.into_iter().map(|(ip, _)| ip).find(is_link_local))
 }
 
 fn address_of(name: &str) -> Result<IpAddr, Error> {
