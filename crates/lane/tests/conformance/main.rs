@@ -9,15 +9,21 @@
     reason = "a test may stop"
 )]
 
+mod faults;
 mod limits;
 mod simulated;
 mod sweeps;
 
 use route::PartialChecksums;
+use testkit::allocations::{self, CountingAllocator};
 use testkit::vectors::{self, Vector};
 use wire::checksum::Summer;
 
 use crate::simulated::{Alone, SimulatedLane, Window, card};
+
+/// Counts what each turn asks of it: nothing.
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Puts every vector of one setting to a lane of that setting.
 fn ask(queue: impl Window, setting: vectors::PartialChecksums, checksum: Summer) {
@@ -57,4 +63,9 @@ fn every_conversation_holds() {
     let mut lane = SimulatedLane::new(card(), PartialChecksums::Refuse, Summer::fastest());
     let tally = vectors::converse(&vectors::conversations().unwrap(), &mut lane);
     assert!(tally.unwrap_or_else(|failures| panic!("{failures}")).questions > 0);
+}
+
+#[test]
+fn an_allocation_would_be_seen() {
+    assert!(allocations::is_counted());
 }

@@ -7,6 +7,7 @@ use nic::sim::{Card, Faults};
 use nic::{Burst, Frame, Queue};
 use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteTable};
 use telemetry::{Counter, Counters, Kind, Ns, Page, Reason, Tick, TickRate};
+use testkit::allocations::{self, Allocations};
 use testkit::conservation::Conservation;
 use testkit::endpoint::{self, Endpoint};
 use testkit::vectors::{Outcome, Tier};
@@ -95,6 +96,15 @@ impl<Q: Window> SimulatedLane<Q> {
         Self { lane, now: Tick(0), watch: Conservation::default() }
     }
 
+    /// One turn, `quiet` after the one before, watched by every checker there is.
+    pub(crate) fn turn(&mut self, quiet: Ns) {
+        self.now.0 += quiet.0;
+        let (_, asked) = allocations::of(|| self.lane.turn(self.now));
+        assert_eq!(asked, Allocations::default(), "a lane allocates nothing after its start");
+        self.lane.queue_mut().card().accounted().unwrap();
+        self.watch.check(self.lane.counters()).unwrap();
+    }
+
     /// What the turn did with the one frame, by its counters and by what left the card.
     fn outcome(&mut self, before: &Counters) -> Outcome {
         let (mut sent, mut passed) = (Vec::new(), Vec::new());
@@ -137,12 +147,9 @@ impl Counted {
 
 impl<Q: Window> Tier for SimulatedLane<Q> {
     fn ask(&mut self, question: &[u8], quiet: Ns) -> Outcome {
-        self.now.0 += quiet.0;
         let before = self.lane.counters().clone();
         self.lane.queue_mut().card().inject(question);
-        self.lane.turn(self.now);
-        self.lane.queue_mut().card().accounted().unwrap();
-        self.watch.check(self.lane.counters()).unwrap();
+        self.turn(quiet);
         self.outcome(&before)
     }
 
