@@ -32,6 +32,9 @@ const MTU: u32 = 1500;
 const PORT: NonZeroU16 = NonZeroU16::new(7).unwrap();
 const UDP: Protocol = Protocol::Udp { port: PORT };
 
+/// Long enough that no answer is late on a machine that is busy with other tests.
+const PATIENCE: Ns = Ns(10_000_000_000);
+
 /// Two hosts on one cable. The probe is on `a`; on `b` the kernel answers pings, and a thread answers UDP.
 struct Hosts {
     a: Namespace,
@@ -123,7 +126,7 @@ fn pairs() -> [[IpAddr; 2]; 2] {
 }
 
 fn ask(target: IpAddr, protocol: Protocol, size: usize) -> Ask {
-    Ask { size, end: End::Count(200), ..Ask::new(target, protocol) }
+    Ask { size, end: End::Count(200), timeout: PATIENCE, ..Ask::new(target, protocol) }
 }
 
 #[test]
@@ -163,7 +166,7 @@ fn an_unfinished_checksum_is_corrupted_where_it_is_not_accepted() {
     let Some(hosts) = Hosts::new() else { return };
     let [own, target] = pairs()[0];
     let settings = hosts.settings(ModeChoice::Auto, Wake::NeedWakeup);
-    let ask = Ask { timeout: Ns(20_000_000), warm_up: 0, end: End::Count(3), ..ask(target, UDP, 64) };
+    let ask = Ask { timeout: Ns(100_000_000), warm_up: 0, end: End::Count(3), ..ask(target, UDP, 64) };
     let report = hosts.measure_by_xdp(&ask, own, &settings, PartialChecksums::Refuse);
     assert_eq!((report.sent, report.lost, report.corrupted), (3, 3, 3), "{report}");
 }
