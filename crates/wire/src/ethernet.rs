@@ -81,8 +81,8 @@ pub struct MacWord(u64);
 impl MacWord {
     /// The word of an address.
     pub const fn new(mac: Mac) -> Self {
-        let [a, b, c, d, e, f] = mac.0;
-        Self(u64::from_le_bytes([0, 0, a, b, c, d, e, f]))
+        let [first, second, third, fourth, fifth, sixth] = mac.0;
+        Self(u64::from_le_bytes([0, 0, first, second, third, fourth, fifth, sixth]))
     }
 
     /// Destination and source of a frame, or nothing where it ends inside its header.
@@ -241,7 +241,7 @@ mod tests {
     fn a_word_is_an_address_in_a_register() {
         let (dst, src) = (Mac([0x33, 0x33, 1, 2, 3, 4]), Mac([2, 0, 0, 0, 0, 9]));
         let mut frame = [0xa5; 14];
-        *Ethernet::of_mut(&mut frame, 0).unwrap() = Ethernet { dst, src, ethertype: IPV4 };
+        *Ethernet::of_mut(&mut frame, 0).unwrap() = Ethernet { dst, src, ethertype: IPV4.into() };
         assert_eq!(MacWord::of(&frame), Some((MacWord::new(dst), MacWord::new(src))));
         assert_eq!((MacWord::new(dst).is_group(), MacWord::new(src).is_group()), (true, false));
         assert_eq!(MacWord::of(&frame[..13]), None);
