@@ -62,7 +62,7 @@ fn whatever_a_wire_misplaces_no_answer_is_wrong() {
         let send =
             |card: &mut Card, count| questions.by_ref().take(count).for_each(|frame| card.inject(frame));
         simulate(seed, MISPLACED, send, |answer| {
-            assert!(answers.contains(answer), "seed {seed}: {answer:02x?}")
+            assert!(answers.contains(answer), "seed {seed}: {answer:02x?}");
         });
     }
 }
@@ -85,7 +85,9 @@ fn a_slow_peer_costs_answers_and_each_is_counted() {
     let mut lane = SimulatedLane::new(Card::new(4, 1, faults), PartialChecksums::Refuse, Summer::fastest());
     let mut sent = 0;
     for burst in exchanges.chunks(4) {
-        burst.iter().for_each(|exchange| lane.lane.queue_mut().inject(&exchange.question));
+        for exchange in burst {
+            lane.lane.queue_mut().inject(&exchange.question);
+        }
         lane.turn(Ns(1_000));
         sent += lane.lane.queue_mut().take_sent(|_| {});
     }
