@@ -19,6 +19,7 @@
     reason = "this program talks to the one who started it"
 )]
 
+mod bench;
 mod bpf;
 mod ci;
 mod clients;
@@ -46,6 +47,8 @@ enum Task {
     Test(test::Arguments),
     /// Check the rules of style that a program can check.
     Tidy,
+    /// Measure: ratios against the kernel, instructions a packet, checksum speed.
+    Bench(bench::Arguments),
     /// Compile the XDP program into its committed table.
     Bpf(BpfArguments),
     /// Run what must hold before a commit lands.
@@ -74,6 +77,7 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Test(arguments) => test::run(&arguments),
         Task::Tidy => tidy::run(),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Bpf(arguments) => bpf::run(if arguments.check { bpf::Mode::Check } else { bpf::Mode::Write }),
         Task::Ci => ci::run(),
     }

@@ -1,0 +1,114 @@
+//! Turns of one class of packets, for counting instructions: `cargo xtask bench --instructions` runs this under
+//! callgrind, which counts what happens inside [`one_turn`] and nothing else.
+//!
+//! ```text
+//!   inject 32 questions ──▶ one_turn: from ring read to ring write ──▶ take 32 answers     × TURNS
+//!        not counted                      counted                         not counted
+//! ```
+//!
+//! The queue is the one that runs over AF_XDP sockets, over rings in own memory. The kernel behind it never asks to be
+//! woken, so that no instruction of a ring kick, which is the kernel's, is counted.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::panic, reason = "a program beside the library, for measurements")]
+
+use std::env;
+use std::error::Error;
+use std::hint::black_box;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use barelane_lane::{Lane, mailbox};
+use nic::xdp::testing::{self, MemoryKernel};
+use nic::xdp::{Wake, XdpQueue};
+use route::{Address, LaneSettings, Owner, PartialChecksums, RouteTable, Service};
+use telemetry::{Kind, Page, Tick, TickRate};
+use testkit::endpoint::{self, Endpoint};
+use testkit::packets::{self, exchange};
+use wire::checksum::Summer;
+use wire::ethernet::Mac;
+
+/// One round of housekeeping (`housekeeping::TURNS`), so that its share of a packet is counted too, exactly once.
+const TURNS: u64 = 1 << 12;
+/// Packets of one turn, as the figures of other projects have it.
+const BATCH: usize = 32;
+/// Payload of the echoes: with it a UDP question over IPv4 is a frame of 64 bytes, checksum sequence included, which is
+/// the size that packet rates and instructions are quoted at.
+const PAYLOAD: [u8; 18] = [0x5a; 18];
+/// The shortest ring that a queue takes whose fill ring holds more than one batch.
+const RING_SIZE: u32 = 256;
+/// The UDP echo service's port (RFC 862).
+const PORT: u16 = 7;
+
+type MemoryLane = Lane<XdpQueue<MemoryKernel>>;
+
+/// What is counted. Not inlined, so that callgrind finds its beginning and its end.
+#[inline(never)]
+fn one_turn(lane: &mut MemoryLane, now: Tick) -> usize {
+    lane.turn(now)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Some(class) = env::args().nth(1) else {
+        return Err("which class? udp4 udp6 icmp4 icmp6 arp ndp drop".into());
+    };
+    let endpoint = endpoint::load()?;
+    let question = question(&class, &endpoint)?;
+    let mut lane = lane(&endpoint)?;
+    for turn in 0..TURNS {
+        let injected = (0..BATCH).filter(|_| lane.queue_mut().inject(&question)).count();
+        let taken = one_turn(black_box(&mut lane), Tick(turn));
+        lane.queue_mut().transmit(|_| ());
+        assert_eq!((injected, taken), (BATCH, BATCH), "turn {turn}");
+    }
+    let counters = lane.counters();
+    let fate = if class == "drop" { Kind::Dropped } else { Kind::Replied };
+    assert_eq!(counters.sum(fate), TURNS * BATCH as u64, "not every packet of {class} had the fate {fate:?}");
+    println!("{} {}", TURNS * BATCH as u64, Summer::fastest().name());
+    Ok(())
+}
+
+/// The question of a class.
+fn question(class: &str, endpoint: &Endpoint) -> Result<Vec<u8>, Box<dyn Error>> {
+    let own =
+        |is_wanted: fn(&IpAddr) -> bool| endpoint.addresses.iter().map(|address| address.ip).find(is_wanted);
+    let (Some(ipv4), Some(ipv6)) = (own(IpAddr::is_ipv4), own(IpAddr::is_ipv6)) else {
+        return Err("the endpoint lacks a family".into());
+    };
+    let ask = |ip, kind, payload: &[u8]| exchange(endpoint, ip, kind, payload).question;
+    Ok(match class {
+        "udp4" => ask(ipv4, packets::Kind::UdpEcho(PORT), &PAYLOAD),
+        "udp6" => ask(ipv6, packets::Kind::UdpEcho(PORT), &PAYLOAD),
+        "icmp4" => ask(ipv4, packets::Kind::Echo, &PAYLOAD),
+        "icmp6" => ask(ipv6, packets::Kind::Echo, &PAYLOAD),
+        "arp" => ask(ipv4, packets::Kind::LinkAddress, &[]),
+        "ndp" => ask(ipv6, packets::Kind::LinkAddress, &[]),
+        // Right in every field, and for another host: read to the end, looked up, not found.
+        "drop" => ask("10.0.0.77".parse()?, packets::Kind::UdpEcho(PORT), &PAYLOAD),
+        _ => return Err(format!("no class `{class}`").into()),
+    })
+}
+
+/// A lane with the endpoint's addresses and every service on each.
+fn lane(endpoint: &Endpoint) -> Result<MemoryLane, Box<dyn Error>> {
+    let address = |own: &endpoint::Address| Address {
+        ip: own.ip,
+        prefix_len: own.prefix_len,
+        owner: match own.owner {
+            endpoint::Owner::Kernel => Owner::Kernel,
+            endpoint::Owner::Barelane => Owner::Barelane,
+        },
+    };
+    let services = [Service::IcmpEcho, Service::UdpEcho { port: PORT.try_into()? }];
+    let routes = RouteTable::everywhere(endpoint.addresses.iter().map(address).collect(), &services)?;
+    let tables = routes.compile(&LaneSettings {
+        mac: Mac(endpoint.mac),
+        checksum: Summer::fastest(),
+        partial_checksums: PartialChecksums::Refuse,
+        hop_limit: endpoint.hop_limit,
+        errors_per_second: endpoint.errors_per_second,
+    });
+    let queue = testing::queue(RING_SIZE, Wake::NeedWakeup)?;
+    let (_, mailbox) = mailbox();
+    Ok(Lane::new(queue, Box::new(tables), TickRate::NANOSECONDS, Arc::new(Page::default()), mailbox))
+}

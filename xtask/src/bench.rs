@@ -1,0 +1,49 @@
+//! `cargo xtask bench`: how fast it is, said so that it can be repeated and compared.
+//!
+//! | option | gives |
+//! |---|---|
+//! | none | round trips as ratios: the same client against the kernel and Barelane, in turns, in one run |
+//! | `--instructions` | instructions a packet for each class, counted by callgrind, against the committed baseline |
+//! | `--checksum` | gigabytes a second for each checksum implementation and length |
+//!
+//! Nanoseconds are this machine's, of this minute; ratios within one round are what can be compared. Instructions are
+//! the same everywhere with the same compiler, so that CI can hold them.
+
+mod checksum;
+mod facts;
+pub(crate) mod instructions;
+mod ratios;
+
+use anyhow::Result;
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Count instructions a packet instead.
+    #[arg(long)]
+    instructions: bool,
+    /// Write what was counted as the new baseline, to be committed.
+    #[arg(long, requires = "instructions")]
+    save: bool,
+    /// Measure the checksum implementations instead.
+    #[arg(long)]
+    checksum: bool,
+    /// How long to measure round trips altogether, in seconds.
+    #[arg(long, default_value_t = 30)]
+    seconds: u32,
+}
+
+/// Measures, prints, and writes the result below `bench-results/`.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.instructions {
+        return instructions::run(if arguments.save {
+            instructions::Mode::Save
+        } else {
+            instructions::Mode::Compare
+        });
+    }
+    if arguments.checksum {
+        return checksum::run();
+    }
+    ratios::run(arguments.seconds)
+}

@@ -1,0 +1,175 @@
+//! Instructions a packet, from ring read to ring write, counted by callgrind, against a committed baseline.
+//!
+//! A count does not depend on what else the machine does, so one per cent is a finding. It does depend on the compiler
+//! and on the checksum implementation: where those differ from the baseline's, nothing is compared, and that is said.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::facts;
+use crate::clients::{self, VALGRIND};
+use crate::step::{cargo, line, output};
+use crate::workspace;
+
+const BASELINE: &str = "crates/lane/examples/instructions.toml";
+const HEAD: &str = "# Instructions a packet from ring read to ring write, in batches of 32, payloads of 64 bytes.\n\
+                    # Written by `cargo xtask bench --instructions --save`; CI fails where one grows by more than 1 %.\n\n";
+
+/// Each class and the most that is wanted.
+const CLASSES: [(&str, f64); 7] = [
+    ("udp4", 140.0),
+    ("udp6", 140.0),
+    ("icmp4", 140.0),
+    ("icmp6", 140.0),
+    ("arp", 100.0),
+    ("ndp", 140.0),
+    ("drop", 60.0),
+];
+
+/// What grows by more fails.
+const WORSE_MAX: f64 = 1.01;
+/// What shrinks by more asks to be saved, so that it cannot grow back unseen.
+const BETTER_MIN: f64 = 0.95;
+
+/// What to do with the counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Compare them with the baseline.
+    Compare,
+    /// Make them the baseline.
+    Save,
+}
+
+/// Counts and what they depend on.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Counts {
+    rustc: String,
+    checksum: String,
+    instructions: BTreeMap<String, f64>,
+}
+
+/// Counts every class, prints the table, and compares or saves.
+pub(crate) fn run(mode: Mode) -> Result<()> {
+    let missing = clients::provide(&[&VALGRIND]);
+    ensure!(missing.is_empty(), "no valgrind: {missing:?}");
+    let counts = count()?;
+    let path = workspace::root().join(BASELINE);
+    if mode == Mode::Save {
+        fs::write(&path, HEAD.to_owned() + &toml::to_string(&counts)?)
+            .with_context(|| BASELINE.to_owned())?;
+        println!("   saved as {BASELINE}");
+    }
+    let text = fs::read_to_string(&path).with_context(|| format!("{BASELINE}: make it with --save"))?;
+    let baseline: Counts = toml::from_str(&text).with_context(|| BASELINE.to_owned())?;
+    print(&counts, &baseline);
+    println!("   where they are: callgrind_annotate {}/callgrind.udp4", workspace::target().display());
+    facts::write("instructions", &json!({ "schema": "barelane-bench-instructions-1", "counts": counts }))?;
+    compare(&counts, &baseline)
+}
+
+fn count() -> Result<Counts> {
+    let build = ["build", "--quiet", "--release", "--package", "barelane-lane", "--example", "instructions"];
+    output(&mut cargo(&build))?;
+    let mut instructions = BTreeMap::new();
+    let mut checksum = String::new();
+    for (class, _) in CLASSES {
+        let (per_packet, summer) = count_class(class)?;
+        instructions.insert(class.to_owned(), per_packet);
+        checksum = summer;
+    }
+    Ok(Counts { rustc: facts::rustc()?, checksum, instructions })
+}
+
+/// Instructions a packet of one class, and the checksum implementation in use.
+fn count_class(class: &str) -> Result<(f64, String)> {
+    let result: PathBuf = workspace::target().join(format!("callgrind.{class}"));
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*one_turn*"]);
+    command.arg(format!("--callgrind-out-file={}", result.display()));
+    command.arg(workspace::target().join("release/examples/instructions")).arg(class);
+    println!("   $ {}", line(&command));
+    let said = output(&mut command)?;
+    let (packets, summer) =
+        said.trim().split_once(' ').with_context(|| format!("not what was promised: {said}"))?;
+    let counted = fs::read_to_string(&result)?;
+    let total =
+        counted.lines().find_map(|line| line.strip_prefix("totals: ")).context("callgrind gave no totals")?;
+    let per_packet = total.trim().parse::<f64>()? / packets.parse::<f64>()?;
+    ensure!(per_packet > 1.0, "callgrind counted nothing of {class}");
+    Ok(((per_packet * 100.0).round() / 100.0, summer.to_owned()))
+}
+
+fn print(counts: &Counts, baseline: &Counts) {
+    println!("   {:<7} {:>9} {:>9} {:>7}", "class", "now", "baseline", "wanted");
+    for (class, wanted) in CLASSES {
+        let of = |counts: &Counts| counts.instructions.get(class).copied().unwrap_or(f64::NAN);
+        let verdict = if of(counts) <= wanted { "" } else { "  above what is wanted" };
+        println!("   {class:<7} {:>9.2} {:>9.2} {wanted:>7}{verdict}", of(counts), of(baseline));
+    }
+}
+
+/// An error where a class has grown; a request where one has shrunk; a word where the two cannot be compared.
+fn compare(counts: &Counts, baseline: &Counts) -> Result<()> {
+    if (&counts.rustc, &counts.checksum) != (&baseline.rustc, &baseline.checksum) {
+        println!("skipped: comparing with the baseline of {} and {}", baseline.rustc, baseline.checksum);
+        return Ok(());
+    }
+    let mut worse = Vec::new();
+    for (class, &now) in &counts.instructions {
+        let Some(&before) = baseline.instructions.get(class) else {
+            bail!("{BASELINE} has no {class}: --save")
+        };
+        if now > before * WORSE_MAX {
+            worse.push(format!("{class} grew from {before} to {now} instructions a packet"));
+        }
+        if now < before * BETTER_MIN {
+            println!(
+                "   {class} shrank from {before} to {now}: keep it with `cargo xtask bench --instructions --save`"
+            );
+        }
+    }
+    ensure!(
+        worse.is_empty(),
+        "{}; if that is worth it, say why in the commit that saves it",
+        worse.join("; ")
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(rustc: &str, udp4: f64) -> Counts {
+        let instructions = BTreeMap::from([("udp4".to_owned(), udp4)]);
+        Counts { rustc: rustc.to_owned(), checksum: "avx2".to_owned(), instructions }
+    }
+
+    #[test]
+    fn more_than_one_per_cent_fails() {
+        assert!(compare(&counts("1", 101.0), &counts("1", 100.0)).is_ok());
+        assert!(compare(&counts("1", 101.1), &counts("1", 100.0)).is_err());
+        assert!(compare(&counts("1", 50.0), &counts("1", 100.0)).is_ok());
+    }
+
+    #[test]
+    fn another_compiler_is_not_compared() {
+        assert!(compare(&counts("2", 200.0), &counts("1", 100.0)).is_ok());
+    }
+
+    #[test]
+    fn a_baseline_reads_as_it_was_written() {
+        let one = counts("rustc 1", 138.25);
+        assert_eq!(
+            toml::from_str::<Counts>(&(HEAD.to_owned() + &toml::to_string(&one).unwrap())).unwrap(),
+            one
+        );
+    }
+}
