@@ -20,6 +20,7 @@
 //! | `sockets` | do ordinary sockets on a kernel with offloads get what they sent? |
 //! | `kernel` | does the kernel keep everything that no route claims? |
 //! | `reload` | does another configuration take over without losing a packet? |
+//! | `probe` | does the measuring client get every answer, by both of its backends? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
 //!
@@ -40,6 +41,7 @@ mod echo;
 mod ends;
 mod kernel;
 mod neighbours;
+mod probe;
 mod reload;
 mod server;
 mod sockets;

@@ -1,0 +1,50 @@
+//! The measuring client of the binary, over sockets and past the kernel.
+
+use std::fs;
+
+use crate::server::Server;
+use crate::topology::{CLIENT_NIC, SERVER, Topology};
+
+const BARELANE: &str = env!("CARGO_BIN_EXE_barelane");
+
+fn probe(topology: &Topology, arguments: &[&str]) -> serde_json::Value {
+    let path = std::env::temp_dir().join(format!("barelane-probe-{}.json", std::process::id()));
+    let file = path.to_str().unwrap();
+    let ended = topology.client(BARELANE, &[&["probe", "--json", file], arguments].concat());
+    assert!(ended.status.success(), "{arguments:?}: {}", ended.said);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn every_question_is_answered_whatever_is_asked_and_by_which_backend() {
+    let topology = Topology::new();
+    let _server = Server::alone(&topology);
+    for target in SERVER {
+        for proto in ["icmp", "udp:7"] {
+            for backend in
+                [&["--backend", "socket"][..], &["--spin"], &["--backend", "xdp", "--nic", CLIENT_NIC]]
+            {
+                for size in ["24", "64", "1400"] {
+                    let ask = [target, "--proto", proto, "--count", "50", "--size", size, "--closed"];
+                    let json = probe(&topology, &[&ask, backend].concat());
+                    assert_eq!((&json["sent"], &json["answered"]), (&50.into(), &50.into()), "{json}");
+                    assert!(json["rtt_p50_ns"].as_u64().unwrap() > 0, "{json}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_host_that_is_not_there_is_refused_before_anything_is_measured() {
+    let topology = Topology::new();
+    for target in ["10.9.0.77", "fd09::77", "nobody.invalid", "10.77.0.1"] {
+        let ended = topology.client(BARELANE, &["probe", target, "--count", "1"]);
+        assert_eq!(ended.status.code(), Some(2), "{}", ended.said);
+        assert!(ended.said.contains(&format!("TARGET = \"{target}\"")), "{}", ended.said);
+    }
+}
