@@ -279,8 +279,10 @@ impl<K: Kernel> XdpQueue<K> {
         completion.available(missing);
         let moved = fill.write_from(completion, missing);
         self.reap();
-        let Rings { fill, .. } = &mut self.rings;
-        let written = fill.write_slice(self.free.last(missing - moved));
+        let fill = &mut self.rings.fill;
+        // The room is always there, since the receiver's share is half the ring; were it not, the rest stays free.
+        let free = self.free.last((missing - moved).min(fill.room()));
+        let written = fill.write_slice(free);
         self.free.discard(written);
         fill.submit();
     }
