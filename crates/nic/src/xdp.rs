@@ -154,6 +154,9 @@ pub struct Claims {
 }
 
 /// A program that is attached, with its maps and the means to watch its queues. Dropping it detaches.
+///
+/// Drop it before its queues: then what they would have answered is the kernel's at once. While it lives, what is
+/// claimed goes to a queue even if nobody reads there.
 #[derive(Debug)]
 pub struct Attachment {
     /// First, so that nothing is redirected any more when the maps go.

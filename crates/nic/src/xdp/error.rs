@@ -24,6 +24,16 @@ impl fmt::Display for AttachedProgram {
     }
 }
 
+/// What the kernel's refusal to attach a program most likely means (`veth_xdp_set` in `drivers/net/veth.c` and its like).
+pub(super) fn why_refused(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::EOPNOTSUPP) => "the driver has no such mode",
+        Some(libc::ERANGE) => "the MTU is too large for it",
+        Some(libc::ENOSPC) => "the interface has fewer receive queues than it would need",
+        _ => "the driver gives no clearer reason",
+    }
+}
+
 fn or_unknown(program: Option<&AttachedProgram>) -> String {
     program.map_or_else(|| "that the kernel does not name".to_owned(), ToString::to_string)
 }
@@ -91,7 +101,10 @@ pub enum XdpError {
     )]
     ZeroCopyAbsent { interface: String, queue: u32, source: io::Error },
 
-    #[error("interface {interface}: mode {mode} is forced and is not to be had; use mode `auto`: {source}")]
+    #[error(
+        "interface {interface}: mode {mode} is not to be had, {}; use mode `auto`: {source}",
+        why_refused(source)
+    )]
     ModeAbsent { interface: String, mode: Mode, source: io::Error },
 
     #[error(

@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::bpf::{self, ALLOCATE_LATE, Map, MapPlan, MapType};
-use super::error::XdpError;
+use super::error::{XdpError, why_refused};
 use super::interface;
 use super::{Claims, Owner, Settings};
 
@@ -195,7 +195,10 @@ impl Program {
             ModeChoice::Auto => match self.attach_in(settings, Mode::Native) {
                 Err(XdpError::ModeAbsent { source, .. }) => {
                     let attached = self.attach_in(settings, Mode::Generic)?;
-                    Ok(Attached { why_not_native: Some(source.to_string()), ..attached })
+                    Ok(Attached {
+                        why_not_native: Some(format!("{}: {source}", why_refused(&source))),
+                        ..attached
+                    })
                 }
                 result => result,
             },
