@@ -47,7 +47,7 @@ const PRIVILEGE: &str = "CAP_NET_RAW";
 /// Counts that the kernel keeps for one queue, since its socket was made (`struct xdp_statistics`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Packets dropped for another reason than the next three.
+    /// Packets dropped because there was no buffer for them, or none long enough. A full receive ring counts apart.
     pub rx_dropped: u64,
     /// Descriptors of the fill ring that the kernel did not take. Not 0 means a fault of ours.
     pub rx_invalid: u64,
@@ -55,7 +55,7 @@ pub struct Statistics {
     pub tx_invalid: u64,
     /// Packets dropped because the receive ring was full.
     pub rx_ring_full: u64,
-    /// Packets dropped, or polls without a packet, because the fill ring was empty.
+    /// Looks of the kernel at a fill ring that was empty: in copy mode one for each packet dropped for want of a buffer.
     pub fill_ring_empty: u64,
     /// Looks of the kernel at a transmit ring that was empty.
     pub tx_ring_empty: u64,

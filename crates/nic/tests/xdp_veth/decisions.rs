@@ -12,6 +12,7 @@ use crate::packets::{
     solicitation, tagged, tcp, udp, udp_to, untagged, with,
 };
 
+/// Where the program sends a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Lane,

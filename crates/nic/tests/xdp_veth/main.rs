@@ -27,9 +27,11 @@ mod packets;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use barelane_nic::Queue;
-use barelane_nic::xdp::{BusyPoll, ClaimKey, Claims, Mode, ModeChoice, Owner, Settings, Wake};
+use barelane_nic::xdp::{BusyPoll, ClaimKey, Claims, Depths, Mode, ModeChoice, Owner, Settings, Wake};
 
 use crate::cable::{Cable, LIMIT, NOTHING, arrives, assert_reflects, claims, receive, reflect};
 use crate::packets::{CLIENT_MAC, CLIENTS, KERNELS, OURS, SERVER_MAC, ip, udp};
@@ -88,7 +90,46 @@ fn bursts_longer_than_one_call_sends_arrive_whole() {
     assert_eq!((statistics[0].1.rx_dropped, statistics[0].1.tx_invalid), (0, 0), "{statistics:?}");
 }
 
-/// Where the program sends a frame.
+/// Packets come faster than they are taken, for longer than the rings can hold; then everything is as it was.
+#[test]
+fn a_flood_costs_packets_but_no_frames() {
+    const FLOOD: u32 = 100_000;
+    let Some(cable) = Cable::lay(1) else { return };
+    let (attachment, mut queues) = cable.open(&cable.settings()).unwrap();
+    let (client, queue) = (cable.client_socket(), &mut queues[0]);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..FLOOD {
+                // A sender whose own buffer is full has lost that packet too.
+                let _full = client.send(&udp(OURS, 9));
+            }
+        });
+        let mut echoed = 0_u64;
+        while let Some(frame) = receive(queue, NOTHING) {
+            reflect(queue, frame);
+            echoed += 1;
+            // Every now and then the lane's core is taken away.
+            if echoed.is_multiple_of(5_000) {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        println!("{echoed} of {FLOOD} echoed, {:?}, {:?}", queue.kicks(), attachment.statistics().unwrap());
+    });
+    let deadline = Instant::now() + LIMIT;
+    let sum = |depths: Depths| depths.free + depths.fill + depths.rx + depths.tx + depths.completion;
+    while sum(queue.depths()) < queue.layout().frame_count() && Instant::now() < deadline {
+        thread::yield_now();
+    }
+    assert_eq!(
+        (sum(queue.depths()), queue.held()),
+        (queue.layout().frame_count(), 0),
+        "{:?}",
+        queue.depths()
+    );
+    let statistics = attachment.statistics().unwrap()[0].1;
+    assert_eq!((statistics.rx_invalid, statistics.tx_invalid), (0, 0));
+    assert_reflects(&cable.client_socket(), queue, &udp(OURS, 9));
+}
 
 #[test]
 fn the_kernel_keeps_what_nobody_claims() {
