@@ -57,11 +57,11 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
     for round in 1..=ROUNDS {
         say::note(format_args!("round {round} of {ROUNDS}, {:.1} s", began.elapsed().as_secs_f64()));
         for &row in Row::ALL {
-            let report = row.measure(&hosts, segment, &signals.stop_flag())?;
+            let measured = row.measure(&hosts, segment, &signals.stop_flag())?;
             if signals.is_stopping() {
                 return Err(Error::Failed("interrupted; nothing is left behind".to_owned()));
             }
-            outcome.add(row, report);
+            outcome.add(row, measured);
         }
     }
     say::answer(&outcome);

@@ -1,4 +1,5 @@
 //! The binary: everything is in the library, so that it can be tested and used without a process.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

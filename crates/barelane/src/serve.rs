@@ -30,6 +30,7 @@ mod reload;
 mod server;
 
 pub use print::Summary;
+pub use reload::ReloadError;
 pub use server::Server;
 
 /// How often signals are looked at: how late a stop may begin. Shorter wakes a core for nothing more often.
@@ -65,9 +66,13 @@ fn reload(server: &mut Server, arguments: &ServeArguments) {
     let mut news = vec![NotifyState::Reloading];
     news.extend(NotifyState::monotonic_usec_now());
     tell_systemd(&news);
-    match Config::new(arguments).and_then(|config| server.reload(&config)) {
-        Ok(()) => say::note("reloaded: the new configuration is in force"),
-        Err(error) => say::error(format_args!("reload refused, the old configuration stays: {error}")),
+    let config = Config::new(arguments).map_err(ReloadError::Refused);
+    match config.and_then(|config| server.reload(&config)) {
+        Ok(()) => {
+            server.plan().warnings.iter().for_each(say::warn);
+            say::note("reloaded: the new configuration is in force");
+        }
+        Err(error) => say::error(error),
     }
     tell_systemd(&[NotifyState::Ready]);
 }

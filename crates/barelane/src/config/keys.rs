@@ -96,7 +96,7 @@ keys! {
     PARTIAL_CHECKSUMS Text |config, texts| config.lane.partial_checksums = choice(PARTIALS, texts)?;
     ADDRESSES Texts |config, texts| config.serve.addresses = unique(texts, address)?;
     RESPOND Texts |config, texts| config.serve.respond = unique(texts, service)?;
-    ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 60_000)?;
+    ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
     ROUTE_ADDRESS Text |config, texts| last_route(config).address = Some(ip(&texts.concat())?);
     ROUTE_RESPOND Text |config, texts| last_route(config).respond = Some(service(&texts.concat())?);
 }

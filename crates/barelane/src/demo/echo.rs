@@ -31,6 +31,7 @@ pub(super) enum Wait {
 pub(super) struct Echo {
     thread: JoinHandle<Result<(), Error>>,
     stop: Arc<AtomicBool>,
+    wait: Wait,
 }
 
 impl Echo {
@@ -45,7 +46,15 @@ impl Echo {
             host::cores::pin(core)?;
             serve(&socket, &stop_seen)
         });
-        Ok(Self { thread, stop })
+        Ok(Self { thread, stop, wait })
+    }
+
+    /// How it runs.
+    pub(super) const fn describe(&self) -> &'static str {
+        match self.wait {
+            Wait::Block => "UDP socket, blocking",
+            Wait::Spin => "UDP socket, spinning",
+        }
     }
 
     /// Stops it.

@@ -6,7 +6,7 @@ use probe::Report;
 use serde_json::{Value, json};
 
 use super::link::Hosts;
-use super::row::{Row, SIZE};
+use super::row::{Measured, Row, SIZE};
 use crate::error::Error;
 
 /// Which keys the JSON form has; `docs/demo-json.md` explains them.
@@ -16,6 +16,8 @@ const SCHEMA: &str = "barelane-demo-1";
 #[derive(Debug)]
 pub(super) struct Outcome {
     rows: Vec<(Row, Vec<Report>)>,
+    /// How each row's server ran, in the last round.
+    servers: Vec<(Row, String)>,
     client_core: usize,
     server_core: usize,
 }
@@ -37,14 +39,21 @@ impl Outcome {
     /// Nothing measured yet.
     pub(super) fn new(hosts: &Hosts) -> Self {
         let rows = Row::ALL.iter().map(|&row| (row, Vec::new())).collect();
-        Self { rows, client_core: hosts.client_core, server_core: hosts.server_core }
+        Self { rows, servers: Vec::new(), client_core: hosts.client_core, server_core: hosts.server_core }
     }
 
-    /// Adds a round's report of a row.
-    pub(super) fn add(&mut self, row: Row, report: Report) {
+    /// Adds a round's part of a row.
+    pub(super) fn add(&mut self, row: Row, Measured { report, server }: Measured) {
         if let Some((_, reports)) = self.rows.iter_mut().find(|(known, _)| *known == row) {
             reports.push(report);
         }
+        self.servers.retain(|(known, _)| *known != row);
+        self.servers.push((row, server));
+    }
+
+    /// How a row's server ran.
+    pub(super) fn server(&self, row: Row) -> &str {
+        self.servers.iter().find(|(known, _)| *known == row).map_or("", |(_, server)| server)
     }
 
     /// Every row's figures.
@@ -100,7 +109,7 @@ impl Outcome {
             .figures()
             .into_iter()
             .zip(&self.rows)
-            .map(|(row, (_, reports))| row_json(row, reports))
+            .map(|(row, (_, reports))| row_json(row, self.server(row.row), reports))
             .collect();
         let value = json!({
             "schema": SCHEMA,
@@ -116,10 +125,11 @@ impl Outcome {
     }
 }
 
-fn row_json(figures: Figures, rounds: &[Report]) -> Value {
+fn row_json(figures: Figures, server: &str, rounds: &[Report]) -> Value {
     json!({
         "name": figures.row.name(),
         "title": figures.row.title(),
+        "server": server,
         "rtt_p50_ns": figures.p50_ns,
         "rtt_p99_ns": figures.p99_ns,
         "rtt_p50_ratio": figures.p50_ratio,

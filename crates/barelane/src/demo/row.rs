@@ -41,6 +41,15 @@ pub(super) enum Row {
     LaneUdpXdp,
 }
 
+/// One part of a round.
+#[derive(Debug)]
+pub(super) struct Measured {
+    /// What the client found.
+    pub(super) report: Report,
+    /// How the server ran.
+    pub(super) server: String,
+}
+
 /// The server of a row at work.
 #[derive(Debug)]
 enum Serving {
@@ -89,11 +98,17 @@ impl Row {
     }
 
     /// Starts the row's server, asks it for `length`, and stops it.
-    pub(super) fn measure(self, hosts: &Hosts, length: Duration, stop: &AtomicBool) -> Result<Report, Error> {
+    pub(super) fn measure(
+        self,
+        hosts: &Hosts,
+        length: Duration,
+        stop: &AtomicBool,
+    ) -> Result<Measured, Error> {
         let serving = self.serve(hosts)?;
+        let server = serving.describe();
         let asked = self.ask(hosts, &self.question(length), stop);
         serving.stop()?;
-        asked
+        asked.map(|report| Measured { report, server })
     }
 
     fn serve(self, hosts: &Hosts) -> Result<Serving, Error> {
@@ -157,6 +172,14 @@ fn lane_config(hosts: &Hosts) -> Config {
 }
 
 impl Serving {
+    fn describe(&self) -> String {
+        match self {
+            Self::Kernel => "the kernel itself".to_owned(),
+            Self::Echo(echo) => echo.describe().to_owned(),
+            Self::Lane(server) => server.describe(),
+        }
+    }
+
     fn stop(self) -> Result<(), Error> {
         match self {
             Self::Kernel => Ok(()),

@@ -19,7 +19,8 @@ impl fmt::Display for Outcome {
             "", "p50 µs", "p99 µs", "p50 ratio", "answered", "lost", "wrong"
         )?;
         self.figures().iter().try_for_each(|figures| write_row(out, figures))?;
-        write!(out, "\nratio: p50 over that of \"{}\" in the same round", Row::REFERENCE.title())
+        writeln!(out, "\nBarelane: {}", self.server(Row::LaneUdp))?;
+        write!(out, "ratio: p50 over that of \"{}\" in the same round", Row::REFERENCE.title())
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use host::HostError;
 use host::links::{self, Link};
+use host::routes;
 
 use crate::config::Config;
 use crate::config::keys::INTERFACE;
@@ -29,7 +30,7 @@ impl Facts {
     pub fn gather(config: &Config) -> Result<Self, Error> {
         let link = find_link(&config.nic.interface)?;
         let interface_addresses = links::addresses(link.index)?;
-        let kernel_addresses = kernel_addresses()?;
+        let kernel_addresses = kernel_addresses(config)?;
         let cores = host::cores::allowed()?;
         // A kernel that does not say which cores are isolated has none.
         let mut isolated_cores = host::cores::isolated().unwrap_or_default();
@@ -43,13 +44,17 @@ impl Facts {
     }
 }
 
-fn kernel_addresses() -> Result<Vec<IpAddr>, Error> {
+/// Which addresses the kernel answers for: those on every Ethernet interface, and those among the wanted ones that it
+/// would deliver to itself, on whatever kind of interface they are.
+fn kernel_addresses(config: &Config) -> Result<Vec<IpAddr>, Error> {
     let mut addresses = Vec::new();
     for name in links::names()? {
-        // An interface that has just gone has no addresses.
+        // An interface that has just gone has no addresses, and one without Ethernet is asked about below.
         let Ok(link) = links::link(&name) else { continue };
         addresses.extend(links::addresses(link.index)?.into_iter().map(|(ip, _)| ip));
     }
+    let is_local = |ip: &IpAddr| routes::route_to(*ip).is_ok_and(|way| way.ifindex == links::LOOPBACK);
+    addresses.extend(config.serve.addresses.iter().map(|&(ip, _)| ip).filter(is_local));
     Ok(addresses)
 }
 

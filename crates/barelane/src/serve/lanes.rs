@@ -36,12 +36,15 @@ const MAILBOX_PATIENCE: Duration = Duration::from_secs(5);
 /// How often a waiting thread looks.
 const LOOK_INTERVAL: Duration = Duration::from_micros(200);
 
-/// A lane at work.
+/// A lane at work. Dropping it stops the lane and waits for its end.
 #[derive(Debug)]
 pub(super) struct Running {
     plan: LanePlan,
-    thread: JoinHandle<Counters>,
+    /// There until somebody waits for its end.
+    thread: Option<JoinHandle<Counters>>,
     tables: TableSender,
+    /// Tables that were sent and whose predecessors have not come back yet.
+    tables_under_way: u32,
     page: Arc<Page>,
     stop: Arc<AtomicBool>,
 }
@@ -67,7 +70,7 @@ impl Running {
             .map_err(|cause| {
                 Error::Failed(format!("no thread for the lane of queue {}: {cause}", plan.queue))
             })?;
-        let running = Self { plan, thread, tables: sender, page, stop };
+        let running = Self { plan, thread: Some(thread), tables: sender, tables_under_way: 0, page, stop };
         running.wait_until_started(&starting)
     }
 
@@ -78,24 +81,39 @@ impl Running {
             Err(RecvTimeoutError::Timeout) => format!("it has not started within {START_PATIENCE:?}"),
             Err(RecvTimeoutError::Disconnected) => "its thread has ended".to_owned(),
         };
-        self.stop.store(true, Ordering::Relaxed);
         Err(Error::Failed(format!("lane of queue {} on core {}: {why}", self.plan.queue, self.plan.core)))
     }
 
     /// Exchanges the lane's tables; gives back when the lane answers by the new ones.
     pub(super) fn exchange(&mut self, tables: LaneTables) -> Result<(), Error> {
-        let failed = |why| Error::Failed(format!("lane of queue {}: {why}", self.plan.queue));
-        self.tables
-            .send(Box::new(tables))
-            .map_err(|MailboxFull(_)| failed("it has not taken the tables before these"))?;
+        self.collect();
+        if let Err(MailboxFull(_)) = self.tables.send(Box::new(tables)) {
+            return Err(self.does_not_take());
+        }
+        self.tables_under_way += 1;
         let deadline = Instant::now() + MAILBOX_PATIENCE;
-        while !self.tables.collect() {
+        while self.tables_under_way > 0 {
             if Instant::now() >= deadline {
-                return Err(failed("it does not take new tables: its core is busy with something else"));
+                return Err(self.does_not_take());
             }
             thread::sleep(LOOK_INTERVAL);
+            self.collect();
         }
         Ok(())
+    }
+
+    /// Frees what the lane has given back. Each return says that one more of the tables sent is in force.
+    fn collect(&mut self) {
+        while self.tables_under_way > 0 && self.tables.collect() {
+            self.tables_under_way -= 1;
+        }
+    }
+
+    fn does_not_take(&self) -> Error {
+        let LanePlan { queue, core } = self.plan;
+        Error::Failed(format!(
+            "the lane of queue {queue} does not take new tables: core {core} is busy with something else"
+        ))
     }
 
     /// What the lane has published.
@@ -109,10 +127,17 @@ impl Running {
     }
 
     /// Waits for the lane's end and gives its last counters.
-    pub(super) fn join(self) -> Result<Counters, Error> {
-        self.thread
-            .join()
-            .map_err(|_| Error::Failed(format!("the lane of queue {} has died", self.plan.queue)))
+    pub(super) fn join(mut self) -> Result<Counters, Error> {
+        let died = || Error::Failed(format!("the lane of queue {} has died", self.plan.queue));
+        self.thread.take().ok_or_else(died)?.join().map_err(|_| died())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.tell_to_stop();
+        // Whoever wanted its counters has called `join`.
+        let _counters = self.thread.take().map(JoinHandle::join);
     }
 }
 

@@ -28,6 +28,13 @@ impl Server {
         facts
     }
 
+    /// How its lanes reach the card, in half a line.
+    pub fn describe(&self) -> String {
+        let copies = if self.card.is_zero_copy() { "zero-copy" } else { "copy" };
+        let wake = name_of(WAKES, &self.plan.card.wake);
+        format!("AF_XDP {} {copies}, {wake}, pages of {}", self.card.mode(), self.card.page_size())
+    }
+
     /// The wake mode, and whether the kernel has gone along with it.
     fn wake_in_force(&self) -> String {
         let name = name_of(WAKES, &self.plan.card.wake);

@@ -11,42 +11,70 @@
 
 use std::net::IpAddr;
 
+use host::groups::SolicitedNode;
 use nic::xdp::Claims;
 
 use super::address_check;
 use super::server::Server;
+use crate::Config;
 use crate::config::keys::{self, CORES, INTERFACE, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY, name_of};
 use crate::error::{Error, Wrong};
 use crate::plan::{Facts, Plan};
-use crate::{Config, say};
+
+/// Why a reload did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// Nothing has changed.
+    #[error("reload refused, the old configuration stays: {0}")]
+    Refused(#[from] Error),
+    /// The change began and could not be finished.
+    #[error("reload failed, only what both configurations answer is answered until the next one: {0}")]
+    Halfway(Error),
+}
+
+/// A plan that is about to take over.
+struct Successor {
+    plan: Plan,
+    groups: Option<SolicitedNode>,
+    /// Addresses of Barelane's own that the plan before did not have.
+    added: Vec<IpAddr>,
+}
 
 impl Server {
     /// Takes over addresses, routes and limits. What cannot change while lanes run is refused, and then nothing has
     /// changed.
-    pub fn reload(&mut self, config: &Config) -> Result<(), Error> {
+    pub fn reload(&mut self, config: &Config) -> Result<(), ReloadError> {
+        let successor = self.prepare(config)?;
+        self.take_over(successor).map_err(ReloadError::Halfway)
+    }
+
+    /// Everything that can be refused.
+    fn prepare(&self, config: &Config) -> Result<Successor, Error> {
         refuse_changes(&self.plan.config, config)?;
         let mut facts = Facts::gather(config)?;
         // The program that is attached now is our own.
         facts.link.program = None;
-        let plan = Plan::resolve(config, facts)?;
+        let mut plan = Plan::resolve(config, facts)?;
+        // Queues that have come or gone since do not change which of them have a lane.
+        plan.lanes.clone_from(&self.plan.lanes);
+        plan.card.clone_from(&self.plan.card);
         let ours: Vec<IpAddr> = plan.own_addresses().collect();
-        let before: Vec<IpAddr> = self.plan.own_addresses().collect();
-        let added: Vec<IpAddr> = ours.iter().copied().filter(|ip| !before.contains(ip)).collect();
+        let added: Vec<IpAddr> =
+            ours.iter().copied().filter(|&ip| self.plan.own_addresses().all(|old| old != ip)).collect();
         let groups = address_check::join_groups(&plan, &ours)?;
         address_check::check(&plan, &added)?;
-        let common = common(&self.plan.claims(), &plan.claims());
-        self.claim(&common)?;
+        Ok(Successor { plan, groups, added })
+    }
+
+    fn take_over(&mut self, Successor { plan, groups, added }: Successor) -> Result<(), Error> {
+        self.claim(&common(&self.plan.claims(), &plan.claims()))?;
         for lane in &mut self.lanes {
             lane.exchange(plan.routes.compile(&plan.lane))?;
         }
         self.claim(&plan.claims())?;
         self.plan = plan;
         self.groups = groups;
-        address_check::announce(&self.plan, &added)?;
-        for warning in &self.plan.warnings {
-            say::warn(warning);
-        }
-        Ok(())
+        address_check::announce(&self.plan, &added)
     }
 }
 
