@@ -9,14 +9,9 @@ use clap::{Args, Parser, Subcommand};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(
-    name = "barelane",
-    version,
-    about = "A low-ping server: every packet answered from wire to wire on one pinned core",
-    after_help = "Example:\n  barelane demo                       see it work: needs root, nothing else, and leaves nothing behind\n  \
-                  barelane serve --nic eth1 --respond icmp-echo",
-    disable_help_subcommand = true
-)]
+#[command(name = "barelane", version, disable_help_subcommand = true)]
+#[command(about = "A low-ping server: every packet answered from wire to wire on one pinned core")]
+#[command(after_help = "Example:\n  barelane demo\n  barelane serve --nic eth1 --respond icmp-echo")]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

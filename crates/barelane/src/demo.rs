@@ -19,12 +19,12 @@
 
 use std::time::{Duration, Instant};
 
-use host::signals::Signals;
 
 use crate::args::DemoArguments;
 use crate::error::Error;
 use crate::probe::number;
 use crate::say;
+use crate::signals::Signals;
 
 mod echo;
 mod link;
@@ -44,7 +44,7 @@ const SEGMENT_MIN: Duration = Duration::from_millis(20);
 
 /// Builds, measures, prints. Fails where a reply was wrong or missing, or where it was interrupted.
 pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
-    let signals = Signals::install()?;
+    let signals = Signals::catch()?;
     let seconds = number("--seconds", &arguments.seconds, 0.5, 3600.0)?;
     check_privileges()?;
     let hosts = Hosts::build()?;

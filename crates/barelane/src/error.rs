@@ -116,13 +116,15 @@ impl Error {
 
     fn is_setting(&self) -> bool {
         match self {
-            Self::Setting(_) | Self::Input(_) => true,
-            Self::Host(error) => {
-                matches!(error, HostError::NoSuchInterface { .. } | HostError::CoreNotAllowed { .. })
-                    || matches!(error, HostError::MemoryNotLocked { .. })
-            }
             Self::Card(error) => error.is_setting(),
             Self::Failed(_) => false,
+            Self::Host(error) => matches!(
+                error,
+                HostError::NoSuchInterface { .. }
+                    | HostError::CoreNotAllowed { .. }
+                    | HostError::MemoryNotLocked { .. }
+            ),
+            Self::Setting(_) | Self::Input(_) => true,
         }
     }
 }

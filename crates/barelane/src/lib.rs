@@ -69,6 +69,7 @@ pub mod probe;
 pub mod replay;
 pub mod say;
 pub mod serve;
+mod signals;
 
 pub use config::Config;
 pub use error::{Error, Wrong};
@@ -111,6 +112,9 @@ fn explain(error: &clap::Error) -> Result<(), Error> {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             say::answer(text.trim_end());
             Ok(())
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Err(Error::Input("no verb is given; write one, such as demo: barelane --help lists them".to_owned()))
         }
         _ => Err(Error::Input(text.trim_start_matches("error: ").trim_end().to_owned())),
     }

@@ -9,7 +9,6 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use host::clock::Clock as HostClock;
-use host::signals::Signals;
 use probe::socket::{Socket, Wait};
 use probe::{Ask, Clock, End, ProbeError, Protocol, Report};
 use telemetry::{Tick, TickRate};
@@ -17,6 +16,7 @@ use telemetry::{Tick, TickRate};
 use crate::args::ProbeArguments;
 use crate::error::{Error, Wrong};
 use crate::say;
+use crate::signals::Signals;
 
 pub(crate) mod card;
 mod target;
@@ -31,7 +31,7 @@ const SIZE_MAX: usize = probe::ask::SIZE_MAX;
 
 /// Measures until its end or Ctrl-C, and prints what was measured.
 pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
-    let signals = Signals::install()?;
+    let signals = Signals::catch()?;
     let target = Target::resolve(&arguments.target, arguments.nic.as_deref())?;
     let ask = ask_of(arguments, &target)?;
     ask.check().map_err(|error| Error::Input(error.to_string()))?;

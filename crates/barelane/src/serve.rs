@@ -15,12 +15,12 @@
 use std::thread;
 use std::time::Duration;
 
-use host::signals::Signals;
 use sd_notify::NotifyState;
 
 use crate::args::ServeArguments;
 use crate::config::keys::INTERFACE;
 use crate::error::{Error, Wrong};
+use crate::signals::Signals;
 use crate::{Config, Plan, say};
 
 mod address_check;
@@ -39,7 +39,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Serves until SIGTERM or SIGINT.
 pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     // Before the card is opened, so that no signal finds it half open.
-    let signals = Signals::install()?;
+    let signals = Signals::catch()?;
     let plan = Plan::new(&Config::new(arguments)?)?;
     check_privileges(&plan)?;
     let mut server = Server::start(plan)?;

@@ -84,7 +84,10 @@ fn interrupted_in_the_middle_it_ends_with_1_and_leaves_nothing_behind() {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.starts_with("barelane: round 1 ")));
-    assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success());
+    // Twice, as `timeout` does: once to the process, once to its group.
+    for _ in 0..2 {
+        assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success());
+    }
     assert!(lines.any(|line| line.starts_with("barelane: error: interrupted")));
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(Traces::now(), before);

@@ -94,7 +94,7 @@ impl Plan {
             (PartialChoice::Auto, false) => "the link is no veth, and a NIC completes them",
             _ => "lane.partial_checksums says so",
         };
-        format!("{} unit; {judged}: {why}", self.lane.checksum.name())
+        format!("computed by {}; {judged}: {why}", self.lane.checksum.name())
     }
 
     fn explain_address_check(&self) -> String {
@@ -131,8 +131,8 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
     }
     if link.rx_vlan_offload == Some(true) {
         warnings.push(format!(
-            "the NIC takes VLAN tags out of what it receives, and tagged questions would be answered without a tag: \
-             ethtool -K {} rxvlan off",
+            "the NIC takes VLAN tags out of what it receives, so that a question on a VLAN would be answered without \
+             its tag; if this link has VLANs: ethtool -K {} rxvlan off",
             link.name
         ));
     }

@@ -21,6 +21,7 @@
 //! | `kernel` | does the kernel keep everything that no route claims? |
 //! | `reload` | does another configuration take over without losing a packet? |
 //! | `probe` | does the measuring client get every answer, by both of its backends? |
+//! | `service` | does a service manager hear what happens? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
 //!
@@ -34,6 +35,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "a test may stop"
 )]
 
@@ -44,6 +46,7 @@ mod neighbours;
 mod probe;
 mod reload;
 mod server;
+mod service;
 mod sockets;
 mod steady;
 mod topology;
