@@ -86,7 +86,9 @@ fn interrupted_in_the_middle_it_ends_with_1_and_leaves_nothing_behind() {
     assert!(lines.any(|line| line.starts_with("barelane: round 1 ")));
     // Twice, as `timeout` does: once to the process, once to its group.
     for _ in 0..2 {
-        assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success()
+        );
     }
     assert!(lines.any(|line| line.starts_with("barelane: error: interrupted")));
     assert_eq!(child.wait().unwrap().code(), Some(1));

@@ -10,7 +10,7 @@
 //! woken, so that no instruction of a ring kick, which is the kernel's, is counted.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::panic, reason = "a program beside the library, for measurements")]
+#![expect(clippy::print_stdout, reason = "a program beside the library, for measurements")]
 
 use std::env;
 use std::error::Error;

@@ -13,7 +13,7 @@ const SIZES_MAX: [usize; 2] = [1472, 1452];
 
 /// Bytes ending in zeros, as a careless echo would trim them.
 fn payload(size: usize) -> Vec<u8> {
-    let pattern = (0..size).map(|index| (index * 31 % 251) as u8 | 1);
+    let pattern = (0..=u8::MAX).cycle().take(size).map(|byte| byte.wrapping_mul(31) | 1);
     pattern.take(size - size / 4).chain(std::iter::repeat(0)).take(size).collect()
 }
 
