@@ -5,7 +5,8 @@ use std::sync::Arc;
 use nic::Queue;
 use route::LaneTables;
 use telemetry::{Counter, Counters, Page, Tick, TickRate};
-use wire::parse::parse;
+use wire::headers::{Headers, Kind};
+use wire::parse::{self, Fault};
 
 use crate::classify::classify;
 use crate::housekeeping;
@@ -40,16 +41,10 @@ impl<Q: Queue> Lane<Q> {
         while let Some(mut frame) = self.queue.next(&mut burst) {
             let len = frame.len();
             let room = self.queue.room_mut(&frame);
-            let verdict = match parse(room.get(..len).unwrap_or_default()) {
-                Ok(headers) => match classify(&headers, room, &self.tables) {
-                    Ok(class) => respond(class, &headers, room, &self.tables, &mut self.state, now),
-                    Err(verdict) => verdict,
-                },
-                Err(fault) => verdict_of(fault),
-            };
+            let verdict = answer(room, len, &self.tables, &mut self.state, now);
             let (handed_on, counter, counter_else) = match verdict {
                 Verdict::Reply { len, counter } => {
-                    frame.set_len(len);
+                    frame.set_len(usize::from(len));
                     (self.queue.tx(frame), counter, Counter::TxRingFull)
                 }
                 Verdict::Pass(reason) => (self.queue.pass(frame), Counter::Passed, reason.counter()),
@@ -91,5 +86,62 @@ impl<Q: Queue> Lane<Q> {
     /// Ends the lane and gives its queue back.
     pub fn into_queue(self) -> Q {
         self.queue
+    }
+}
+
+/// Parse, classify, respond: what becomes of the `len` bytes at the start of `room`.
+#[inline(always)]
+fn answer(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut State, now: Tick) -> Verdict {
+    let Some(frame) = room.get(..len) else { return verdict_of(Fault::FrameTruncated) };
+    match parse::untagged(frame) {
+        Ok(headers) => answer_packet(headers, room, tables, state, now),
+        Err(Fault::EtherTypeUnknown) => answer_tagged(room, len, tables, state, now),
+        Err(fault) => verdict_of(fault),
+    }
+}
+
+/// The same for a frame that may have VLAN tags, which shift all offsets.
+#[cold]
+#[inline(never)]
+fn answer_tagged(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut State, now: Tick) -> Verdict {
+    match parse::parse(room.get(..len).unwrap_or_default()) {
+        Ok(headers) => answer_packet(headers, room, tables, state, now),
+        Err(fault) => verdict_of(fault),
+    }
+}
+
+/// Classify and respond, written out once for each kind of packet: where the kind is known, offsets are constants and
+/// branches on the kind are gone. That is worth a fifth of all instructions of a packet.
+#[inline(always)]
+fn answer_packet(
+    headers: Headers,
+    room: &mut [u8],
+    tables: &LaneTables,
+    state: &mut State,
+    now: Tick,
+) -> Verdict {
+    match headers.kind {
+        Kind::Udpv4 => answer_kind(Kind::Udpv4, headers, room, tables, state, now),
+        Kind::Icmpv4 => answer_kind(Kind::Icmpv4, headers, room, tables, state, now),
+        Kind::Arp => answer_kind(Kind::Arp, headers, room, tables, state, now),
+        Kind::Udpv6 => answer_kind(Kind::Udpv6, headers, room, tables, state, now),
+        Kind::Icmpv6 => answer_kind(Kind::Icmpv6, headers, room, tables, state, now),
+        Kind::Solicitation => answer_kind(Kind::Solicitation, headers, room, tables, state, now),
+    }
+}
+
+#[inline(always)]
+fn answer_kind(
+    kind: Kind,
+    headers: Headers,
+    room: &mut [u8],
+    tables: &LaneTables,
+    state: &mut State,
+    now: Tick,
+) -> Verdict {
+    let headers = Headers { kind, ..headers };
+    match classify(headers, room, tables) {
+        Ok(class) => respond(class, headers, room, tables, state, now),
+        Err(verdict) => verdict,
     }
 }

@@ -12,7 +12,7 @@ mod udp;
 
 use route::{Class, LaneTables, Responder};
 use telemetry::{Counters, Ns, Reason, Tick, TickRate};
-use wire::headers::Headers;
+use wire::headers::{Headers, Kind};
 
 use crate::bucket::Bucket;
 use crate::verdict::Verdict;
@@ -49,27 +49,30 @@ impl State {
 }
 
 /// Answers a packet of a known class, in place.
-#[inline]
+#[inline(always)]
 pub fn respond(
     class: Class,
-    headers: &Headers,
+    headers: Headers,
     room: &mut [u8],
     tables: &LaneTables,
     state: &mut State,
     now: Tick,
 ) -> Verdict {
-    match class.responder {
-        Responder::Arp => arp::answer(class, headers, room, tables, state, now),
-        Responder::Neighbour => ndp::answer(class, headers, room, tables),
-        Responder::Icmpv4Echo => icmp::answer_v4(class, headers, room, tables),
-        Responder::Icmpv6Echo => icmp::answer_v6(class, headers, room, tables),
-        Responder::Udpv4Echo => udp::answer_v4(class, headers, room, tables, state),
-        Responder::Udpv6Echo => udp::answer_v6(class, headers, room, tables, state),
-        Responder::Udpv4Closed => closed::answer_v4(class, headers, room, tables, state, now),
-        Responder::Udpv6Closed => closed::answer_v6(class, headers, room, tables, state, now),
+    let span = [headers.network, headers.end];
+    match (headers.kind, class.responder) {
+        (Kind::Udpv4, Responder::UdpEcho) => udp::answer_v4(class, headers, room, tables, state),
+        (Kind::Udpv6, Responder::UdpEcho) => udp::answer_v6(class, headers, room, tables, state),
+        (Kind::Icmpv4, Responder::Echo) => icmp::answer_v4(class, headers, room, tables),
+        (Kind::Icmpv6, Responder::Echo) => icmp::answer_v6(class, headers, room, tables),
+        (Kind::Arp, Responder::Arp) => arp::answer(class, headers, room, tables, state, now),
+        (Kind::Solicitation, Responder::Neighbour) => ndp::answer(class, headers, room, tables),
+        (Kind::Udpv4, Responder::UdpClosed) => closed::answer_v4(class, span, room, tables, state, now),
+        (Kind::Udpv6, Responder::UdpClosed) => closed::answer_v6(class, span, room, tables, state, now),
+        _ => IMPOSSIBLE,
     }
 }
 
-/// What parsing and the tables exclude: a header that is not there, or a host that no table holds. Not reached; should
+/// What parsing and the tables exclude: a header that is not there, a host that no table holds, a responder of another
+/// kind of packet. Not reached; should
 /// it be, a packet is dropped and counted, and the process goes on.
 const IMPOSSIBLE: Verdict = Verdict::Drop(Reason::FrameTruncated);

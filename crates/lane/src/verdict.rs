@@ -1,15 +1,18 @@
 //! What becomes of a frame.
 
 use telemetry::{Counter, Reason};
+use wire::ethernet;
 use wire::parse::Fault;
 
 /// What becomes of a frame. Each one is counted exactly once.
+///
+/// Small enough for a register: it is handed from function to function for every packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The answer stands in the frame.
     Reply {
-        /// How long it is, padding to the shortest frame included.
-        len: usize,
+        /// How long it is, padding to the shortest frame included. No frame is longer than 65,535 bytes.
+        len: u16,
         /// What kind of answer it is.
         counter: Counter,
     },
@@ -17,6 +20,19 @@ pub enum Verdict {
     Pass(Reason),
     /// Nothing is answered.
     Drop(Reason),
+}
+
+const _: () = assert!(size_of::<Verdict>() == 4);
+
+impl Verdict {
+    /// The verdict on a frame in which an answer stands from its first byte to `end`: the rest is padded.
+    #[inline(always)]
+    pub(crate) fn reply(room: &mut [u8], end: usize, counter: Counter) -> Self {
+        match u16::try_from(ethernet::pad(room, end)) {
+            Ok(len) => Self::Reply { len, counter },
+            Err(_) => Self::Drop(Reason::TailroomMissing),
+        }
+    }
 }
 
 /// The verdict on a frame that cannot be read: what is wrong ends here, what is merely out of the ordinary is passed on.

@@ -176,28 +176,28 @@ impl Frames {
     pub fn read<'a>(&self, frame: &'a [u8]) -> Option<What<'a>> {
         // A frame that is handed to us is for our address, protocol and port: if it cannot be read, it was damaged.
         let Ok(headers) = parse(frame) else { return Some(What::Corrupted) };
-        if !self.is_from_target(frame, &headers) {
+        if !self.is_from_target(frame, headers) {
             return None;
         }
         let what = match self.protocol {
-            Protocol::Udp { port } => self.read_udp(frame, &headers, port)?,
-            Protocol::Icmp => self.read_echo(frame, &headers)?,
+            Protocol::Udp { port } => self.read_udp(frame, headers, port)?,
+            Protocol::Icmp => self.read_echo(frame, headers)?,
         };
         let is_for_us = Ethernet::of(frame, 0).is_some_and(|ethernet| ethernet.dst == self.link.mac);
         Some(if is_for_us { what } else { What::Corrupted })
     }
 
-    fn is_from_target(&self, frame: &[u8], headers: &Headers) -> bool {
+    fn is_from_target(&self, frame: &[u8], headers: Headers) -> bool {
         match (&self.network, headers.kind) {
-            (Network::V4(asked), Kind::Udpv4 | Kind::Icmpv4) => Ipv4::of(frame, headers.network())
+            (Network::V4(asked), Kind::Udpv4 | Kind::Icmpv4) => Ipv4::of(frame, headers.network)
                 .is_some_and(|ip| ip.src == asked.dst && ip.dst == asked.src),
-            (Network::V6(asked), Kind::Udpv6 | Kind::Icmpv6) => Ipv6::of(frame, headers.network())
+            (Network::V6(asked), Kind::Udpv6 | Kind::Icmpv6) => Ipv6::of(frame, headers.network)
                 .is_some_and(|ip| ip.src == asked.dst && ip.dst == asked.src),
             _ => false,
         }
     }
 
-    fn read_udp<'a>(&self, frame: &'a [u8], headers: &Headers, port: NonZeroU16) -> Option<What<'a>> {
+    fn read_udp<'a>(&self, frame: &'a [u8], headers: Headers, port: NonZeroU16) -> Option<What<'a>> {
         if !matches!(headers.kind, Kind::Udpv4 | Kind::Udpv6) {
             return None;
         }
@@ -215,13 +215,13 @@ impl Frames {
         })
     }
 
-    fn read_echo<'a>(&self, frame: &'a [u8], headers: &Headers) -> Option<What<'a>> {
+    fn read_echo<'a>(&self, frame: &'a [u8], headers: Headers) -> Option<What<'a>> {
         let (reply, is_right) = match headers.kind {
             Kind::Icmpv4 => (icmpv4::ECHO_REPLY, icmpv4::is_right(frame, headers, &self.summer)),
             Kind::Icmpv6 => (icmpv6::ECHO_REPLY, icmpv6::is_right(frame, headers, &self.summer)),
             _ => return None,
         };
-        let message = frame.get(headers.transport()..headers.end())?;
+        let message = frame.get(headers.transport()..headers.end)?;
         let echo = Icmpv4Echo::of(message, 0)?;
         if echo.kind != reply || echo.identifier.get() != self.link.identity.get() {
             return None;

@@ -8,7 +8,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use wire::checksum::Summer;
-use wire::ethernet::Mac;
+use wire::ethernet::{Mac, MacWord};
 use wire::headers::{Headers, Kind, target_of};
 use wire::template::{AdvertisementTemplate, ArpTemplate, Ipv4Template, Ipv6Template};
 
@@ -44,7 +44,7 @@ pub struct LaneSettings {
     pub errors_per_second: u32,
 }
 
-/// Which responder answers. One for each way to write an answer.
+/// Which responder answers. With the kind of the packet it says which way an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Responder {
@@ -52,18 +52,12 @@ pub enum Responder {
     Arp,
     /// Neighbour solicitations.
     Neighbour,
-    /// ICMP echo over IPv4.
-    Icmpv4Echo,
-    /// ICMPv6 echo.
-    Icmpv6Echo,
-    /// UDP echo over IPv4.
-    Udpv4Echo,
-    /// UDP echo over IPv6.
-    Udpv6Echo,
-    /// A closed UDP port over IPv4.
-    Udpv4Closed,
-    /// A closed UDP port over IPv6.
-    Udpv6Closed,
+    /// ICMP and ICMPv6 echo.
+    Echo,
+    /// UDP echo.
+    UdpEcho,
+    /// A closed UDP port of an address that only Barelane has.
+    UdpClosed,
 }
 
 /// Which question a packet asks, and of which of our addresses.
@@ -106,6 +100,8 @@ pub struct Host6 {
 pub struct LaneTables {
     /// The NIC's own Ethernet address.
     pub mac: Mac,
+    /// The same, to be compared.
+    pub mac_word: MacWord,
     /// How checksums are computed on this machine.
     pub checksum: Summer,
     /// What is done about partial UDP checksums.
@@ -120,7 +116,7 @@ pub struct LaneTables {
 }
 
 /// What a packet asks for, beside an address: kind and selector in one word of 32 bits.
-#[inline]
+#[inline(always)]
 fn question(kind: Kind, selector: u16) -> u64 {
     (kind as u64) << 17 | u64::from(selector)
 }
@@ -131,37 +127,36 @@ fn any_question(kind: Kind) -> u64 {
 }
 
 impl LaneTables {
-    /// Which question a packet asks. One lookup in constant time; a second one, as constant, for what no route
-    /// claims, to tell a closed port of our own address from a stranger's.
-    #[inline]
-    pub fn class(&self, headers: &Headers) -> Option<Class> {
-        self.find(headers, question(headers.kind, headers.selector))
-            .or_else(|| self.class_of_the_rest(headers))
+    /// Which question a packet asks of `target`. One lookup in constant time; a second one, as constant, for what no
+    /// route claims, to tell a closed port of our own address from a stranger's.
+    #[inline(always)]
+    pub fn class(&self, headers: Headers, target: [u64; 2]) -> Option<Class> {
+        self.find(headers.kind, target, question(headers.kind, headers.selector))
+            .or_else(|| self.class_of_the_rest(headers.kind, target))
     }
 
     #[cold]
     #[inline(never)]
-    fn class_of_the_rest(&self, headers: &Headers) -> Option<Class> {
-        self.find(headers, any_question(headers.kind))
+    fn class_of_the_rest(&self, kind: Kind, target: [u64; 2]) -> Option<Class> {
+        self.find(kind, target, any_question(kind))
     }
 
-    #[inline]
-    fn find(&self, headers: &Headers, question: u64) -> Option<Class> {
-        let [high, low] = headers.target;
-        match headers.kind {
+    #[inline(always)]
+    fn find(&self, kind: Kind, [high, low]: [u64; 2], question: u64) -> Option<Class> {
+        match kind {
             Kind::Arp | Kind::Icmpv4 | Kind::Udpv4 => self.lookup4.find(question << 32 | low),
             Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => self.lookup6.find([high, low, question]),
         }
     }
 
     /// The IPv4 address that a class names.
-    #[inline]
+    #[inline(always)]
     pub fn host4(&self, class: Class) -> Option<&Host4> {
         self.hosts4.get(usize::from(class.host))
     }
 
     /// The IPv6 address that a class names.
-    #[inline]
+    #[inline(always)]
     pub fn host6(&self, class: Class) -> Option<&Host6> {
         self.hosts6.get(usize::from(class.host))
     }
@@ -174,7 +169,7 @@ impl LaneTables {
     }
 
     /// Whether a UDP answer to this port could come back as a question.
-    #[inline]
+    #[inline(always)]
     pub fn refuses_source(&self, port: u16) -> bool {
         self.refused_sources.get(usize::from(port / 64)).is_none_or(|word| word >> (port % 64) & 1 == 1)
     }
@@ -195,6 +190,7 @@ impl RouteTable {
         let vacant = Class { responder: Responder::Arp, host: 0 };
         LaneTables {
             mac: settings.mac,
+            mac_word: MacWord::new(settings.mac),
             checksum: settings.checksum,
             partial_checksums: settings.partial_checksums,
             errors_per_second: settings.errors_per_second,
@@ -244,15 +240,15 @@ impl Compiler {
             match service {
                 Service::IcmpEcho => {
                     let echo = question(Kind::Icmpv4, u16::from(wire::icmpv4::ECHO_REQUEST));
-                    claim(echo, Responder::Icmpv4Echo);
+                    claim(echo, Responder::Echo);
                 }
-                Service::UdpEcho { port } => claim(question(Kind::Udpv4, port.get()), Responder::Udpv4Echo),
+                Service::UdpEcho { port } => claim(question(Kind::Udpv4, port.get()), Responder::UdpEcho),
             }
         }
         if address.owner == Owner::Barelane {
             claim(question(Kind::Arp, wire::arp::REQUEST), Responder::Arp);
             claim(any_question(Kind::Arp), Responder::Arp);
-            claim(any_question(Kind::Udpv4), Responder::Udpv4Closed);
+            claim(any_question(Kind::Udpv4), Responder::UdpClosed);
         }
     }
 
@@ -272,15 +268,15 @@ impl Compiler {
             match service {
                 Service::IcmpEcho => {
                     let echo = question(Kind::Icmpv6, u16::from(wire::icmpv6::ECHO_REQUEST));
-                    claim(echo, Responder::Icmpv6Echo);
+                    claim(echo, Responder::Echo);
                 }
-                Service::UdpEcho { port } => claim(question(Kind::Udpv6, port.get()), Responder::Udpv6Echo),
+                Service::UdpEcho { port } => claim(question(Kind::Udpv6, port.get()), Responder::UdpEcho),
             }
         }
         if address.owner == Owner::Barelane {
             let solicitation = question(Kind::Solicitation, u16::from(wire::icmpv6::NEIGHBOUR_SOLICITATION));
             claim(solicitation, Responder::Neighbour);
-            claim(any_question(Kind::Udpv6), Responder::Udpv6Closed);
+            claim(any_question(Kind::Udpv6), Responder::UdpClosed);
         }
     }
 }
@@ -325,22 +321,21 @@ mod tests {
     }
 
     fn responder(tables: &LaneTables, ip: &str, kind: Kind, selector: u16) -> Option<Responder> {
-        let headers =
-            Headers { network: 14, end: 60, kind, selector, target: target_of(ip.parse().unwrap()) };
-        tables.class(&headers).map(|class| class.responder)
+        let headers = Headers { network: 14, end: 60, kind, selector };
+        tables.class(headers, target_of(ip.parse().unwrap())).map(|class| class.responder)
     }
 
     #[test]
     fn each_question_finds_its_responder() {
         let tables = tables(Owner::Barelane);
         assert_eq!(responder(&tables, "10.0.0.1", Kind::Arp, 1), Some(Responder::Arp));
-        assert_eq!(responder(&tables, "10.0.0.1", Kind::Icmpv4, 8), Some(Responder::Icmpv4Echo));
+        assert_eq!(responder(&tables, "10.0.0.1", Kind::Icmpv4, 8), Some(Responder::Echo));
         assert_eq!(responder(&tables, "10.0.0.1", Kind::Icmpv4, 13), None);
-        assert_eq!(responder(&tables, "10.0.0.1", Kind::Udpv4, 4000), Some(Responder::Udpv4Echo));
-        assert_eq!(responder(&tables, "10.0.0.1", Kind::Udpv4, 8), Some(Responder::Udpv4Closed));
-        assert_eq!(responder(&tables, "fd00::1", Kind::Icmpv6, 128), Some(Responder::Icmpv6Echo));
+        assert_eq!(responder(&tables, "10.0.0.1", Kind::Udpv4, 4000), Some(Responder::UdpEcho));
+        assert_eq!(responder(&tables, "10.0.0.1", Kind::Udpv4, 8), Some(Responder::UdpClosed));
+        assert_eq!(responder(&tables, "fd00::1", Kind::Icmpv6, 128), Some(Responder::Echo));
         assert_eq!(responder(&tables, "fd00::1", Kind::Solicitation, 135), Some(Responder::Neighbour));
-        assert_eq!(responder(&tables, "fd00::1", Kind::Udpv6, 9), Some(Responder::Udpv6Closed));
+        assert_eq!(responder(&tables, "fd00::1", Kind::Udpv6, 9), Some(Responder::UdpClosed));
         assert_eq!(responder(&tables, "10.0.0.2", Kind::Udpv4, 7), None);
     }
 
@@ -350,7 +345,7 @@ mod tests {
         assert_eq!(responder(&tables, "10.0.0.1", Kind::Arp, 1), None);
         assert_eq!(responder(&tables, "fd00::1", Kind::Solicitation, 135), None);
         assert_eq!(responder(&tables, "10.0.0.1", Kind::Udpv4, 8), None);
-        assert_eq!(responder(&tables, "10.0.0.1", Kind::Udpv4, 7), Some(Responder::Udpv4Echo));
+        assert_eq!(responder(&tables, "10.0.0.1", Kind::Udpv4, 7), Some(Responder::UdpEcho));
     }
 
     #[test]

@@ -50,7 +50,7 @@ const FOLD: u64 = 0xbf58_476d_1ce4_e5b9;
 impl Key for u64 {
     const VACANT: Self = Self::MAX;
 
-    #[inline]
+    #[inline(always)]
     fn hash(self, seed: u64) -> u64 {
         (self ^ seed).wrapping_mul(MIX)
     }
@@ -59,7 +59,7 @@ impl Key for u64 {
 impl Key for [u64; 3] {
     const VACANT: Self = [u64::MAX; 3];
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "both halves are folded into one")]
     fn hash(self, seed: u64) -> u64 {
         let [high, low, selector] = self;
@@ -68,13 +68,13 @@ impl Key for [u64; 3] {
     }
 }
 
-#[inline]
+#[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "shifted down to as many bits as there are buckets")]
 fn bucket(hash: u64, shift: u32) -> usize {
     (hash >> shift) as usize
 }
 
-#[inline]
+#[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "shifted down to as many bits as there are slots")]
 fn place(hash: u64, displacement: u32, shift: u32) -> usize {
     ((hash ^ u64::from(displacement)).wrapping_mul(FOLD) >> shift) as usize
@@ -129,7 +129,7 @@ impl<K: Key, V: Copy> Lookup<K, V> {
     }
 
     /// The value of `key`. Two loads, one comparison; two cache lines.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, key: K) -> Option<V> {
         let hash = key.hash(self.seed);
         let displacement = *self.displacements.get(bucket(hash, self.bucket_shift))?;

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use crate::arp::Arp;
 use crate::ipv4::Ipv4;
 use crate::ipv6::Ipv6;
+use crate::ndp::NeighbourSolicitation;
 
 /// Which protocols a packet speaks, innermost last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,27 +27,21 @@ pub enum Kind {
 
 /// One packet, decoded.
 ///
+/// More than two registers on purpose: what fits into two is packed into them at every function's boundary and taken
+/// apart again behind it, which costs a packet more instructions than it saves.
+///
 /// Holding it, together with the frame that it was parsed from, proves that the frame is at least `end` bytes long,
 /// that every header that `kind` names lies whole between `network` and `end`, that the IPv4 header's checksum is
 /// right, and that no option, extension header or fragment is involved. It says nothing of transport checksums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers {
-    /// Whom the packet is for, to be looked up, as words in memory order; see [`target_of`].
-    ///
-    /// | kind | target |
-    /// |---|---|
-    /// | `Arp` | the target's protocol address |
-    /// | `Icmpv4`, `Udpv4` | the IPv4 destination |
-    /// | `Icmpv6`, `Udpv6` | the IPv6 destination |
-    /// | `Solicitation` | the address that is asked for |
-    pub target: [u64; 2],
     /// Where the ARP, IPv4 or IPv6 header begins: 14, 18 or 22.
-    pub network: u16,
+    pub network: usize,
     /// One past the last byte of the ARP packet or IP datagram. What follows is Ethernet padding.
     ///
-    /// A UDP length may end before this (RFC 768 and RFC 1122 say nothing of it). Such a datagram is taken as it is:
-    /// its checksum covers the UDP length, and an answer keeps both lengths.
-    pub end: u16,
+    /// A datagram may end before this, by its UDP length (RFC 768 and RFC 1122 say nothing of it). Its checksum covers
+    /// the UDP length, and its answer ends there: see [`udp::trim`](crate::udp::trim).
+    pub end: usize,
     /// What the packet asks for: the UDP destination port, the ICMP type, or the ARP operation.
     pub selector: u16,
     /// Which protocols it speaks.
@@ -54,10 +49,30 @@ pub struct Headers {
 }
 
 impl Headers {
+    /// Whom the packet is for, to be looked up, as words in memory order; see [`target_of`]. `bytes` must be those that
+    /// were parsed.
+    ///
+    /// | kind | target |
+    /// |---|---|
+    /// | `Arp` | the target's protocol address |
+    /// | `Icmpv4`, `Udpv4` | the IPv4 destination |
+    /// | `Icmpv6`, `Udpv6` | the IPv6 destination |
+    /// | `Solicitation` | the address that is asked for |
+    #[inline(always)]
+    pub fn target(&self, bytes: &[u8]) -> Option<[u64; 2]> {
+        let packet = self.packet(bytes)?;
+        Some(match self.kind {
+            Kind::Arp => target_v4(Arp::of(packet, 0)?.target_ip),
+            Kind::Icmpv4 | Kind::Udpv4 => target_v4(Ipv4::of(packet, 0)?.dst),
+            Kind::Icmpv6 | Kind::Udpv6 => target_v6(Ipv6::of(packet, 0)?.dst),
+            Kind::Solicitation => target_v6(NeighbourSolicitation::of(packet, Ipv6::LEN)?.target),
+        })
+    }
+
     /// Where the transport header begins; for ARP, which has none, where it would.
     #[inline(always)]
     pub const fn transport(&self) -> usize {
-        self.network() + self.network_len()
+        self.network + self.network_len()
     }
 
     /// How long the network header is.
@@ -76,35 +91,24 @@ impl Headers {
     /// follow each other, the compiler keeps one check of the network header's offset for all.
     #[inline(always)]
     pub(crate) fn packet<'bytes>(&self, bytes: &'bytes [u8]) -> Option<&'bytes [u8]> {
-        bytes.get(self.network()..)
+        bytes.get(self.network..)
     }
 
     /// The same, to be written to.
     #[inline(always)]
     pub(crate) fn packet_mut<'bytes>(&self, room: &'bytes mut [u8]) -> Option<&'bytes mut [u8]> {
-        room.get_mut(self.network()..)
+        room.get_mut(self.network..)
     }
 
     /// The length of network header and payload.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a length that came from a field of 16 bits")]
     pub(crate) const fn packet_len(&self) -> u16 {
-        self.end.wrapping_sub(self.network)
-    }
-
-    /// [`Headers::network`] as an offset.
-    #[inline(always)]
-    pub const fn network(&self) -> usize {
-        self.network as usize
-    }
-
-    /// [`Headers::end`] as an offset.
-    #[inline(always)]
-    pub const fn end(&self) -> usize {
-        self.end as usize
+        self.end.wrapping_sub(self.network) as u16
     }
 }
 
-/// The words that [`Headers::target`] has for packets to `ip`.
+/// The words that [`Headers::target`] gives for packets to `ip`.
 #[inline(always)]
 pub const fn target_of(ip: IpAddr) -> [u64; 2] {
     match ip {

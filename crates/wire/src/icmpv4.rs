@@ -51,7 +51,7 @@ view!(Icmpv4Echo, 8);
 
 /// Whether the message is an echo request: type 8, code 0. `headers` must be of these bytes, and of ICMP.
 #[inline(always)]
-pub fn is_echo_request(bytes: &[u8], headers: &Headers) -> bool {
+pub fn is_echo_request(bytes: &[u8], headers: Headers) -> bool {
     headers
         .packet(bytes)
         .and_then(|packet| Icmpv4Echo::of(packet, Ipv4::LEN))
@@ -60,7 +60,7 @@ pub fn is_echo_request(bytes: &[u8], headers: &Headers) -> bool {
 
 /// Whether the message's checksum is right. `headers` must be of these bytes, and of ICMP.
 #[inline(always)]
-pub fn is_right(bytes: &[u8], headers: &Headers, summer: &Summer) -> bool {
+pub fn is_right(bytes: &[u8], headers: Headers, summer: &Summer) -> bool {
     headers
         .packet(bytes)
         .and_then(|packet| packet.get(Ipv4::LEN..usize::from(headers.packet_len())))
@@ -71,23 +71,23 @@ pub fn is_right(bytes: &[u8], headers: &Headers, summer: &Summer) -> bool {
 ///
 /// Gives nothing, and has written nothing, where the room is shorter than the headers say.
 #[inline(always)]
-pub fn answer_echo(room: &mut [u8], headers: &Headers) -> Option<()> {
+pub fn answer_echo(room: &mut [u8], headers: Headers) -> Option<()> {
     let echo = Icmpv4Echo::of_mut(headers.packet_mut(room)?, Ipv4::LEN)?;
     let updated = checksum::update(echo.checksum, [echo.kind, echo.code], [ECHO_REPLY, 0]);
     echo.kind = ECHO_REPLY;
     echo.code = 0;
     echo.checksum = updated;
-    if updated == Field::ZERO { set_checksum(room, *headers) } else { Some(()) }
+    if updated == Field::ZERO { set_checksum(room, headers.network, headers.end) } else { Some(()) }
 }
 
 /// The checksum of a reply that may consist of zeros alone, in one of 65,536 packets: identifier, sequence number and
 /// data zero is a legal question. Its checksum is 0xffff, and an update gives 0x0000 (see [`checksum::update`]).
 #[cold]
-fn set_checksum(room: &mut [u8], headers: Headers) -> Option<()> {
-    Icmpv4Echo::of_mut(headers.packet_mut(room)?, Ipv4::LEN)?.checksum = Field::ZERO;
-    let checksum =
-        Sum::of(headers.packet(room)?.get(Ipv4::LEN..usize::from(headers.packet_len()))?).complement();
-    Icmpv4Echo::of_mut(headers.packet_mut(room)?, Ipv4::LEN)?.checksum = checksum;
+fn set_checksum(room: &mut [u8], network: usize, end: usize) -> Option<()> {
+    let message = room.get_mut(network + Ipv4::LEN..end)?;
+    Icmpv4Echo::of_mut(message, 0)?.checksum = Field::ZERO;
+    let checksum = Sum::of(message).complement();
+    Icmpv4Echo::of_mut(message, 0)?.checksum = checksum;
     Some(())
 }
 
@@ -110,15 +110,15 @@ const PORT_UNREACHABLE_HEADER: Icmpv4Echo = Icmpv4Echo {
 #[cold]
 pub fn port_unreachable(
     room: &mut [u8],
-    headers: &Headers,
+    headers: Headers,
     template: &Ipv4Template,
     summer: &Summer,
 ) -> Option<usize> {
     const HEADERS_LEN: u16 = Ipv4::LEN_U16 + Icmpv4Echo::LEN_U16;
-    let quote_len = headers.end.checked_sub(headers.network)?.min(ERROR_LEN_MAX - HEADERS_LEN);
+    let quote_len = headers.packet_len().min(ERROR_LEN_MAX - HEADERS_LEN);
     let total_len = HEADERS_LEN + quote_len;
-    let end = headers.network() + usize::from(total_len);
-    let error = room.get_mut(headers.network()..end)?;
+    let end = headers.network + usize::from(total_len);
+    let error = room.get_mut(headers.network..end)?;
     let asked = *Ipv4::of(error, 0)?;
     error.copy_within(..usize::from(quote_len), usize::from(HEADERS_LEN));
     *Ipv4::of_mut(error, 0)? = template.header(&asked, total_len);

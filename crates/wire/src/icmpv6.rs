@@ -57,7 +57,7 @@ view!(Icmpv6Echo, 8);
 
 /// Whether the message is an echo request: type 128, code 0. `headers` must be of these bytes, and of ICMPv6.
 #[inline(always)]
-pub fn is_echo_request(bytes: &[u8], headers: &Headers) -> bool {
+pub fn is_echo_request(bytes: &[u8], headers: Headers) -> bool {
     headers
         .packet(bytes)
         .and_then(|packet| Icmpv6Echo::of(packet, Ipv6::LEN))
@@ -66,7 +66,7 @@ pub fn is_echo_request(bytes: &[u8], headers: &Headers) -> bool {
 
 /// Whether the message's checksum is right. `headers` must be of these bytes, and of ICMPv6.
 #[inline(always)]
-pub fn is_right(bytes: &[u8], headers: &Headers, summer: &Summer) -> bool {
+pub fn is_right(bytes: &[u8], headers: Headers, summer: &Summer) -> bool {
     let len = headers.packet_len();
     let summed = headers.packet(bytes).and_then(|packet| packet.get(offset_of!(Ipv6, src)..usize::from(len)));
     let rest = checksum::pseudo_rest(ipv6::ICMP, len.wrapping_sub(Ipv6::LEN_U16));
@@ -80,7 +80,7 @@ pub fn is_right(bytes: &[u8], headers: &Headers, summer: &Summer) -> bool {
 ///
 /// Gives nothing, and has written nothing, where the room is shorter than the headers say.
 #[inline(always)]
-pub fn answer_echo(room: &mut [u8], headers: &Headers) -> Option<()> {
+pub fn answer_echo(room: &mut [u8], headers: Headers) -> Option<()> {
     let echo = Icmpv6Echo::of_mut(headers.packet_mut(room)?, Ipv6::LEN)?;
     echo.checksum = checksum::update(echo.checksum, [echo.kind, echo.code], [ECHO_REPLY, 0]);
     echo.kind = ECHO_REPLY;
@@ -106,15 +106,15 @@ const PORT_UNREACHABLE_HEADER: Icmpv6Echo = Icmpv6Echo {
 #[cold]
 pub fn port_unreachable(
     room: &mut [u8],
-    headers: &Headers,
+    headers: Headers,
     template: &Ipv6Template,
     summer: &Summer,
 ) -> Option<usize> {
     const HEADERS_LEN: u16 = Ipv6::LEN_U16 + Icmpv6Echo::LEN_U16;
-    let quote_len = headers.end.checked_sub(headers.network)?.min(ERROR_LEN_MAX - HEADERS_LEN);
+    let quote_len = headers.packet_len().min(ERROR_LEN_MAX - HEADERS_LEN);
     let message_len = Icmpv6Echo::LEN_U16 + quote_len;
-    let end = headers.network() + Ipv6::LEN + usize::from(message_len);
-    let error = room.get_mut(headers.network()..end)?;
+    let end = headers.network + Ipv6::LEN + usize::from(message_len);
+    let error = room.get_mut(headers.network..end)?;
     let asked = *Ipv6::of(error, 0)?;
     error.copy_within(..usize::from(quote_len), usize::from(HEADERS_LEN));
     let ip = template.header(&asked, message_len.into(), ipv6::ICMP);

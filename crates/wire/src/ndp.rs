@@ -142,15 +142,15 @@ pub enum Invalid {
 /// # Errors
 /// The first check that fails: hop limit, checksum, then all others.
 #[inline(always)]
-pub fn check_solicitation(bytes: &[u8], headers: &Headers, summer: &Summer) -> Result<Solicitation, Invalid> {
-    let ip = Ipv6::of(bytes, headers.network()).ok_or(Invalid::Malformed)?;
+pub fn check_solicitation(bytes: &[u8], headers: Headers, summer: &Summer) -> Result<Solicitation, Invalid> {
+    let ip = Ipv6::of(bytes, headers.network).ok_or(Invalid::Malformed)?;
     if ip.hop_limit != HOP_LIMIT {
         return Err(Invalid::HopLimit);
     }
     if !icmpv6::is_right(bytes, headers, summer) {
         return Err(Invalid::Checksum);
     }
-    let message = bytes.get(headers.transport()..headers.end()).ok_or(Invalid::Malformed)?;
+    let message = bytes.get(headers.transport()..headers.end).ok_or(Invalid::Malformed)?;
     let solicitation = NeighbourSolicitation::of(message, 0).ok_or(Invalid::Malformed)?;
     if solicitation.code != 0 || is_multicast(solicitation.target) {
         return Err(Invalid::Malformed);

@@ -57,22 +57,25 @@ pub enum Checksum {
 ///
 /// Covers the UDP length; IP payload beyond it is not the datagram's.
 #[inline(always)]
-pub fn check(bytes: &[u8], headers: &Headers, summer: &Summer) -> Checksum {
+pub fn check(bytes: &[u8], headers: Headers, summer: &Summer) -> Checksum {
     let Some(udp) = header(bytes, headers) else { return Checksum::Wrong };
     if udp.checksum == Field::ZERO {
         return Checksum::Absent;
     }
     match sum(bytes, headers, udp.len, *summer) {
         Some(sum) if sum.is_right() => Checksum::Right,
-        _ => partial_or_wrong(bytes, *headers),
+        _ => partial_or_wrong(bytes, headers.network, headers.end, headers.kind),
     }
 }
 
+/// Takes the headers in parts, for what is passed in memory to a function that is called is kept in memory by its
+/// caller, at some ten instructions a packet.
 #[cold]
-fn partial_or_wrong(bytes: &[u8], headers: Headers) -> Checksum {
+fn partial_or_wrong(bytes: &[u8], network: usize, end: usize, kind: Kind) -> Checksum {
+    let headers = Headers { network, end, selector: 0, kind };
     let checksums = || {
-        let udp = header(bytes, &headers)?;
-        Some((udp.checksum, pseudo(bytes, &headers, udp.len.get())?.fold()))
+        let udp = header(bytes, headers)?;
+        Some((udp.checksum, pseudo(bytes, headers, udp.len.get())?.fold()))
     };
     match checksums() {
         Some((Field(checksum), pseudo)) if checksum == pseudo.to_ne_bytes() => Checksum::Partial,
@@ -84,7 +87,7 @@ fn partial_or_wrong(bytes: &[u8], headers: Headers) -> Checksum {
 ///
 /// Gives nothing, and has written nothing, where the room is shorter than the headers say.
 #[inline(always)]
-pub fn turn_round(room: &mut [u8], headers: &Headers) -> Option<()> {
+pub fn turn_round(room: &mut [u8], headers: Headers) -> Option<()> {
     let udp = header_mut(room, headers)?;
     (udp.src, udp.dst) = (udp.dst, udp.src);
     Some(())
@@ -95,7 +98,7 @@ pub fn turn_round(room: &mut [u8], headers: &Headers) -> Option<()> {
 /// A computed zero is sent as 0xffff, for zero means that there is none (RFC 768). Gives nothing where the room is
 /// shorter than the headers say. Cost: a sum over the datagram; needed for [`Checksum::Partial`] only.
 #[cold]
-pub fn set_checksum(room: &mut [u8], headers: &Headers, summer: &Summer) -> Option<()> {
+pub fn set_checksum(room: &mut [u8], headers: Headers, summer: &Summer) -> Option<()> {
     let udp = header_mut(room, headers)?;
     udp.checksum = Field::ZERO;
     let len = udp.len;
@@ -105,9 +108,30 @@ pub fn set_checksum(room: &mut [u8], headers: &Headers, summer: &Summer) -> Opti
     Some(())
 }
 
+/// Whether the datagram ends before the IP payload does, which nothing forbids. `headers` must be of these bytes, and of
+/// UDP.
+#[inline(always)]
+pub fn is_shorter(bytes: &[u8], headers: Headers) -> bool {
+    header(bytes, headers).is_some_and(|udp| headers.transport() + usize::from(udp.len.get()) != headers.end)
+}
+
+/// Ends the packet where the datagram ends, and gives the headers that it then has: what stands behind the datagram is
+/// no part of it, and so of no answer. The IPv4 header's checksum is left wrong, for an answer has its own.
+#[cold]
+pub fn trim(room: &mut [u8], network: usize, kind: Kind) -> Option<Headers> {
+    let headers = Headers { network, end: network, selector: 0, kind };
+    let len = header(room, headers)?.len;
+    if kind == Kind::Udpv4 {
+        Ipv4::of_mut(room, network)?.total_len = len + Ipv4::LEN_U16;
+    } else {
+        Ipv6::of_mut(room, network)?.payload_len = len;
+    }
+    Some(Headers { end: headers.transport() + usize::from(len.get()), ..headers })
+}
+
 /// The payload: what follows the header, as far as the UDP length says. `headers` must be of these bytes, and of UDP.
 #[inline(always)]
-pub fn payload<'bytes>(bytes: &'bytes [u8], headers: &Headers) -> Option<&'bytes [u8]> {
+pub fn payload(bytes: &[u8], headers: Headers) -> Option<&[u8]> {
     let end = headers.transport() + usize::from(header(bytes, headers)?.len.get());
     bytes.get(headers.transport() + Udp::LEN..end)
 }
@@ -121,7 +145,7 @@ pub fn payload<'bytes>(bytes: &'bytes [u8], headers: &Headers) -> Option<&'bytes
 ///    └──────────────── summed ─────────────────────┘
 /// ```
 #[inline(always)]
-fn sum(bytes: &[u8], headers: &Headers, len: U16, summer: Summer) -> Option<Sum> {
+fn sum(bytes: &[u8], headers: Headers, len: U16, summer: Summer) -> Option<Sum> {
     let (addresses, header_len, protocol) = match headers.kind {
         Kind::Udpv4 => (offset_of!(Ipv4, src), Ipv4::LEN, ipv4::UDP),
         _ => (offset_of!(Ipv6, src), Ipv6::LEN, ipv6::UDP),
@@ -131,19 +155,19 @@ fn sum(bytes: &[u8], headers: &Headers, len: U16, summer: Summer) -> Option<Sum>
 }
 
 #[inline(always)]
-fn header<'bytes>(bytes: &'bytes [u8], headers: &Headers) -> Option<&'bytes Udp> {
+fn header(bytes: &[u8], headers: Headers) -> Option<&Udp> {
     Udp::of(headers.packet(bytes)?, headers.network_len())
 }
 
 #[inline(always)]
-fn header_mut<'bytes>(room: &'bytes mut [u8], headers: &Headers) -> Option<&'bytes mut Udp> {
+fn header_mut(room: &mut [u8], headers: Headers) -> Option<&mut Udp> {
     Udp::of_mut(headers.packet_mut(room)?, headers.network_len())
 }
 
-fn pseudo(bytes: &[u8], headers: &Headers, len: u16) -> Option<Sum> {
+fn pseudo(bytes: &[u8], headers: Headers, len: u16) -> Option<Sum> {
     if headers.kind == Kind::Udpv4 {
-        Some(Ipv4::of(bytes, headers.network())?.pseudo(len))
+        Some(Ipv4::of(bytes, headers.network)?.pseudo(len))
     } else {
-        Some(Ipv6::of(bytes, headers.network())?.pseudo(len))
+        Some(Ipv6::of(bytes, headers.network)?.pseudo(len))
     }
 }

@@ -72,13 +72,13 @@ fn question_of(bytes: &[u8]) -> Option<(Mac, IpAddr)> {
         Kind::Arp | Kind::Solicitation => false,
     };
     let mac = Ethernet::of(bytes, 0)?.dst;
-    if !is_question || mac.is_group() { None } else { Some((mac, destination(bytes, &headers)?)) }
+    if !is_question || mac.is_group() { None } else { Some((mac, destination(bytes, headers)?)) }
 }
 
-fn destination(bytes: &[u8], headers: &Headers) -> Option<IpAddr> {
+fn destination(bytes: &[u8], headers: Headers) -> Option<IpAddr> {
     match headers.kind {
-        Kind::Icmpv4 | Kind::Udpv4 => Some(Ipv4Addr::from(Ipv4::of(bytes, headers.network())?.dst).into()),
-        _ => Some(Ipv6Addr::from(Ipv6::of(bytes, headers.network())?.dst).into()),
+        Kind::Icmpv4 | Kind::Udpv4 => Some(Ipv4Addr::from(Ipv4::of(bytes, headers.network)?.dst).into()),
+        _ => Some(Ipv6Addr::from(Ipv6::of(bytes, headers.network)?.dst).into()),
     }
 }
 

@@ -73,7 +73,7 @@ impl<Q> Traced<Q> {
     fn see(&mut self, fate: Fate) {
         let Some(trace) = &self.trace else { return };
         let is_as_traced = match (trace.verdict, fate) {
-            (Verdict::Reply { len, .. }, Fate::Sent(sent)) => len == sent,
+            (Verdict::Reply { len, .. }, Fate::Sent(sent)) => usize::from(len) == sent,
             (Verdict::Pass(_), Fate::Passed) | (Verdict::Drop(_), Fate::Released) => true,
             _ => false,
         };
@@ -99,8 +99,8 @@ impl Trace {
         self.line("rx", format_args!("{len} bytes"));
         self.verdict = match wire::parse(room.get(..len).unwrap_or_default()) {
             Ok(headers) => {
-                self.line("parse", describe(&headers));
-                self.judge(&headers, &mut room)
+                self.line("parse", describe(headers));
+                self.judge(headers, &mut room)
             }
             Err(fault) => {
                 self.line("parse", format_args!("{fault:?}"));
@@ -116,7 +116,7 @@ impl Trace {
         }
     }
 
-    fn judge(&mut self, headers: &Headers, room: &mut [u8]) -> Verdict {
+    fn judge(&mut self, headers: Headers, room: &mut [u8]) -> Verdict {
         match classify(headers, room, &self.tables) {
             Ok(class) => {
                 self.line("classify", format_args!("{:?} of own address {}", class.responder, class.host));
@@ -130,7 +130,7 @@ impl Trace {
     }
 }
 
-fn describe(headers: &Headers) -> String {
+fn describe(headers: Headers) -> String {
     let Headers { kind, network, end, selector, .. } = headers;
     format!("{kind:?} {selector}, from byte {network} to {end}")
 }

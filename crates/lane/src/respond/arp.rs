@@ -1,44 +1,55 @@
 //! ARP for the addresses that only Barelane has: answering (RFC 826) and defending (RFC 5227 2.4).
 
-use route::{Class, Host4, LaneTables};
+use route::{Class, LaneTables};
 use telemetry::{Counter, Reason, Tick};
 use wire::arp::{self, Arp};
-use wire::ethernet;
 use wire::headers::Headers;
 
 use super::{IMPOSSIBLE, State};
 use crate::verdict::Verdict;
 
-/// Tells who asks where our address is. Who uses our address as their own hears an announcement, which everyone hears.
-#[inline]
+/// Tells who asks where our address is. Who uses one of our addresses as their own hears an announcement, which
+/// everyone hears.
+#[inline(always)]
 pub(super) fn answer(
     class: Class,
-    headers: &Headers,
+    headers: Headers,
     room: &mut [u8],
     tables: &LaneTables,
     state: &mut State,
     now: Tick,
 ) -> Verdict {
     let Some(host) = tables.host4(class) else { return IMPOSSIBLE };
-    let Some(arp) = Arp::of(room, headers.network()) else { return IMPOSSIBLE };
-    if arp.sender_ip == host.address {
-        return defend(host, headers, room, state, now);
+    let Some(arp) = Arp::of(room, headers.network) else { return IMPOSSIBLE };
+    if arp.sender_mac.is_group() {
+        return Verdict::Drop(Reason::ArpMalformed);
     }
-    if arp.operation.get() != arp::REQUEST {
+    if let Some(conflict) = tables.arp_class(arp.sender_ip) {
+        return defend(conflict, headers.network, room, tables, state, now);
+    }
+    if headers.selector != arp::REQUEST {
         return Verdict::Drop(Reason::ArpNotRequest);
     }
     let Some(end) = host.arp.answer(room, headers) else { return IMPOSSIBLE };
-    Verdict::Reply { len: ethernet::pad(room, end), counter: Counter::RepliedArp }
+    Verdict::reply(room, end, Counter::RepliedArp)
 }
 
 /// One announcement in ten seconds, over all addresses of the lane: two hosts that both defend must not flood the link.
 #[cold]
 #[inline(never)]
-fn defend(host: &Host4, headers: &Headers, room: &mut [u8], state: &mut State, now: Tick) -> Verdict {
+fn defend(
+    conflict: Class,
+    network: usize,
+    room: &mut [u8],
+    tables: &LaneTables,
+    state: &mut State,
+    now: Tick,
+) -> Verdict {
     state.counters.count(Counter::ArpConflict);
     if !state.defences.take(now) {
         return Verdict::Drop(Reason::ArpConflictWithheld);
     }
-    let Some(end) = host.arp.announce(room, headers.network()) else { return IMPOSSIBLE };
-    Verdict::Reply { len: ethernet::pad(room, end), counter: Counter::RepliedArp }
+    let Some(host) = tables.host4(conflict) else { return IMPOSSIBLE };
+    let Some(end) = host.arp.announce(room, network) else { return IMPOSSIBLE };
+    Verdict::reply(room, end, Counter::RepliedArp)
 }

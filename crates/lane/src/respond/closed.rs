@@ -7,13 +7,14 @@
 use route::{Class, LaneTables};
 use telemetry::{Counter, Reason, Tick};
 use wire::ethernet;
-use wire::headers::Headers;
+use wire::headers::{Headers, Kind};
 use wire::ipv4::Ipv4;
 use wire::ipv6::Ipv6;
-use wire::udp::{self, Checksum};
+use wire::udp;
 use wire::{icmpv4, icmpv6};
 
 use super::source::{may_ask_v4, may_ask_v6};
+use super::udp::check_odd;
 use super::{IMPOSSIBLE, State};
 use crate::verdict::Verdict;
 
@@ -21,22 +22,20 @@ use crate::verdict::Verdict;
 #[inline(never)]
 pub(super) fn answer_v4(
     class: Class,
-    headers: &Headers,
+    [network, end]: [usize; 2],
     room: &mut [u8],
     tables: &LaneTables,
     state: &mut State,
     now: Tick,
 ) -> Verdict {
+    let headers = Headers { network, end, selector: 0, kind: Kind::Udpv4 };
     let Some(host) = tables.host4(class) else { return IMPOSSIBLE };
-    let Some(ip) = Ipv4::of(room, headers.network()) else { return IMPOSSIBLE };
+    let Some(ip) = Ipv4::of(room, network) else { return IMPOSSIBLE };
     if !may_ask_v4(ip.src, host) {
         return Verdict::Drop(Reason::SourceInvalid);
     }
-    if udp::check(room, headers, &tables.checksum) == Checksum::Wrong {
-        return Verdict::Drop(Reason::UdpChecksum);
-    }
-    if !state.may_send_error(now) {
-        return Verdict::Drop(Reason::ErrorWithheld);
+    if let Err(reason) = may_be_refused(headers, room, tables, state, now) {
+        return Verdict::Drop(reason);
     }
     reply(icmpv4::port_unreachable(room, headers, &host.icmp, &tables.checksum), room, tables)
 }
@@ -45,36 +44,38 @@ pub(super) fn answer_v4(
 #[inline(never)]
 pub(super) fn answer_v6(
     class: Class,
-    headers: &Headers,
+    [network, end]: [usize; 2],
     room: &mut [u8],
     tables: &LaneTables,
     state: &mut State,
     now: Tick,
 ) -> Verdict {
+    let headers = Headers { network, end, selector: 0, kind: Kind::Udpv6 };
     let Some(host) = tables.host6(class) else { return IMPOSSIBLE };
-    let Some(ip) = Ipv6::of(room, headers.network()) else { return IMPOSSIBLE };
+    let Some(ip) = Ipv6::of(room, network) else { return IMPOSSIBLE };
     if !may_ask_v6(ip.src, host) {
         return Verdict::Drop(Reason::SourceInvalid);
     }
-    match udp::check(room, headers, &tables.checksum) {
-        Checksum::Wrong => return Verdict::Drop(Reason::UdpChecksum),
-        Checksum::Absent => return Verdict::Drop(Reason::UdpChecksumMissing),
-        Checksum::Right | Checksum::Partial => {}
-    }
-    if !state.may_send_error(now) {
-        return Verdict::Drop(Reason::ErrorWithheld);
+    if let Err(reason) = may_be_refused(headers, room, tables, state, now) {
+        return Verdict::Drop(reason);
     }
     reply(icmpv6::port_unreachable(room, headers, &host.ipv6, &tables.checksum), room, tables)
+}
+
+/// Whether the datagram is undamaged and the limit not reached.
+fn may_be_refused(
+    headers: Headers,
+    room: &[u8],
+    tables: &LaneTables,
+    state: &mut State,
+    now: Tick,
+) -> Result<(), Reason> {
+    check_odd(udp::check(room, headers, &tables.checksum), headers.kind, tables)?;
+    if state.errors.take(now) { Ok(()) } else { Err(Reason::ErrorWithheld) }
 }
 
 fn reply(end: Option<usize>, room: &mut [u8], tables: &LaneTables) -> Verdict {
     let Some(end) = end else { return Verdict::Drop(Reason::TailroomMissing) };
     let Some(()) = ethernet::turn_round(room, tables.mac) else { return IMPOSSIBLE };
-    Verdict::Reply { len: ethernet::pad(room, end), counter: Counter::RepliedUnreachable }
-}
-
-impl State {
-    fn may_send_error(&mut self, now: Tick) -> bool {
-        self.errors.take(now)
-    }
+    Verdict::reply(room, end, Counter::RepliedUnreachable)
 }

@@ -12,10 +12,10 @@ use super::IMPOSSIBLE;
 use super::source::{may_ask_v4, may_ask_v6};
 use crate::verdict::Verdict;
 
-#[inline]
-pub(super) fn answer_v4(class: Class, headers: &Headers, room: &mut [u8], tables: &LaneTables) -> Verdict {
+#[inline(always)]
+pub(super) fn answer_v4(class: Class, headers: Headers, room: &mut [u8], tables: &LaneTables) -> Verdict {
     let Some(host) = tables.host4(class) else { return IMPOSSIBLE };
-    let Some(ip) = Ipv4::of(room, headers.network()) else { return IMPOSSIBLE };
+    let Some(ip) = Ipv4::of(room, headers.network) else { return IMPOSSIBLE };
     if !may_ask_v4(ip.src, host) {
         return Verdict::Drop(Reason::SourceInvalid);
     }
@@ -30,10 +30,10 @@ pub(super) fn answer_v4(class: Class, headers: &Headers, room: &mut [u8], tables
     reply(headers, room, tables, Counter::RepliedIcmpv4)
 }
 
-#[inline]
-pub(super) fn answer_v6(class: Class, headers: &Headers, room: &mut [u8], tables: &LaneTables) -> Verdict {
+#[inline(always)]
+pub(super) fn answer_v6(class: Class, headers: Headers, room: &mut [u8], tables: &LaneTables) -> Verdict {
     let Some(host) = tables.host6(class) else { return IMPOSSIBLE };
-    let Some(ip) = Ipv6::of(room, headers.network()) else { return IMPOSSIBLE };
+    let Some(ip) = Ipv6::of(room, headers.network) else { return IMPOSSIBLE };
     if !may_ask_v6(ip.src, host) {
         return Verdict::Drop(Reason::SourceInvalid);
     }
@@ -48,8 +48,8 @@ pub(super) fn answer_v6(class: Class, headers: &Headers, room: &mut [u8], tables
     reply(headers, room, tables, Counter::RepliedIcmpv6)
 }
 
-#[inline]
-fn reply(headers: &Headers, room: &mut [u8], tables: &LaneTables, counter: Counter) -> Verdict {
+#[inline(always)]
+fn reply(headers: Headers, room: &mut [u8], tables: &LaneTables, counter: Counter) -> Verdict {
     let Some(()) = ethernet::turn_round(room, tables.mac) else { return IMPOSSIBLE };
-    Verdict::Reply { len: ethernet::pad(room, headers.end()), counter }
+    Verdict::reply(room, headers.end, counter)
 }

@@ -2,7 +2,6 @@
 
 use route::{Class, LaneTables};
 use telemetry::{Counter, Reason};
-use wire::ethernet;
 use wire::headers::Headers;
 use wire::ipv6::Ipv6;
 use wire::ndp::{self, Invalid};
@@ -12,10 +11,10 @@ use super::source::may_ask_v6;
 use crate::verdict::Verdict;
 
 /// Tells who asks where our address is; tells everybody where the asker is about to take it (RFC 4862 5.4.3).
-#[inline]
-pub(super) fn answer(class: Class, headers: &Headers, room: &mut [u8], tables: &LaneTables) -> Verdict {
+#[inline(always)]
+pub(super) fn answer(class: Class, headers: Headers, room: &mut [u8], tables: &LaneTables) -> Verdict {
     let Some(host) = tables.host6(class) else { return IMPOSSIBLE };
-    let Some(ip) = Ipv6::of(room, headers.network()) else { return IMPOSSIBLE };
+    let Some(ip) = Ipv6::of(room, headers.network) else { return IMPOSSIBLE };
     let solicitation = match ndp::check_solicitation(room, headers, &tables.checksum) {
         Ok(solicitation) => solicitation,
         Err(Invalid::HopLimit) => return Verdict::Drop(Reason::NdpHopLimit),
@@ -28,5 +27,5 @@ pub(super) fn answer(class: Class, headers: &Headers, room: &mut [u8], tables: &
     let Some(end) = host.advertisement.answer(room, headers, &solicitation) else {
         return Verdict::Drop(Reason::TailroomMissing);
     };
-    Verdict::Reply { len: ethernet::pad(room, end), counter: Counter::RepliedNdp }
+    Verdict::reply(room, end, Counter::RepliedNdp)
 }

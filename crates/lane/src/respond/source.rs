@@ -7,7 +7,7 @@ const INVALID_FIRST_OCTETS: [u64; 4] = [1, 1 << 63, 0, 0xffff_ffff << 32];
 
 /// Whether an IPv4 source may be answered by `host`: the source of a single host, not the link's broadcast address,
 /// and not our own.
-#[inline]
+#[inline(always)]
 pub(super) fn may_ask_v4(src: [u8; 4], host: &Host4) -> bool {
     let [first, ..] = src;
     let word = INVALID_FIRST_OCTETS.get(usize::from(first / 64)).copied().unwrap_or(u64::MAX);
@@ -15,7 +15,7 @@ pub(super) fn may_ask_v4(src: [u8; 4], host: &Host4) -> bool {
 }
 
 /// Whether an IPv6 source may be answered by `host`: neither unspecified, loopback nor a group, and not our own.
-#[inline]
+#[inline(always)]
 pub(super) fn may_ask_v6(src: [u8; 16], host: &Host6) -> bool {
     let number = u128::from_be_bytes(src);
     number > 1 && number >> 120 != 0xff && src != host.address

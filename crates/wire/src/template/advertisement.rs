@@ -57,9 +57,9 @@ impl AdvertisementTemplate {
     /// hear that its address is taken (RFC 4862 section 5.4.4). The link-layer address is always told, which the RFC
     /// demands for a question to a group and allows for any.
     #[inline(always)]
-    pub fn answer(&self, room: &mut [u8], headers: &Headers, solicitation: &Solicitation) -> Option<usize> {
+    pub fn answer(&self, room: &mut [u8], headers: Headers, solicitation: &Solicitation) -> Option<usize> {
         const LEN: usize = Ipv6::LEN + NeighbourAdvertisement::LEN;
-        let (ethernet, packet) = room.split_at_mut_checked(headers.network())?;
+        let (ethernet, packet) = room.split_at_mut_checked(headers.network)?;
         let ethernet = Ethernet::of_mut(ethernet, 0)?;
         let packet = packet.get_mut(..LEN)?;
         let ip = Ipv6::of_mut(packet, 0)?;
@@ -74,6 +74,6 @@ impl AdvertisementTemplate {
             NeighbourAdvertisement { checksum, flags, ..self.message };
         ethernet.dst = to;
         ethernet.src = self.message.option.mac;
-        Some(headers.network() + LEN)
+        Some(headers.network + LEN)
     }
 }

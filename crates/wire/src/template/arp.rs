@@ -31,14 +31,18 @@ impl ArpTemplate {
         Self { packet }
     }
 
-    /// Turns a request into its reply, Ethernet addresses included, and gives the packet's end (RFC 826, "Packet
-    /// Reception"). The frame goes back to the station that it came from.
+    /// Turns a request into its reply, Ethernet addresses included, and gives the packet's end. The frame goes to the
+    /// hardware address that the request names as its sender's (RFC 826, "Packet Reception": "send the packet to the
+    /// (new) target hardware address"), which need not be the station that the frame came from.
     #[inline(always)]
-    pub fn answer(&self, room: &mut [u8], headers: &Headers) -> Option<usize> {
-        let arp = Arp::of_mut(room, headers.network())?;
-        *arp = Arp { target_mac: arp.sender_mac, target_ip: arp.sender_ip, ..self.packet };
-        ethernet::turn_round(room, self.packet.sender_mac)?;
-        Some(headers.network() + Arp::LEN)
+    pub fn answer(&self, room: &mut [u8], headers: Headers) -> Option<usize> {
+        let arp = Arp::of_mut(room, headers.network)?;
+        let asker = arp.sender_mac;
+        *arp = Arp { target_mac: asker, target_ip: arp.sender_ip, ..self.packet };
+        let ethernet = Ethernet::of_mut(room, 0)?;
+        ethernet.dst = asker;
+        ethernet.src = self.packet.sender_mac;
+        Some(headers.network + Arp::LEN)
     }
 
     /// Writes an ARP announcement to everybody, Ethernet addresses included, and gives its end: a request for the own

@@ -60,7 +60,7 @@ impl Ipv4Template {
     /// Gives nothing, and has written nothing, where the room is shorter than the headers say. Cost: some 25
     /// instructions.
     #[inline(always)]
-    pub fn answer(&self, room: &mut [u8], headers: &Headers) -> Option<()> {
+    pub fn answer(&self, room: &mut [u8], headers: Headers) -> Option<()> {
         let (words, _) = Words::mut_from_prefix(headers.packet_mut(room)?).ok()?;
         let [first, _, _, asker, _] = *words;
         *words = self.words(first, asker);

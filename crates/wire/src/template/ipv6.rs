@@ -25,8 +25,8 @@ impl Ipv6Template {
     ///
     /// Gives nothing, and has written nothing, where the room is shorter than the headers say.
     #[inline(always)]
-    pub fn answer(&self, room: &mut [u8], headers: &Headers) -> Option<()> {
-        let ip = Ipv6::of_mut(room, headers.network())?;
+    pub fn answer(&self, room: &mut [u8], headers: Headers) -> Option<()> {
+        let ip = Ipv6::of_mut(room, headers.network)?;
         *ip = self.header(ip, ip.payload_len, ip.next_header);
         Some(())
     }

@@ -116,7 +116,7 @@ fn a_datagram_of_any_length_is_right_as_another_implementation_sent_it() {
         for (frame, _) in datagrams() {
             let headers = parse(&frame).unwrap();
             assert_eq!(
-                udp::check(&frame, &headers, &summer),
+                udp::check(&frame, headers, &summer),
                 Checksum::Right,
                 "{} {}",
                 summer.name(),
@@ -134,7 +134,7 @@ fn every_flipped_bit_of_a_datagram_is_noticed() {
             let mut damaged = frame.clone();
             damaged[bit / 8] ^= 0x80 >> (bit % 8);
             if let Ok(headers) = parse(&damaged) {
-                assert_eq!(udp::check(&damaged, &headers, &Summer::SCALAR), Checksum::Wrong, "bit {bit}");
+                assert_eq!(udp::check(&damaged, headers, &Summer::SCALAR), Checksum::Wrong, "bit {bit}");
             }
         }
     }
@@ -145,7 +145,7 @@ fn a_zero_in_the_field_means_that_there_is_no_checksum() {
     for (mut frame, field) in datagrams() {
         frame[field..field + 2].fill(0);
         let headers = parse(&frame).unwrap();
-        assert_eq!(udp::check(&frame, &headers, &Summer::SCALAR), Checksum::Absent);
+        assert_eq!(udp::check(&frame, headers, &Summer::SCALAR), Checksum::Absent);
     }
 }
 
@@ -165,7 +165,7 @@ fn a_checksum_left_to_a_card_that_does_not_exist_is_partial() {
     for (mut frame, field) in datagrams().filter(|(frame, _)| frame.len() > 62) {
         make_partial(&mut frame, field);
         let headers = parse(&frame).unwrap();
-        assert_eq!(udp::check(&frame, &headers, &Summer::SCALAR), Checksum::Partial, "{}", frame.len());
+        assert_eq!(udp::check(&frame, headers, &Summer::SCALAR), Checksum::Partial, "{}", frame.len());
     }
 }
 
@@ -176,7 +176,7 @@ fn a_partial_checksum_is_completed_to_what_the_sender_would_have_sent() {
             let mut frame = sent.clone();
             make_partial(&mut frame, field);
             let headers = parse(&frame).unwrap();
-            udp::set_checksum(&mut frame, &headers, &summer).unwrap();
+            udp::set_checksum(&mut frame, headers, &summer).unwrap();
             assert_eq!(frame, sent);
         }
     }
@@ -191,9 +191,9 @@ fn a_computed_zero_is_sent_as_ones() {
         let field = headers.transport() + 6..headers.transport() + 8;
         let rest = [frame[field.start], frame[field.start + 1]];
         frame[end - 2..].copy_from_slice(&rest);
-        udp::set_checksum(&mut frame, &headers, &Summer::SCALAR).unwrap();
+        udp::set_checksum(&mut frame, headers, &Summer::SCALAR).unwrap();
         assert_eq!(frame[field], [0xff, 0xff]);
-        assert_eq!(udp::check(&frame, &headers, &Summer::SCALAR), Checksum::Right);
+        assert_eq!(udp::check(&frame, headers, &Summer::SCALAR), Checksum::Right);
     }
 }
 
@@ -208,8 +208,8 @@ fn bytes_behind_the_udp_length_are_not_summed() {
         }
         let headers = parse(&frame).unwrap();
         assert_eq!(usize::from(headers.end), frame.len());
-        assert_eq!(udp::check(&frame, &headers, &Summer::SCALAR), Checksum::Right);
-        assert_eq!(udp::payload(&frame, &headers), Some(&payload(21)[..]));
+        assert_eq!(udp::check(&frame, headers, &Summer::SCALAR), Checksum::Right);
+        assert_eq!(udp::payload(&frame, headers), Some(&payload(21)[..]));
     }
 }
 
@@ -218,19 +218,19 @@ fn an_echo_request_of_any_length_is_right_and_with_any_bit_flipped_it_is_not() {
     for summer in Summer::available() {
         for len in (0..=300).chain([1472]) {
             let v4 = frames::echo_v4(7, 9, &payload(len));
-            assert!(icmpv4::is_right(&v4, &parse(&v4).unwrap(), &summer), "{} {len}", summer.name());
+            assert!(icmpv4::is_right(&v4, parse(&v4).unwrap(), &summer), "{} {len}", summer.name());
             let v6 = frames::echo_v6(7, 9, &payload(len));
-            assert!(icmpv6::is_right(&v6, &parse(&v6).unwrap(), &summer), "{} {len}", summer.name());
+            assert!(icmpv6::is_right(&v6, parse(&v6).unwrap(), &summer), "{} {len}", summer.name());
         }
     }
     let (v4, v6) = (frames::echo_v4(7, 9, &payload(33)), frames::echo_v6(7, 9, &payload(33)));
     for (bit, byte) in (0..41 * 8).map(|bit| (0x80 >> (bit % 8), bit / 8)) {
         let mut damaged = v4.clone();
         damaged[34 + byte] ^= bit;
-        assert!(!icmpv4::is_right(&damaged, &parse(&v4).unwrap(), &Summer::SCALAR));
+        assert!(!icmpv4::is_right(&damaged, parse(&v4).unwrap(), &Summer::SCALAR));
         let mut damaged = v6.clone();
         damaged[54 + byte] ^= bit;
-        assert!(!icmpv6::is_right(&damaged, &parse(&v6).unwrap(), &Summer::SCALAR));
+        assert!(!icmpv6::is_right(&damaged, parse(&v6).unwrap(), &Summer::SCALAR));
     }
 }
 
@@ -241,6 +241,6 @@ fn every_address_bit_is_under_an_icmpv6_checksum() {
     for bit in 22 * 8..54 * 8 {
         let mut damaged = frame.clone();
         damaged[bit / 8] ^= 0x80 >> (bit % 8);
-        assert!(!icmpv6::is_right(&damaged, &headers, &Summer::SCALAR));
+        assert!(!icmpv6::is_right(&damaged, headers, &Summer::SCALAR));
     }
 }

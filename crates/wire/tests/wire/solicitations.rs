@@ -9,7 +9,7 @@ use wire::parse;
 use crate::frames::{self, ASKER, ASKER_V6, OWN_GROUP, OWN_V6, icmpv6};
 
 fn check(frame: &[u8]) -> Result<Solicitation, Invalid> {
-    check_solicitation(frame, &parse(frame).unwrap(), &Summer::SCALAR)
+    check_solicitation(frame, parse(frame).unwrap(), &Summer::SCALAR)
 }
 
 /// A solicitation's message with these options.

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use wire::arp::Arp;
 use wire::checksum::{Field, Sum};
 use wire::ethernet::{self, Ethernet, Mac};
-use wire::headers::{Headers, Kind, target_of};
+use wire::headers::{Headers, Kind};
 use wire::icmpv6;
 use wire::ipv6::{self, Ipv6};
 use wire::ndp::{self, NeighbourSolicitation, Solicitation};
@@ -20,13 +20,9 @@ use wire::template::{AdvertisementTemplate, ArpTemplate};
 /// Where the network header begins: these frames carry no VLAN tag, as the kernel's on this interface do not.
 const NETWORK: usize = Ethernet::LEN;
 
-/// The same, as [`Headers`] has it.
-const NETWORK_OFFSET: u16 = 14;
-
 /// The length of a solicitation without options, as an IPv6 header has it.
 const SOLICITATION_LEN: u16 = 24;
 
-const _: () = assert!(NETWORK_OFFSET as usize == NETWORK);
 const _: () = assert!(SOLICITATION_LEN as usize == NeighbourSolicitation::LEN);
 
 /// The longest of these frames is an advertisement of 86 bytes.
@@ -101,14 +97,13 @@ fn solicitation(room: &mut [u8], ip: Ipv6Addr, own: Mac) -> Option<usize> {
 /// flag that overrides what they remember.
 fn advertisement(room: &mut [u8], ip: Ipv6Addr, own: Mac) -> Option<usize> {
     let headers = Headers {
-        target: target_of(ip.into()),
-        network: NETWORK_OFFSET,
+        network: NETWORK,
         end: 0,
         selector: icmpv6::NEIGHBOUR_SOLICITATION.into(),
         kind: Kind::Solicitation,
     };
     let from_nowhere = Solicitation { asker: None, is_probe: true, is_multicast: true };
-    AdvertisementTemplate::new(own, ip).answer(room, &headers, &from_nowhere)
+    AdvertisementTemplate::new(own, ip).answer(room, headers, &from_nowhere)
 }
 
 /// The other host that has one of `ours`, or is about to take it, by a frame that it sent.
@@ -189,7 +184,7 @@ mod tests {
     fn the_solicitation_is_one_that_rfc_4861_calls_valid() {
         let frame = question("fd00::1".parse().unwrap(), OWN);
         let headers = wire::parse::parse(&frame).unwrap();
-        let valid = ndp::check_solicitation(&frame, &headers, &Summer::SCALAR).unwrap();
+        let valid = ndp::check_solicitation(&frame, headers, &Summer::SCALAR).unwrap();
         assert!(valid.is_probe && valid.is_multicast);
         assert_eq!(headers.kind, Kind::Solicitation);
     }
