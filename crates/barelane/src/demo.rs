@@ -19,7 +19,6 @@
 
 use std::time::{Duration, Instant};
 
-
 use crate::args::DemoArguments;
 use crate::error::Error;
 use crate::probe::number;

@@ -113,9 +113,9 @@ fn explain(error: &clap::Error) -> Result<(), Error> {
             say::answer(text.trim_end());
             Ok(())
         }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Err(Error::Input("no verb is given; write one, such as demo: barelane --help lists them".to_owned()))
-        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Error::Input(
+            "no verb is given; write one, such as demo: barelane --help lists them".to_owned(),
+        )),
         _ => Err(Error::Input(text.trim_start_matches("error: ").trim_end().to_owned())),
     }
 }
