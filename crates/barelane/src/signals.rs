@@ -22,7 +22,8 @@ impl Signals {
     /// From here on SIGINT, SIGTERM and SIGHUP set flags instead of ending the process.
     pub(crate) fn catch() -> Result<Self, Error> {
         let signals = Self { stop: Arc::default(), reload: Arc::default() };
-        for (signal, noted) in [(SIGINT, &signals.stop), (SIGTERM, &signals.stop), (SIGHUP, &signals.reload)] {
+        for (signal, noted) in [(SIGINT, &signals.stop), (SIGTERM, &signals.stop), (SIGHUP, &signals.reload)]
+        {
             flag::register(signal, Arc::clone(noted))
                 .map_err(|cause| Error::Failed(format!("signal {signal} cannot be caught: {cause}")))?;
         }
