@@ -23,6 +23,7 @@ mod bench;
 mod bpf;
 mod ci;
 mod clients;
+mod soak;
 mod step;
 mod test;
 mod tidy;
@@ -49,6 +50,8 @@ enum Task {
     Tidy,
     /// Measure: ratios against the kernel, instructions a packet, checksum speed.
     Bench(bench::Arguments),
+    /// Run the simulation with many seeds, and SIGKILL at many moments.
+    Soak(soak::Arguments),
     /// Compile the XDP program into its committed table.
     Bpf(BpfArguments),
     /// Run what must hold before a commit lands.
@@ -79,6 +82,7 @@ fn run(task: Task) -> Result<()> {
         Task::Tidy => tidy::run(),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Bpf(arguments) => bpf::run(if arguments.check { bpf::Mode::Check } else { bpf::Mode::Write }),
+        Task::Soak(arguments) => soak::run(&arguments),
         Task::Ci => ci::run(),
     }
 }

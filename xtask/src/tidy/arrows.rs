@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! barelane → everything      probe → nic, wire, telemetry      nic   → ring
-//!                            lane  → nic::queue, wire, route, telemetry      route → wire
+//!                            lane  → nic::Queue, wire, route, telemetry      route → wire
 //! leaves: wire, ring, telemetry, host                          for tests only: testkit
 //! ```
 //!
@@ -12,7 +12,7 @@
 use anyhow::{Context, Result};
 
 use super::Finding;
-use super::source::Source;
+use super::source::{Source, has_word};
 use crate::workspace;
 
 /// Each crate and what it may depend on.
@@ -64,16 +64,17 @@ fn against_the_arrow(path: &str, text: &str, from: &str, to: &str) -> Finding {
     Finding { path: path.to_owned(), line, rule: "crates use each other along the arrows only", remedy }
 }
 
-/// The lane names nothing of `nic` but `nic::queue`.
+/// The cards. What the lane needs of `nic` stands beside them: the trait and its tokens.
+const CARDS: [&str; 3] = ["xdp", "sim", "pcap"];
+
+/// The lane names no card.
 fn only_the_trait(source: &Source) -> Vec<Finding> {
-    let uses = source.code_lines().filter(|(_, line)| {
-        line.match_indices("nic::")
-            .any(|(at, _)| !line.get(at + 5..).unwrap_or_default().starts_with("queue"))
-    });
+    let names_a_card = |line: &str| line.contains("nic::") && CARDS.iter().any(|card| has_word(line, card));
+    let uses = source.code_lines().filter(|(_, line)| names_a_card(line));
     let finding = |(line, _)| Finding {
         path: source.path.clone(),
         line,
-        rule: "the lane knows no card, only the trait `nic::queue::Queue`",
+        rule: "the lane knows no card, only the trait `nic::Queue`",
         remedy: "Ask for it through the trait.".to_owned(),
     };
     uses.map(finding).collect()
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_lane_that_names_a_card_is_found() {
-        let text = "use nic::queue::Queue;\nuse nic::xdp::Socket;\n#[cfg(test)]\nmod tests {\nuse nic::sim::Sim;\n}\n";
+        let text = "use nic::{Frame, Queue};\nuse nic::xdp::Socket;\n#[cfg(test)]\nmod tests {\nuse nic::sim::Sim;\n}\n";
         let source = Source::new("crates/lane/src/lane.rs".to_owned(), text);
         assert_eq!(only_the_trait(&source).iter().map(|finding| finding.line).collect::<Vec<_>>(), [2]);
     }

@@ -2,6 +2,8 @@
 //! fate after every turn, and what is answered is right.
 
 use std::collections::HashSet;
+use std::env;
+use std::ops::Range;
 
 use nic::sim::{Card, Faults};
 use route::PartialChecksums;
@@ -46,6 +48,13 @@ fn simulate(seed: u64, faults: Faults, mut send: impl FnMut(&mut Card, usize), m
     assert!(waiting <= RING_SIZE as u64, "seed {seed}: {waiting} answers neither sent nor queued");
 }
 
+/// The seeds of this run: eight, or those of `BARELANE_SEEDS=FIRST..END`, as `cargo xtask soak` asks for thousands.
+fn seeds() -> Range<u64> {
+    let Ok(wanted) = env::var("BARELANE_SEEDS") else { return 0..8 };
+    let (first, end) = wanted.split_once("..").expect("BARELANE_SEEDS=FIRST..END");
+    first.parse().unwrap()..end.parse().unwrap()
+}
+
 /// So many questions and answers of one seed.
 fn exchanges(endpoint: &Endpoint, seed: u64) -> Vec<Exchange> {
     let mut packets = Packets::new(endpoint, seed);
@@ -55,7 +64,7 @@ fn exchanges(endpoint: &Endpoint, seed: u64) -> Vec<Exchange> {
 #[test]
 fn whatever_a_wire_misplaces_no_answer_is_wrong() {
     let endpoint = endpoint::load().unwrap();
-    for seed in 0..8 {
+    for seed in seeds() {
         let exchanges = exchanges(&endpoint, seed);
         let answers: HashSet<&[u8]> = exchanges.iter().map(|exchange| &exchange.answer[..]).collect();
         let mut questions = exchanges.iter().map(|exchange| &exchange.question).cycle();
@@ -70,7 +79,7 @@ fn whatever_a_wire_misplaces_no_answer_is_wrong() {
 #[test]
 fn whatever_a_wire_damages_no_frame_is_lost_or_counted_twice() {
     let endpoint = endpoint::load().unwrap();
-    for seed in 0..8 {
+    for seed in seeds() {
         let mut packets = Packets::new(&endpoint, seed);
         let send = |card: &mut Card, count| (0..count).for_each(|_| card.inject(&packets.damaged()));
         simulate(seed, DAMAGED, send, |_| {});
