@@ -1,3 +1,5 @@
+//! The system calls that no safe wrapper exists for, each made safe here.
+
 #![expect(
     unsafe_code,
     reason = "unshare, bind, setsockopt and bpf have no safe wrapper for what is asked of them here"
@@ -6,7 +8,6 @@
     clippy::cast_possible_truncation,
     reason = "the kernel's small constants, and the sizes of small structures"
 )]
-//! The system calls that no safe wrapper exists for, each made safe here.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 

@@ -189,10 +189,12 @@ impl Frames {
 
     fn is_from_target(&self, frame: &[u8], headers: Headers) -> bool {
         match (&self.network, headers.kind) {
-            (Network::V4(asked), Kind::Udpv4 | Kind::Icmpv4) => Ipv4::of(frame, headers.network)
-                .is_some_and(|ip| ip.src == asked.dst && ip.dst == asked.src),
-            (Network::V6(asked), Kind::Udpv6 | Kind::Icmpv6) => Ipv6::of(frame, headers.network)
-                .is_some_and(|ip| ip.src == asked.dst && ip.dst == asked.src),
+            (Network::V4(asked), Kind::Udpv4 | Kind::Icmpv4) => {
+                Ipv4::of(frame, headers.network).is_some_and(|ip| ip.src == asked.dst && ip.dst == asked.src)
+            }
+            (Network::V6(asked), Kind::Udpv6 | Kind::Icmpv6) => {
+                Ipv6::of(frame, headers.network).is_some_and(|ip| ip.src == asked.dst && ip.dst == asked.src)
+            }
             _ => false,
         }
     }

@@ -81,7 +81,7 @@ fn padding_is_not_part_of_a_packet() {
         let mut padded = frame.clone();
         padded.resize(frame.len() + 18, 0xa5);
         assert_eq!(parse(&padded), parse(&frame), "{name}");
-        assert_eq!(usize::from(parse(&padded).unwrap().end), frame.len(), "{name}");
+        assert_eq!(parse(&padded).unwrap().end, frame.len(), "{name}");
     }
 }
 
@@ -107,7 +107,7 @@ proptest! {
     #[test]
     fn no_bytes_whatever_stop_the_parser_or_make_it_read_beyond_them(frame in proptest::collection::vec(any::<u8>(), 0..256)) {
         if let Ok(headers) = parse(&frame) {
-            prop_assert!(usize::from(headers.end) <= frame.len());
+            prop_assert!(headers.end <= frame.len());
         }
     }
 
@@ -127,8 +127,8 @@ proptest! {
             frames::mend_ipv4(&mut frame, 14);
         }
         if let Ok(headers) = parse(&frame) {
-            prop_assert!(usize::from(headers.end) <= frame.len());
-            prop_assert!(headers.transport() <= usize::from(headers.end));
+            prop_assert!(headers.end <= frame.len());
+            prop_assert!(headers.transport() <= headers.end);
         }
     }
 }
