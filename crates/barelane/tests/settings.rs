@@ -306,6 +306,9 @@ fn a_program_that_is_already_attached_is_not_replaced() {
         &line,
         &["nic.interface (--nic) = \"lane0\"", "already attached", "barelane_lane", "xdp off"],
     );
+    let checked = hosts.run(&["check", "--nic", NIC]);
+    assert_eq!(checked.status.code(), Some(0), "what the running server would take over can be checked");
+    assert_says(&String::from_utf8_lossy(&checked.stderr), &["SIGHUP makes it take this over"]);
 }
 
 #[test]
