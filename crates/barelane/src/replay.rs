@@ -46,7 +46,11 @@ pub fn run(arguments: &ReplayArguments) -> Result<(), Error> {
     play(&mut lane, &heard.turns);
     let counters = lane.counters().clone();
     let (card, disagreement) = lane.into_queue().into_parts();
-    card.finish().map_err(wrong)?;
+    card.finish().map_err(|error| match error {
+        // What could be opened and then not be read or written to its end is no fault of the input.
+        CaptureError::Io(cause) => Error::Failed(format!("the replay broke off: {cause}")),
+        other => wrong(other),
+    })?;
     say::answer(Counts(&counters));
     match (disagreement, counters.unaccounted()) {
         (None, 0) => Ok(()),
