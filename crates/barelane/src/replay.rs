@@ -12,7 +12,7 @@ use std::sync::Arc;
 use lane::Lane;
 use nic::pcap::{CaptureError, Card, Reader, Writer};
 use route::{Address, LaneSettings, Owner, PartialChecksums, RouteTable};
-use telemetry::{Page, Tick, TickRate};
+use telemetry::{Counter, Counters, Page, Tick, TickRate};
 use wire::checksum::Summer;
 
 use crate::args::ReplayArguments;
@@ -52,12 +52,18 @@ pub fn run(arguments: &ReplayArguments) -> Result<(), Error> {
         other => wrong(other),
     })?;
     say::answer(Counts(&counters));
-    match (disagreement, counters.unaccounted()) {
-        (None, 0) => Ok(()),
-        (Some(packet), _) => {
-            Err(Error::Failed(format!("packet {packet}: the lane did not do what its trace says")))
-        }
-        (None, count) => Err(Error::Failed(format!("{count} frames have no fate"))),
+    judge(disagreement, &counters, heard.packets)
+}
+
+/// Fails where the lane did not do what its trace says, lost a frame, or did not get to the capture's end.
+fn judge(disagreement: Option<u64>, counters: &Counters, packets: u64) -> Result<(), Error> {
+    if let Some(packet) = disagreement {
+        return Err(Error::Failed(format!("packet {packet}: the lane did not do what its trace says")));
+    }
+    match (counters.unaccounted(), counters.of(Counter::Rx)) {
+        (0, taken) if taken == packets => Ok(()),
+        (0, taken) => Err(Error::Failed(format!("{taken} of {packets} packets were taken"))),
+        (count, _) => Err(Error::Failed(format!("{count} frames have no fate"))),
     }
 }
 
