@@ -6,8 +6,8 @@ use super::source::Source;
 /// The most lines of a file without its tests. One that grows beyond has become two things; STYLE asks for some 300.
 const LINE_COUNT_MAX: usize = 600;
 
-/// What may stand before the module doc: one attribute over several lines.
-const HEAD_LINES: usize = 6;
+/// What may stand before the module doc: an attribute or two over several lines.
+const HEAD_LINES: usize = 12;
 
 /// What stands for work left undone. Written in two halves, so that this file may pass its own rule.
 const UNFINISHED: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];

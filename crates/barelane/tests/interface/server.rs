@@ -1,5 +1,6 @@
 //! The server under test: the binary, as an operator starts it.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -74,6 +75,16 @@ impl Server {
             thread::sleep(Duration::from_millis(2));
         }
         panic!("still there {END_MAX:?} after {signal}");
+    }
+
+    /// Ends it and gives what it counted, by the names of THE table and of the program's drops.
+    pub(crate) fn counts(self) -> HashMap<String, u64> {
+        let (status, said) = self.end("TERM");
+        assert_eq!(status.code(), Some(0), "{said:#?}");
+        let words = said.iter().map(|line| line.split_whitespace());
+        let rows =
+            words.filter_map(|mut words| Some((words.next()?.to_owned(), words.next()?.parse().ok()?)));
+        rows.collect()
     }
 
     /// The lanes' threads, by their names.

@@ -66,11 +66,13 @@ fn a_flood_to_closed_ports_gets_a_bounded_number_of_refusals() {
 
 #[test]
 #[ignore = "needs root: a network namespace"]
-fn tcp_to_an_address_that_only_barelane_has_goes_unanswered() {
+fn tcp_to_an_address_that_only_barelane_has_goes_unanswered_and_is_counted() {
     let topology = Topology::new();
-    let _server = Server::alone(&topology);
+    let server = Server::alone(&topology);
     for address in SERVER {
         let error = topology.connect(address, 80, Duration::from_millis(300)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
     }
+    let counts = server.counts();
+    assert!(counts.get("tcp").is_some_and(|&count| count >= 2), "{counts:?}");
 }
