@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::step::{Steps, cargo};
+use crate::step::{Steps, cargo, output};
 use crate::workspace;
 
 mod arrows;
@@ -44,10 +44,19 @@ pub(crate) fn run() -> Result<()> {
 
 /// Every check, as steps.
 pub(crate) fn all(steps: &mut Steps) {
-    steps.run("formatting", &mut cargo(&["fmt", "--all", "--check"]));
-    let lints = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
-    steps.run("lints", &mut cargo(&lints));
+    tool(steps, "formatting", "rustfmt", &["fmt", "--all", "--check"]);
+    tool(steps, "lints", "clippy", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
     steps.call("rules of style", rules);
+}
+
+/// Runs one of cargo's own tools, where the toolchain has it: a minimal one has not.
+fn tool(steps: &mut Steps, name: &str, component: &str, arguments: &[&str]) {
+    let verb = arguments.first().copied().unwrap_or_default();
+    if output(&mut cargo(&[verb, "--version"])).is_err() {
+        return steps
+            .skip(name, &format!("the toolchain has no {component}: rustup component add {component}"));
+    }
+    steps.run(name, &mut cargo(arguments));
 }
 
 fn rules() -> Result<()> {
