@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn is_dropped(class: &str) -> bool {
-    class == "unclaimed" || class == "malformed"
+    ["unclaimed", "malformed", "junk"].contains(&class)
 }
 
 /// The question of a class.
