@@ -50,7 +50,7 @@ fn one_turn(lane: &mut MemoryLane, now: Tick) -> usize {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(class) = env::args().nth(1) else {
-        return Err("which class? udp4 udp6 icmp4 icmp6 arp ndp unclaimed malformed".into());
+        return Err("which class? udp4 udp6 icmp4 icmp6 arp ndp malformed unclaimed junk".into());
     };
     let endpoint = endpoint::load()?;
     let question = question(&class, &endpoint)?;
