@@ -22,8 +22,8 @@ pub struct Consumer<T> {
     next: u32,
     /// What the `consumer` word says. Nobody else writes it.
     released: u32,
-    /// A copy of the `producer` word: as it is, or older.
-    producer: u32,
+    /// One past the last item that [`Consumer::available`] has found: never beyond the `producer` word.
+    found: u32,
     #[cfg(feature = "alloc")]
     _memory: Option<Arc<Memory<T>>>,
 }
@@ -44,7 +44,7 @@ impl<T: Copy> Consumer<T> {
             words,
             next: released,
             released,
-            producer,
+            found: producer,
             #[cfg(feature = "alloc")]
             _memory: None,
         }
@@ -69,26 +69,28 @@ impl<T: Copy> Consumer<T> {
         self.next
     }
 
-    /// How many of the `wanted` items wait. Looks at the shared word only where fewer are known to wait.
+    /// How many of the `wanted` items wait: so many can be read, and no more. Looks at the shared word only where fewer
+    /// were found before.
     #[inline]
     pub fn available(&mut self, wanted: u32) -> u32 {
-        let mut waiting = self.producer.wrapping_sub(self.next);
+        let mut waiting = self.found();
         if waiting < wanted {
             // Meets the release in `Producer::submit`: the slots were written before.
-            self.producer = self.words.producer().load(Ordering::Acquire);
-            waiting = self.producer.wrapping_sub(self.next);
+            waiting = self.words.producer().load(Ordering::Acquire).wrapping_sub(self.next);
         }
-        waiting.min(wanted)
+        let found = waiting.min(wanted);
+        self.found = self.next.wrapping_add(found);
+        found
     }
 
     /// The next of the items that [`Self::available`] has found; nothing where it has found no more.
     #[inline]
     pub fn read(&mut self) -> Option<T> {
-        if self.next == self.producer {
+        if self.next == self.found {
             return None;
         }
-        // SAFETY: `next` lies before the producer's index, whose release we have acquired, so the slot is submitted;
-        // and not before `released`, so it is not given back.
+        // SAFETY: `next` lies before `found`, which is not beyond the producer's index, whose release we have acquired, so
+        // the slot is submitted; and not before `released`, so it is not given back.
         let item = unsafe { self.words.read(self.next) };
         self.next = self.next.wrapping_add(1);
         Some(item)
@@ -97,7 +99,7 @@ impl<T: Copy> Consumer<T> {
     /// How many items may be read without a further look at the shared word.
     #[inline]
     pub(crate) fn found(&self) -> u32 {
-        self.producer.wrapping_sub(self.next)
+        self.found.wrapping_sub(self.next)
     }
 
     /// The item that is `ahead` of the next.
@@ -106,7 +108,7 @@ impl<T: Copy> Consumer<T> {
     /// `ahead` must be below [`Self::found`].
     #[inline]
     pub(crate) unsafe fn peek(&self, ahead: u32) -> T {
-        // SAFETY: the slot lies between `next` and the producer's index, as in `read`.
+        // SAFETY: the slot lies between `next` and `found`, as in `read`.
         unsafe { self.words.read(self.next.wrapping_add(ahead)) }
     }
 

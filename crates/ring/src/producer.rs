@@ -22,8 +22,8 @@ pub struct Producer<T> {
     next: u32,
     /// What the `producer` word says. Nobody else writes it.
     submitted: u32,
-    /// A copy of the `consumer` word: as it is, or older.
-    consumer: u32,
+    /// One past the last slot that may be written: a copy of the `consumer` word, as it is or older, plus the size.
+    end: u32,
     #[cfg(feature = "alloc")]
     _memory: Option<Arc<Memory<T>>>,
 }
@@ -39,12 +39,12 @@ impl<T: Copy> Producer<T> {
         // SAFETY: the caller's promise is the one that `Words::new` asks for.
         let words = unsafe { Words::new(parts) };
         let submitted = words.producer().load(Ordering::Relaxed);
-        let consumer = words.consumer().load(Ordering::Acquire);
+        let end = words.consumer().load(Ordering::Acquire).wrapping_add(words.size());
         Self {
             words,
             next: submitted,
             submitted,
-            consumer,
+            end,
             #[cfg(feature = "alloc")]
             _memory: None,
         }
@@ -73,8 +73,8 @@ impl<T: Copy> Producer<T> {
     #[inline]
     pub fn room(&mut self) -> u32 {
         // Meets the release in `Consumer::release`: what was read of those slots was read before.
-        self.consumer = self.words.consumer().load(Ordering::Acquire);
-        self.size() - self.next.wrapping_sub(self.consumer)
+        self.end = self.words.consumer().load(Ordering::Acquire).wrapping_add(self.size());
+        self.end.wrapping_sub(self.next)
     }
 
     /// Writes the next slot; gives the item back where the ring is full. Invisible until [`Self::submit`].
@@ -83,11 +83,11 @@ impl<T: Copy> Producer<T> {
     /// The item, if the consumer has not released a slot for it.
     #[inline]
     pub fn write(&mut self, item: T) -> Result<(), T> {
-        if self.next.wrapping_sub(self.consumer) == self.size() && self.room() == 0 {
+        if self.next == self.end && self.room() == 0 {
             return Err(item);
         }
-        // SAFETY: `next - consumer < size`, so the slot's former content lies behind the consumer's index, whose
-        // release we have acquired; and it is not submitted, since `next` is beyond `submitted`.
+        // SAFETY: `next` lies before `end`, one size beyond the consumer's index, whose release we have acquired, so the
+        // slot's former content lies behind that index; and it is not submitted, since `next` is beyond `submitted`.
         unsafe { self.words.write(self.next, item) };
         self.next = self.next.wrapping_add(1);
         Ok(())
@@ -137,14 +137,14 @@ impl<T: Copy> Producer<T> {
     /// How many submitted items the consumer has not released yet.
     #[inline]
     pub fn pending(&mut self) -> u32 {
-        self.consumer = self.words.consumer().load(Ordering::Acquire);
-        self.submitted.wrapping_sub(self.consumer)
+        self.end = self.words.consumer().load(Ordering::Acquire).wrapping_add(self.size());
+        self.size() - self.end.wrapping_sub(self.submitted)
     }
 
     /// Whether the consumer has released every submitted item. Touches no shared word once that is known.
     #[inline]
     pub fn is_drained(&mut self) -> bool {
-        self.submitted == self.consumer || self.pending() == 0
+        self.submitted.wrapping_add(self.size()) == self.end || self.pending() == 0
     }
 
     /// Whether the consumer sleeps and asks to be woken.

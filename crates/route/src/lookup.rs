@@ -1,8 +1,9 @@
 //! One lookup, in constant time, whatever the number of keys: a perfect hash by displacement.
 //!
 //! ```text
-//!   key ──hash──▶ bucket ──▶ displacements[bucket] ─┐
-//!        └──────────────────────────────── mix ◀────┘ ──▶ slots[slot] ──▶ same key? its value : nothing
+//!                ┌─ lower half ──▶ displacements[bucket] ─┐
+//!   key ──hash───┤                                         ▼
+//!                └─ upper half ───────────────────────── xor ──▶ slots[slot] ──▶ same key? its value : nothing
 //! ```
 //!
 //! All keys are known before the first packet, so the builder can try, bucket by bucket and the largest first, until
@@ -19,13 +20,9 @@ pub trait Key: Copy + Ord {
     /// The key of an empty slot, which no question has.
     const VACANT: Self;
 
-    /// Spreads keys over 64 bits, differently for each seed. The upper bits are the better ones.
+    /// Spreads keys over 64 bits, differently for each seed. No two keys may have the same hash for every seed.
     fn hash(self, seed: u64) -> u64;
 }
-
-/// How many displacements are tried for one bucket before the seed is changed. Half of all slots are free, so a
-/// bucket of k keys fits with a probability of about 2^-k each time; buckets of more than 8 are rare.
-const DISPLACEMENTS_MAX: u32 = 1 << 16;
 
 #[derive(Clone, Copy, Debug)]
 struct Slot<K, V> {
@@ -37,8 +34,10 @@ struct Slot<K, V> {
 #[derive(Debug)]
 pub struct Lookup<K, V> {
     seed: u64,
-    bucket_shift: u32,
-    slot_shift: u32,
+    /// The number of displacements, less 1. Kept, and not made from the length each time: an instruction less.
+    bucket_mask: usize,
+    /// The same of the slots.
+    slot_mask: usize,
     displacements: Box<[u32]>,
     slots: Box<[Slot<K, V>]>,
 }
@@ -52,7 +51,7 @@ impl Key for u64 {
 
     #[inline(always)]
     fn hash(self, seed: u64) -> u64 {
-        (self ^ seed).wrapping_mul(MIX)
+        folded_product(self, seed)
     }
 }
 
@@ -60,24 +59,30 @@ impl Key for [u64; 3] {
     const VACANT: Self = [u64::MAX; 3];
 
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are folded into one")]
     fn hash(self, seed: u64) -> u64 {
         let [high, low, selector] = self;
-        let wide = u128::from(high ^ seed) * u128::from(low ^ FOLD);
-        (wide as u64 ^ (wide >> 64) as u64 ^ selector ^ seed).wrapping_mul(MIX)
+        folded_product(folded_product(high ^ seed, low ^ FOLD) ^ selector, seed)
     }
 }
 
+/// Both halves of the product in one: every bit of it depends on every bit of both factors.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "shifted down to as many bits as there are buckets")]
-fn bucket(hash: u64, shift: u32) -> usize {
-    (hash >> shift) as usize
+#[expect(clippy::cast_possible_truncation, reason = "both halves are folded into one")]
+fn folded_product(left: u64, right: u64) -> u64 {
+    let wide = u128::from(left) * u128::from(right);
+    wide as u64 ^ (wide >> 64) as u64
 }
 
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "shifted down to as many bits as there are slots")]
-fn place(hash: u64, displacement: u32, shift: u32) -> usize {
-    ((hash ^ u64::from(displacement)).wrapping_mul(FOLD) >> shift) as usize
+#[expect(clippy::cast_possible_truncation, reason = "masked to as many bits as there are buckets")]
+fn bucket(hash: u64, mask: usize) -> usize {
+    hash as usize & mask
+}
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "masked to as many bits as there are slots")]
+fn place(hash: u64, displacement: u32, mask: usize) -> usize {
+    ((hash >> 32) ^ u64::from(displacement)) as usize & mask
 }
 
 impl<K: Key, V: Copy> Lookup<K, V> {
@@ -90,7 +95,7 @@ impl<K: Key, V: Copy> Lookup<K, V> {
         keys.sort_unstable();
         assert!(keys.windows(2).all(|pair| pair.first() != pair.last()), "two entries have the same key");
         assert!(keys.last() != Some(&K::VACANT), "no question has the key of an empty slot");
-        // Ends: with distinct keys each seed succeeds with a probability well above one half.
+        // Ends: two keys of one bucket must not have the same place, and each seed has it so with about three in four.
         let mut seed = MIX;
         loop {
             if let Some(table) = Self::try_seed(entries, vacant, seed) {
@@ -103,12 +108,14 @@ impl<K: Key, V: Copy> Lookup<K, V> {
     fn try_seed(entries: &[(K, V)], vacant: V, seed: u64) -> Option<Self> {
         let bucket_count = entries.len().next_power_of_two().max(2);
         let slot_count = bucket_count * 2;
-        let (bucket_shift, slot_shift) = (64 - bucket_count.ilog2(), 64 - slot_count.ilog2());
+        let (bucket_mask, slot_mask) = (bucket_count - 1, slot_count - 1);
+        // As many as differ: half of all slots stay free, so a bucket of k keys fits with about 2^-k of them.
+        let displacements_max = u32::try_from(slot_count).ok()?;
         let mut buckets: Vec<(usize, u64, &(K, V))> = entries
             .iter()
             .map(|entry| {
                 let hash = entry.0.hash(seed);
-                (bucket(hash, bucket_shift), hash, entry)
+                (bucket(hash, bucket_mask), hash, entry)
             })
             .collect();
         buckets.sort_by_key(|&(bucket, ..)| bucket);
@@ -119,21 +126,21 @@ impl<K: Key, V: Copy> Lookup<K, V> {
         let mut slots = vec![Slot { key: K::VACANT, value: vacant }; slot_count].into_boxed_slice();
         for group in groups {
             let displacement =
-                (0..DISPLACEMENTS_MAX).find(|&displacement| fits(group, &slots, displacement, slot_shift))?;
+                (0..displacements_max).find(|&displacement| fits(group, &slots, displacement, slot_mask))?;
             for &(bucket, hash, &(key, value)) in group {
                 *displacements.get_mut(bucket)? = displacement;
-                *slots.get_mut(place(hash, displacement, slot_shift))? = Slot { key, value };
+                *slots.get_mut(place(hash, displacement, slot_mask))? = Slot { key, value };
             }
         }
-        Some(Self { seed, bucket_shift, slot_shift, displacements, slots })
+        Some(Self { seed, bucket_mask, slot_mask, displacements, slots })
     }
 
     /// The value of `key`. Two loads, one comparison; two cache lines.
     #[inline(always)]
     pub fn find(&self, key: K) -> Option<V> {
         let hash = key.hash(self.seed);
-        let displacement = *self.displacements.get(bucket(hash, self.bucket_shift))?;
-        let slot = self.slots.get(place(hash, displacement, self.slot_shift))?;
+        let displacement = *self.displacements.get(bucket(hash, self.bucket_mask))?;
+        let slot = self.slots.get(place(hash, displacement, self.slot_mask))?;
         if slot.key == key { Some(slot.value) } else { None }
     }
 
@@ -148,13 +155,12 @@ fn fits<K: Key, V>(
     group: &[(usize, u64, &(K, V))],
     slots: &[Slot<K, V>],
     displacement: u32,
-    shift: u32,
+    mask: usize,
 ) -> bool {
     let is_free = |place: usize| slots.get(place).is_some_and(|slot| slot.key == K::VACANT);
     group.iter().enumerate().all(|(index, &(_, hash, _))| {
-        let own = place(hash, displacement, shift);
-        is_free(own)
-            && group.iter().take(index).all(|&(_, other, _)| place(other, displacement, shift) != own)
+        let own = place(hash, displacement, mask);
+        is_free(own) && group.iter().take(index).all(|&(_, other, _)| place(other, displacement, mask) != own)
     })
 }
 

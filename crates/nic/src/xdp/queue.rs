@@ -344,8 +344,9 @@ impl<K: Kernel> Queue for XdpQueue<K> {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "an address of our own packet memory, below 2^32")]
     fn next(&mut self, burst: &mut Burst) -> Option<Frame> {
-        burst.remaining = burst.remaining.checked_sub(1)?;
+        // The ring gives what `rx` has found in it, which is the burst: one check does for both.
         let descriptor = self.rings.rx.read()?;
+        burst.remaining = burst.remaining.saturating_sub(1);
         Some(Frame::new(descriptor.address as u32, descriptor.len))
     }
 
