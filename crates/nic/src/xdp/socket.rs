@@ -18,8 +18,9 @@ use super::{Settings, ZeroCopyChoice};
 use crate::queue::BURST_MAX;
 
 /// How often a bind is tried while the queue still belongs to a socket that is being closed, and how long between:
-/// half a second together. The kernel frees a queue some milliseconds after its process has ended.
-const BIND_TRIES: u64 = 50;
+/// five seconds together. The kernel frees a queue some milliseconds after its process has ended, and on a machine
+/// whose cores are all taken later than half a second. Longer would only make a queue that stays taken late to say so.
+const BIND_TRIES: u64 = 500;
 const BIND_PAUSE_MS: u64 = 10;
 
 /// `include/uapi/asm-generic/socket.h`.
