@@ -1,54 +1,45 @@
 //! Which question a packet asks: one lookup, and whether the link layer meant us.
 
-use route::{Class, LaneTables, Responder};
+use route::{Class, LaneTables};
 use telemetry::Reason;
 use wire::arp::Arp;
-use wire::ethernet::{Ethernet, Mac, MacWord};
+use wire::ethernet::{Ethernet, MacWord};
 use wire::headers::{Headers, Kind};
 
 use crate::verdict::Verdict;
 
-/// The class of a packet, or what becomes of it without one.
-///
-/// What nothing claims goes on to the stack behind, unless it was sent to another station. What is claimed must have
-/// been sent to us alone (RFC 1122 3.3.6: no datagram to a single host in a frame to many), questions for our link
-/// address excepted, and by a single station that is not ourselves.
-#[inline(always)]
+/// The class of a packet, or what becomes of it without one: the whole stage. A lane takes its steps one by one, for
+/// what is seldom is not to stand in the way of what is not.
 pub fn classify(headers: Headers, room: &[u8], tables: &LaneTables) -> Result<Class, Verdict> {
+    match claimed(headers, room, tables) {
+        Some(class) => check_addresses(headers.kind, room, tables).map(|()| class),
+        None => classify_the_rest(headers, room, tables),
+    }
+}
+
+/// The class of a packet that a route claims.
+#[inline(always)]
+pub(crate) fn claimed(headers: Headers, room: &[u8], tables: &LaneTables) -> Option<Class> {
+    tables.class(headers, headers.target(room)?)
+}
+
+/// The class of a packet that no route claims, or what becomes of it without one.
+///
+/// It may still be for an address of ours alone; or an ARP packet that uses our address as its sender. What nothing
+/// claims goes on to the stack behind, unless it was sent to another station.
+pub(crate) fn classify_the_rest(
+    headers: Headers,
+    room: &[u8],
+    tables: &LaneTables,
+) -> Result<Class, Verdict> {
     let Some(target) = headers.target(room) else { return Err(Verdict::Drop(Reason::FrameTruncated)) };
-    let Some(class) = tables.class(headers, target) else {
-        return unclaimed(headers.kind, headers.network, room, tables);
-    };
-    let Some((dst, src)) = MacWord::of(room) else { return Err(Verdict::Drop(Reason::FrameTruncated)) };
-    if dst != tables.mac_word && !may_be_to_many(class, room) {
-        return Err(Verdict::Drop(Reason::EthernetNotOurs));
+    if let Some(class) = tables.class_of_the_rest(headers.kind, target) {
+        return check_addresses(headers.kind, room, tables).map(|()| class);
     }
-    if src.is_group() || src == tables.mac_word {
-        return Err(Verdict::Drop(Reason::EthernetSource));
-    }
-    Ok(class)
-}
-
-/// Whether a question of this class may come in a frame to a group: ARP to all (RFC 826), solicitations to the
-/// stations that listen to an IPv6 multicast group (RFC 2464 section 7).
-#[inline(never)]
-fn may_be_to_many(class: Class, room: &[u8]) -> bool {
-    let Some(ethernet) = Ethernet::of(room, 0) else { return false };
-    match class.responder {
-        Responder::Arp => ethernet.dst == Mac::BROADCAST,
-        Responder::Neighbour => ethernet.dst.0.starts_with(&[0x33, 0x33]),
-        Responder::Echo | Responder::UdpEcho | Responder::UdpClosed => false,
-    }
-}
-
-/// What is not asked of us. An ARP packet may still be ours to answer: one that uses our address as its sender.
-#[cold]
-#[inline(never)]
-fn unclaimed(kind: Kind, network: usize, room: &[u8], tables: &LaneTables) -> Result<Class, Verdict> {
     let Some(ethernet) = Ethernet::of(room, 0) else { return Err(Verdict::Drop(Reason::FrameTruncated)) };
-    if kind == Kind::Arp
+    if headers.kind == Kind::Arp
         && ethernet.src != tables.mac
-        && let Some(arp) = Arp::of(room, network)
+        && let Some(arp) = Arp::of(room, headers.network)
         && let Some(class) = tables.arp_class(arp.sender_ip)
     {
         return Ok(class);
@@ -57,4 +48,35 @@ fn unclaimed(kind: Kind, network: usize, room: &[u8], tables: &LaneTables) -> Re
         return Err(Verdict::Drop(Reason::EthernetNotOurs));
     }
     Err(Verdict::Pass(Reason::Unclaimed))
+}
+
+/// Whether the link layer meant us. What is claimed must have been sent to us alone (RFC 1122 3.3.6: no datagram to a
+/// single host in a frame to many), questions for our link address excepted, and by a single station that is not
+/// ourselves.
+#[inline(always)]
+pub(crate) fn check_addresses(kind: Kind, room: &[u8], tables: &LaneTables) -> Result<(), Verdict> {
+    if !may_be_to_many(kind) && tables.mac_word.is_asked_alone(room) {
+        return Ok(());
+    }
+    let Some((dst, src)) = MacWord::of(room) else { return Err(Verdict::Drop(Reason::FrameTruncated)) };
+    let is_to_us = match kind {
+        // RFC 826.
+        Kind::Arp => dst == tables.mac_word || dst == MacWord::BROADCAST,
+        // RFC 2464 section 7.
+        Kind::Solicitation => dst == tables.mac_word || dst.is_ipv6_group(),
+        Kind::Icmpv4 | Kind::Icmpv6 | Kind::Udpv4 | Kind::Udpv6 => dst == tables.mac_word,
+    };
+    if !is_to_us {
+        return Err(Verdict::Drop(Reason::EthernetNotOurs));
+    }
+    if src.is_group() || src == tables.mac_word {
+        return Err(Verdict::Drop(Reason::EthernetSource));
+    }
+    Ok(())
+}
+
+/// Whether such a packet usually comes in a frame to a group.
+#[inline(always)]
+fn may_be_to_many(kind: Kind) -> bool {
+    matches!(kind, Kind::Arp | Kind::Solicitation)
 }

@@ -5,14 +5,26 @@ use std::sync::Arc;
 use nic::Queue;
 use route::LaneTables;
 use telemetry::{Counter, Counters, Page, Tick, TickRate};
+use wire::checksum::{CLEARED, SUMMED_IN_BLOCKS_MAX};
+use wire::ethernet::Ethernet;
 use wire::headers::{Headers, Kind};
+use wire::icmpv6::Icmpv6Echo;
+use wire::ipv6::Ipv6;
 use wire::parse::{self, Fault};
 
-use crate::classify::classify;
+use crate::classify::{check_addresses, claimed, classify_the_rest};
 use crate::housekeeping;
 use crate::mailbox::Mailbox;
 use crate::respond::{State, respond};
 use crate::verdict::{Verdict, verdict_of};
+
+/// What a short frame has as its room: what is summed in blocks, behind an Ethernet header.
+const SHORT_ROOM: usize = Ethernet::LEN + SUMMED_IN_BLOCKS_MAX;
+
+/// By how much an answer is longer than its question, at most: an ICMPv6 error quotes all of a short one.
+const GROWTH_MAX: usize = Ipv6::LEN + Icmpv6Echo::LEN;
+
+const _: () = assert!(GROWTH_MAX >= CLEARED);
 
 /// One core's work: a queue, what is known, what was counted.
 #[derive(Debug)]
@@ -41,10 +53,13 @@ impl<Q: Queue> Lane<Q> {
         while let Some(mut frame) = self.queue.next(&mut burst) {
             let len = frame.len();
             let room = self.queue.room_mut(&frame);
-            let verdict = answer(room, len, &self.tables, &mut self.state, now);
+            let verdict = match short(room, len) {
+                Some(room) => answer(room, len, &self.tables, &mut self.state, now),
+                None => answer_long(room, len, &self.tables, &mut self.state, now),
+            };
             let (handed_on, counter, counter_else) = match verdict {
                 Verdict::Reply { len, counter } => {
-                    frame.set_len(usize::from(len));
+                    frame.set_len(len);
                     (self.queue.tx(frame), counter, Counter::TxRingFull)
                 }
                 Verdict::Pass(reason) => (self.queue.pass(frame), Counter::Passed, reason.counter()),
@@ -87,6 +102,21 @@ impl<Q: Queue> Lane<Q> {
     pub fn into_queue(self) -> Q {
         self.queue
     }
+}
+
+/// The room of a short frame, cut to a length that the compiler knows, or nothing for a long frame.
+///
+/// The road is compiled twice, from the same text. In a room of constant length, most checks of bounds are constants
+/// too, and so are gone.
+#[inline(always)]
+fn short(room: &mut [u8], len: usize) -> Option<&mut [u8; SHORT_ROOM]> {
+    if len > SHORT_ROOM - GROWTH_MAX { None } else { room.first_chunk_mut() }
+}
+
+/// [`answer`] for a frame that is not [`short`].
+#[inline(never)]
+fn answer_long(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut State, now: Tick) -> Verdict {
+    answer(room, len, tables, state, now)
 }
 
 /// Parse, classify, respond: what becomes of the `len` bytes at the start of `room`.
@@ -140,7 +170,30 @@ fn answer_kind(
     now: Tick,
 ) -> Verdict {
     let headers = Headers { kind, ..headers };
-    match classify(headers, room, tables) {
+    let Some(class) = claimed(headers, room, tables) else {
+        let Headers { network, end, selector, .. } = headers;
+        return answer_the_rest(kind, [network, end], selector, room, tables, state, now);
+    };
+    match check_addresses(kind, room, tables) {
+        Ok(()) => respond(class, headers, room, tables, state, now),
+        Err(verdict) => verdict,
+    }
+}
+
+/// The same for what no route claims.
+#[cold]
+#[inline(never)]
+fn answer_the_rest(
+    kind: Kind,
+    [network, end]: [usize; 2],
+    selector: u16,
+    room: &mut [u8],
+    tables: &LaneTables,
+    state: &mut State,
+    now: Tick,
+) -> Verdict {
+    let headers = Headers { network, end, selector, kind };
+    match classify_the_rest(headers, room, tables) {
         Ok(class) => respond(class, headers, room, tables, state, now),
         Err(verdict) => verdict,
     }

@@ -12,7 +12,7 @@ pub enum Verdict {
     /// The answer stands in the frame.
     Reply {
         /// How long it is, padding to the shortest frame included. No frame is longer than 65,535 bytes.
-        len: u16,
+        len: usize,
         /// What kind of answer it is.
         counter: Counter,
     },
@@ -22,16 +22,19 @@ pub enum Verdict {
     Drop(Reason),
 }
 
-const _: () = assert!(size_of::<Verdict>() == 4);
-
 impl Verdict {
+    /// The same where what follows the answer was cleared before, as [`Summer::sum_and_clear`] does.
+    ///
+    /// [`Summer::sum_and_clear`]: wire::checksum::Summer::sum_and_clear
+    #[inline(always)]
+    pub(crate) fn reply_cleared(end: usize, counter: Counter) -> Self {
+        Self::Reply { len: ethernet::cleared_len(end), counter }
+    }
+
     /// The verdict on a frame in which an answer stands from its first byte to `end`: the rest is padded.
     #[inline(always)]
     pub(crate) fn reply(room: &mut [u8], end: usize, counter: Counter) -> Self {
-        match u16::try_from(ethernet::pad(room, end)) {
-            Ok(len) => Self::Reply { len, counter },
-            Err(_) => Self::Drop(Reason::TailroomMissing),
-        }
+        Self::Reply { len: ethernet::pad(room, end), counter }
     }
 }
 

@@ -69,8 +69,9 @@ pub struct Class {
     pub host: u16,
 }
 
-/// One of our IPv4 addresses, with all that can be written before a question comes.
+/// One of our IPv4 addresses, with all that can be written before a question comes. In a cache line of its own.
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct Host4 {
     /// The address, in memory order.
     pub address: [u8; 4],
@@ -84,8 +85,9 @@ pub struct Host4 {
     pub arp: ArpTemplate,
 }
 
-/// One of our IPv6 addresses, with all that can be written before a question comes.
+/// One of our IPv6 addresses, with all that can be written before a question comes. In cache lines of its own.
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct Host6 {
     /// The address, in memory order.
     pub address: [u8; 16],
@@ -115,36 +117,34 @@ pub struct LaneTables {
     refused_sources: Box<[u64; 1024]>,
 }
 
-/// What a packet asks for, beside an address: kind and selector in one word of 32 bits.
+/// What a packet asks for, beside an address: kind and selector in the upper half of a word, the selector in memory
+/// order, as the packet has it.
 #[inline(always)]
 fn question(kind: Kind, selector: u16) -> u64 {
-    (kind as u64) << 17 | u64::from(selector)
+    u64::from(selector.to_be()) << 48 | u64::from(kind as u8 ^ Kind::Udpv4 as u8) << 32
 }
 
 /// The same where the selector does not matter.
 fn any_question(kind: Kind) -> u64 {
-    question(kind, 0) | 1 << 16
+    question(kind, 0) | 1 << 40
 }
 
 impl LaneTables {
-    /// Which question a packet asks of `target`. One lookup in constant time; a second one, as constant, for what no
-    /// route claims, to tell a closed port of our own address from a stranger's.
+    /// Which question a packet asks of `target`, where a route claims it. One lookup in constant time.
     #[inline(always)]
     pub fn class(&self, headers: Headers, target: [u64; 2]) -> Option<Class> {
         self.find(headers.kind, target, question(headers.kind, headers.selector))
-            .or_else(|| self.class_of_the_rest(headers.kind, target))
     }
 
-    #[cold]
-    #[inline(never)]
-    fn class_of_the_rest(&self, kind: Kind, target: [u64; 2]) -> Option<Class> {
+    /// The class of what no route claims, to tell a closed port of our own address from a stranger's. A second lookup.
+    pub fn class_of_the_rest(&self, kind: Kind, target: [u64; 2]) -> Option<Class> {
         self.find(kind, target, any_question(kind))
     }
 
     #[inline(always)]
     fn find(&self, kind: Kind, [high, low]: [u64; 2], question: u64) -> Option<Class> {
         match kind {
-            Kind::Arp | Kind::Icmpv4 | Kind::Udpv4 => self.lookup4.find(question << 32 | low),
+            Kind::Arp | Kind::Icmpv4 | Kind::Udpv4 => self.lookup4.find(question | low),
             Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => self.lookup6.find([high, low, question]),
         }
     }
@@ -165,13 +165,14 @@ impl LaneTables {
     /// as their sender and anything as their target.
     pub fn arp_class(&self, address: [u8; 4]) -> Option<Class> {
         let [_, low] = target_of(IpAddr::from(address));
-        self.lookup4.find(any_question(Kind::Arp) << 32 | low)
+        self.lookup4.find(any_question(Kind::Arp) | low)
     }
 
     /// Whether a UDP answer to this port could come back as a question.
     #[inline(always)]
     pub fn refuses_source(&self, port: u16) -> bool {
-        self.refused_sources.get(usize::from(port / 64)).is_none_or(|word| word >> (port % 64) & 1 == 1)
+        let (word, bit) = place_of(port);
+        self.refused_sources.get(word).is_none_or(|word| word >> bit & 1 == 1)
     }
 }
 
@@ -234,7 +235,7 @@ impl Compiler {
         let host = index_of_last(self.hosts4.len());
         let [_, low] = target_of(address.ip);
         let mut claim = |question: u64, responder| {
-            self.entries4.push((question << 32 | low, Class { responder, host }));
+            self.entries4.push((question | low, Class { responder, host }));
         };
         for service in services {
             match service {
@@ -295,11 +296,19 @@ fn refused_sources(table: &RouteTable) -> Box<[u64; 1024]> {
         Service::IcmpEcho => None,
     });
     for port in LOOP_PORTS.into_iter().chain([0]).chain(own) {
-        if let Some(word) = words.get_mut(usize::from(port / 64)) {
-            *word |= 1 << (port % 64);
+        let (word, bit) = place_of(port);
+        if let Some(word) = words.get_mut(word) {
+            *word |= 1 << bit;
         }
     }
     words
+}
+
+/// Which word and bit are a port's: by its bytes in memory order, as the packet has them.
+#[inline(always)]
+fn place_of(port: u16) -> (usize, u16) {
+    let port = port.to_be();
+    (usize::from(port / 64), port % 64)
 }
 
 #[cfg(test)]
@@ -322,7 +331,9 @@ mod tests {
 
     fn responder(tables: &LaneTables, ip: &str, kind: Kind, selector: u16) -> Option<Responder> {
         let headers = Headers { network: 14, end: 60, kind, selector };
-        tables.class(headers, target_of(ip.parse().unwrap())).map(|class| class.responder)
+        let target = target_of(ip.parse().unwrap());
+        let class = tables.class(headers, target).or_else(|| tables.class_of_the_rest(kind, target));
+        class.map(|class| class.responder)
     }
 
     #[test]

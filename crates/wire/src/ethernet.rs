@@ -79,6 +79,9 @@ impl Mac {
 pub struct MacWord(u64);
 
 impl MacWord {
+    /// [`Mac::BROADCAST`].
+    pub const BROADCAST: Self = Self::new(Mac::BROADCAST);
+
     /// The word of an address.
     pub const fn new(mac: Mac) -> Self {
         let [first, second, third, fourth, fifth, sixth] = mac.0;
@@ -94,10 +97,30 @@ impl MacWord {
         Some((Self(u64::from_le_bytes(*dst) << 16), Self(u64::from_le_bytes(*src) << 16)))
     }
 
+    /// Whether a frame is for this station alone, and comes from a single other one: the usual case, in two comparisons.
+    /// False too where it ends inside its header.
+    #[inline(always)]
+    pub fn is_asked_alone(self, frame: &[u8]) -> bool {
+        let Some(header) = frame.first_chunk::<{ Ethernet::LEN }>() else { return false };
+        let (Some(first), Some(last)) = (header.first_chunk::<8>(), header.last_chunk::<8>()) else {
+            return false;
+        };
+        // The destination, and above it the bit that tells a group from a station in the source.
+        let dst_and_group = u64::from_le_bytes(*first) << 15;
+        let src = u64::from_le_bytes(*last) << 16;
+        dst_and_group == self.0 >> 1 && src != self.0
+    }
+
     /// As [`Mac::is_group`].
     #[inline(always)]
     pub const fn is_group(self) -> bool {
         self.0 & 1 << 16 != 0
+    }
+
+    /// Whether it is a group of IPv6 stations (RFC 2464 section 7).
+    #[inline(always)]
+    pub const fn is_ipv6_group(self) -> bool {
+        self.0 >> 16 & 0xffff == 0x3333
     }
 }
 
@@ -205,6 +228,12 @@ pub fn pad(room: &mut [u8], end: usize) -> usize {
         padding.fill(0);
     }
     len
+}
+
+/// The length to send of a frame behind whose end at least [`CLEARED`](crate::checksum::CLEARED) bytes are zero already.
+#[inline(always)]
+pub const fn cleared_len(end: usize) -> usize {
+    if end < FRAME_LEN_MIN { FRAME_LEN_MIN } else { end }
 }
 
 #[cfg(test)]

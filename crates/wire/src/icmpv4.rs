@@ -67,6 +67,18 @@ pub fn is_right(bytes: &[u8], headers: Headers, summer: &Summer) -> bool {
         .is_some_and(|message| summer.sum(message).is_right())
 }
 
+/// The same for an echo request, which is answered or dropped, but not handed on: what follows it is cleared, see
+/// [`Summer::sum_and_clear`].
+#[inline(always)]
+pub fn is_right_and_clear(room: &mut [u8], headers: Headers, summer: &Summer) -> bool {
+    let end = headers.end.wrapping_sub(headers.network);
+    headers
+        .packet_mut(room)
+        .and_then(|packet| summer.sum_and_clear(packet, Ipv4::LEN, end))
+        // Not zero: the type of an echo request is not.
+        .is_some_and(Sum::is_right_and_not_zero)
+}
+
 /// Makes an echo request its own reply: the type changes, and the checksum with it. All else is the asker's.
 ///
 /// Gives nothing, and has written nothing, where the room is shorter than the headers say.

@@ -73,6 +73,19 @@ pub fn is_right(bytes: &[u8], headers: Headers, summer: &Summer) -> bool {
     summed.is_some_and(|summed| (summer.sum(summed) + rest).is_right())
 }
 
+/// The same for a message that is answered or dropped, but not handed on: what follows it is cleared, see
+/// [`Summer::sum_and_clear`].
+#[inline(always)]
+pub fn is_right_and_clear(room: &mut [u8], headers: Headers, summer: &Summer) -> bool {
+    let end = headers.end.wrapping_sub(headers.network);
+    let rest = checksum::pseudo_rest(ipv6::ICMP, headers.packet_len().wrapping_sub(Ipv6::LEN_U16));
+    headers
+        .packet_mut(room)
+        .and_then(|packet| summer.sum_and_clear(packet, offset_of!(Ipv6, src), end))
+        // Not zero: the next header is not.
+        .is_some_and(|sum| (sum + rest).is_right_and_not_zero())
+}
+
 /// Makes an echo request its own reply: the type changes, and the checksum with it. All else is the asker's.
 ///
 /// The checksum is right where the reply goes from the question's destination to its source, for the two may change

@@ -12,6 +12,8 @@
 //! frame takes a way of its own, on which all offsets are constants; tags cost a call. Whatever is not plain (options,
 //! extension headers, fragments) is named and left to the kernel, never guessed at.
 
+use core::hint::cold_path;
+
 use zerocopy::network_endian::U16;
 
 use crate::arp::Arp;
@@ -114,13 +116,16 @@ fn tagged(frame: &[u8]) -> Result<Headers, Fault> {
     if is_tag(ethertype) { Err(Fault::VlanTooDeep) } else { packet(frame, ethertype, network) }
 }
 
-/// What begins at `network`. The most frequent first: a `match` becomes a tree of comparisons with IPv4 at its bottom.
+/// What begins at `network`. The most frequent first, and what is less frequent marked so: without, the compiler sorts
+/// the comparisons by their constants and asks for IPv4, and for UDP, last. Six instructions of a UDP echo.
 #[inline(always)]
 fn packet(frame: &[u8], ethertype: U16, network: usize) -> Result<Headers, Fault> {
     let packet = frame.get(network..).ok_or(Fault::FrameTruncated)?;
     if ethertype == ethernet::IPV4 {
-        ipv4(packet, network)
-    } else if ethertype == ethernet::IPV6 {
+        return ipv4(packet, network);
+    }
+    cold_path();
+    if ethertype == ethernet::IPV6 {
         ipv6(packet, network)
     } else if ethertype == ethernet::ARP {
         arp(packet, network)
@@ -151,12 +156,13 @@ fn ipv4(packet: &[u8], network: usize) -> Result<Headers, Fault> {
     let ip = Ipv4::of(start, 0).ok_or(Fault::FrameTruncated)?;
     // By how much it is longer than the shortest; where it is shorter, by more than any frame has.
     let more = usize::from(ip.total_len.get()).wrapping_sub(PACKET_LEN_MIN);
-    if !ip.is_plain() || more > rest.len() || !ip.is_right() {
+    if !ip.is_plain_and_right() || more > rest.len() {
         return Err(ipv4_fault(packet, ip));
     }
     let (kind, selector) = if ip.protocol == ipv4::UDP {
         (Kind::Udpv4, udp_port(start, Ipv4::LEN, more).ok_or(Fault::UdpLength)?)
     } else if ip.protocol == ipv4::ICMP {
+        cold_path();
         (Kind::Icmpv4, icmp_type(start, Ipv4::LEN).ok_or(Fault::IcmpLength)?)
     } else {
         return Err(Fault::ProtocolUnknown);

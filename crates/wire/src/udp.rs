@@ -68,6 +68,27 @@ pub fn check(bytes: &[u8], headers: Headers, summer: &Summer) -> Checksum {
     }
 }
 
+/// The same for a datagram that fills its IP payload (see [`is_shorter`]) and is answered or dropped, but not handed on:
+/// what follows it is cleared, see [`Summer::sum_and_clear`]. Cost: some 25 instructions for 18 bytes of payload.
+#[inline(always)]
+pub fn check_and_clear(room: &mut [u8], headers: Headers, summer: &Summer) -> Checksum {
+    let Some(udp) = header(room, headers) else { return Checksum::Wrong };
+    let (checksum, len) = (udp.checksum, udp.len);
+    let (addresses, _, protocol) = summed_from(headers.kind);
+    let end = headers.end.wrapping_sub(headers.network);
+    let sum = headers.packet_mut(room).and_then(|packet| summer.sum_and_clear(packet, addresses, end));
+    if checksum == Field::ZERO {
+        return Checksum::Absent;
+    }
+    match sum {
+        // Not zero: the protocol is not.
+        Some(sum) if (sum + checksum::pseudo_rest(protocol, len.get())).is_right_and_not_zero() => {
+            Checksum::Right
+        }
+        _ => partial_or_wrong(room, headers.network, headers.end, headers.kind),
+    }
+}
+
 /// Takes the headers in parts, for what is passed in memory to a function that is called is kept in memory by its
 /// caller, at some ten instructions a packet.
 #[cold]
@@ -146,12 +167,18 @@ pub fn payload(bytes: &[u8], headers: Headers) -> Option<&[u8]> {
 /// ```
 #[inline(always)]
 fn sum(bytes: &[u8], headers: Headers, len: U16, summer: Summer) -> Option<Sum> {
-    let (addresses, header_len, protocol) = match headers.kind {
-        Kind::Udpv4 => (offset_of!(Ipv4, src), Ipv4::LEN, ipv4::UDP),
-        _ => (offset_of!(Ipv6, src), Ipv6::LEN, ipv6::UDP),
-    };
+    let (addresses, header_len, protocol) = summed_from(headers.kind);
     let summed = headers.packet(bytes)?.get(addresses..header_len + usize::from(len.get()))?;
     Some(summer.sum(summed) + checksum::pseudo_rest(protocol, len.get()))
+}
+
+/// Where the addresses begin within the packet, where the datagram does, and the protocol number.
+#[inline(always)]
+const fn summed_from(kind: Kind) -> (usize, usize, u8) {
+    match kind {
+        Kind::Udpv4 => (offset_of!(Ipv4, src), Ipv4::LEN, ipv4::UDP),
+        _ => (offset_of!(Ipv6, src), Ipv6::LEN, ipv6::UDP),
+    }
 }
 
 #[inline(always)]

@@ -19,11 +19,11 @@ pub(super) fn answer_v4(class: Class, headers: Headers, room: &mut [u8], tables:
     if !may_ask_v4(ip.src, host) {
         return Verdict::Drop(Reason::SourceInvalid);
     }
-    if !icmpv4::is_right(room, headers, &tables.checksum) {
-        return Verdict::Drop(Reason::IcmpChecksum);
-    }
     if !icmpv4::is_echo_request(room, headers) {
-        return Verdict::Pass(Reason::Unclaimed);
+        return pass(icmpv4::is_right(room, headers, &tables.checksum));
+    }
+    if !icmpv4::is_right_and_clear(room, headers, &tables.checksum) {
+        return Verdict::Drop(Reason::IcmpChecksum);
     }
     let Some(()) = host.icmp.answer(room, headers) else { return IMPOSSIBLE };
     let Some(()) = icmpv4::answer_echo(room, headers) else { return IMPOSSIBLE };
@@ -37,19 +37,25 @@ pub(super) fn answer_v6(class: Class, headers: Headers, room: &mut [u8], tables:
     if !may_ask_v6(ip.src, host) {
         return Verdict::Drop(Reason::SourceInvalid);
     }
-    if !icmpv6::is_right(room, headers, &tables.checksum) {
-        return Verdict::Drop(Reason::IcmpChecksum);
-    }
     if !icmpv6::is_echo_request(room, headers) {
-        return Verdict::Pass(Reason::Unclaimed);
+        return pass(icmpv6::is_right(room, headers, &tables.checksum));
+    }
+    if !icmpv6::is_right_and_clear(room, headers, &tables.checksum) {
+        return Verdict::Drop(Reason::IcmpChecksum);
     }
     let Some(()) = host.ipv6.answer(room, headers) else { return IMPOSSIBLE };
     let Some(()) = icmpv6::answer_echo(room, headers) else { return IMPOSSIBLE };
     reply(headers, room, tables, Counter::RepliedIcmpv6)
 }
 
+/// A message of an echo request's type but of another code, which nobody has defined, is the kernel's to judge.
+#[cold]
+fn pass(is_right: bool) -> Verdict {
+    if is_right { Verdict::Pass(Reason::Unclaimed) } else { Verdict::Drop(Reason::IcmpChecksum) }
+}
+
 #[inline(always)]
 fn reply(headers: Headers, room: &mut [u8], tables: &LaneTables, counter: Counter) -> Verdict {
     let Some(()) = ethernet::turn_round(room, tables.mac) else { return IMPOSSIBLE };
-    Verdict::reply(room, headers.end, counter)
+    Verdict::reply_cleared(headers.end, counter)
 }

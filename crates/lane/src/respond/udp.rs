@@ -20,18 +20,26 @@ pub(super) fn answer_v4(
     tables: &LaneTables,
     state: &mut State,
 ) -> Verdict {
+    if udp::is_shorter(room, headers) {
+        return answer_trimmed(class, headers.network, Kind::Udpv4, room, tables, state);
+    }
     let Some(host) = tables.host4(class) else { return IMPOSSIBLE };
     let Some(ip) = Ipv4::of(room, headers.network) else { return IMPOSSIBLE };
     if !may_ask_v4(ip.src, host) {
         return Verdict::Drop(Reason::SourceInvalid);
     }
-    let checksum = match check(headers, room, tables) {
-        Ok(checksum) => checksum,
-        Err(reason) => return Verdict::Drop(reason),
-    };
-    let Some(headers) = datagram(headers, room) else { return IMPOSSIBLE };
-    let Some(()) = host.udp.answer(room, headers) else { return IMPOSSIBLE };
-    reply(checksum, headers, room, tables, state)
+    if refuses_source(headers, room, tables) {
+        return Verdict::Drop(Reason::UdpSourcePort);
+    }
+    match udp::check_and_clear(room, headers, &tables.checksum) {
+        Checksum::Right => {
+            let Some(()) = host.udp.answer(room, headers) else { return IMPOSSIBLE };
+            reply(headers, room, tables)
+        }
+        checksum => {
+            answer_odd(checksum, class, [headers.network, headers.end], Kind::Udpv4, room, tables, state)
+        }
+    }
 }
 
 #[inline(always)]
@@ -42,83 +50,98 @@ pub(super) fn answer_v6(
     tables: &LaneTables,
     state: &mut State,
 ) -> Verdict {
+    if udp::is_shorter(room, headers) {
+        return answer_trimmed(class, headers.network, Kind::Udpv6, room, tables, state);
+    }
     let Some(host) = tables.host6(class) else { return IMPOSSIBLE };
     let Some(ip) = Ipv6::of(room, headers.network) else { return IMPOSSIBLE };
     if !may_ask_v6(ip.src, host) {
         return Verdict::Drop(Reason::SourceInvalid);
     }
-    let checksum = match check(headers, room, tables) {
-        Ok(checksum) => checksum,
-        Err(reason) => return Verdict::Drop(reason),
-    };
-    let Some(headers) = datagram(headers, room) else { return IMPOSSIBLE };
-    let Some(()) = host.ipv6.answer(room, headers) else { return IMPOSSIBLE };
-    reply(checksum, headers, room, tables, state)
+    if refuses_source(headers, room, tables) {
+        return Verdict::Drop(Reason::UdpSourcePort);
+    }
+    match udp::check_and_clear(room, headers, &tables.checksum) {
+        Checksum::Right => {
+            let Some(()) = host.ipv6.answer(room, headers) else { return IMPOSSIBLE };
+            reply(headers, room, tables)
+        }
+        checksum => {
+            answer_odd(checksum, class, [headers.network, headers.end], Kind::Udpv6, room, tables, state)
+        }
+    }
 }
 
-/// What the checksum says, if the datagram is undamaged and its port may be answered.
-#[inline(always)]
-fn check(headers: Headers, room: &[u8], tables: &LaneTables) -> Result<Checksum, Reason> {
-    let Some(udp) = Udp::of(room, headers.transport()) else { return Err(Reason::UdpLength) };
-    if tables.refuses_source(udp.src.get()) {
-        return Err(Reason::UdpSourcePort);
+/// Answers the datagram alone: IP payload behind it is not echoed. Nothing covers that payload, so that what is wrong
+/// with the datagram is as wrong without it.
+#[cold]
+#[inline(never)]
+fn answer_trimmed(
+    class: Class,
+    network: usize,
+    kind: Kind,
+    room: &mut [u8],
+    tables: &LaneTables,
+    state: &mut State,
+) -> Verdict {
+    match udp::trim(room, network, kind) {
+        Some(headers) if kind == Kind::Udpv4 => answer_v4(class, headers, room, tables, state),
+        Some(headers) => answer_v6(class, headers, room, tables, state),
+        None => IMPOSSIBLE,
     }
-    let checksum = udp::check(room, headers, &tables.checksum);
-    if checksum == Checksum::Right { Ok(checksum) } else { check_odd(checksum, headers.kind, tables) }
+}
+
+/// Whether an answer could come back as a question.
+#[inline(always)]
+fn refuses_source(headers: Headers, room: &[u8], tables: &LaneTables) -> bool {
+    Udp::of(room, headers.transport()).is_none_or(|udp| tables.refuses_source(udp.src.get()))
 }
 
 /// What is to be said of a datagram whose checksum is not simply right.
 #[cold]
-pub(super) fn check_odd(checksum: Checksum, kind: Kind, tables: &LaneTables) -> Result<Checksum, Reason> {
+pub(super) fn check_odd(checksum: Checksum, kind: Kind, tables: &LaneTables) -> Result<(), Reason> {
     match checksum {
         Checksum::Absent if kind == Kind::Udpv6 => Err(Reason::UdpChecksumMissing),
         Checksum::Partial if tables.partial_checksums == PartialChecksums::Refuse => Err(Reason::UdpChecksum),
         Checksum::Wrong => Err(Reason::UdpChecksum),
-        Checksum::Right | Checksum::Absent | Checksum::Partial => Ok(checksum),
-    }
-}
-
-/// The headers of the datagram alone: IP payload behind it is not echoed.
-#[inline(always)]
-fn datagram(headers: Headers, room: &mut [u8]) -> Option<Headers> {
-    if udp::is_shorter(room, headers) {
-        udp::trim(room, headers.network, headers.kind)
-    } else {
-        Some(headers)
+        Checksum::Right | Checksum::Absent | Checksum::Partial => Ok(()),
     }
 }
 
 /// Sends the datagram back. Its checksum stays right where it was: addresses and ports only change places in the sum.
 #[inline(always)]
-fn reply(
-    checksum: Checksum,
-    headers: Headers,
-    room: &mut [u8],
-    tables: &LaneTables,
-    state: &mut State,
-) -> Verdict {
+fn reply(headers: Headers, room: &mut [u8], tables: &LaneTables) -> Verdict {
     let Some(()) = udp::turn_round(room, headers) else { return IMPOSSIBLE };
-    if checksum != Checksum::Right {
-        complete(checksum, [headers.network, headers.end], headers.kind, room, tables, state);
-    }
     let Some(()) = ethernet::turn_round(room, tables.mac) else { return IMPOSSIBLE };
-    Verdict::reply(room, headers.end, Counter::RepliedUdp)
+    Verdict::reply_cleared(headers.end, Counter::RepliedUdp)
 }
 
-/// Gives the answer the checksum that the question did not have: a host sends one by default (RFC 1122 4.1.3.4).
+/// Answers a datagram whose checksum is not simply right, where it may be answered. The answer has the checksum that
+/// the question did not have: a host sends one by default (RFC 1122 4.1.3.4).
 #[cold]
 #[inline(never)]
-fn complete(
+fn answer_odd(
     checksum: Checksum,
+    class: Class,
     [network, end]: [usize; 2],
     kind: Kind,
     room: &mut [u8],
     tables: &LaneTables,
     state: &mut State,
-) {
+) -> Verdict {
+    let headers = Headers { network, end, selector: 0, kind };
+    if let Err(reason) = check_odd(checksum, kind, tables) {
+        return Verdict::Drop(reason);
+    }
+    let written = match kind {
+        Kind::Udpv4 => tables.host4(class).and_then(|host| host.udp.answer(room, headers)),
+        _ => tables.host6(class).and_then(|host| host.ipv6.answer(room, headers)),
+    };
+    let Some(()) = written else { return IMPOSSIBLE };
+    let verdict = reply(headers, room, tables);
     if checksum == Checksum::Partial {
         state.counters.count(Counter::UdpChecksumPartial);
     }
-    let completed = udp::set_checksum(room, Headers { network, end, selector: 0, kind }, &tables.checksum);
-    debug_assert!(completed.is_some(), "the headers lie in the room");
+    let Some(()) = udp::set_checksum(room, headers, &tables.checksum) else { return IMPOSSIBLE };
+    verdict
 }

@@ -55,6 +55,26 @@ pub(super) fn short(bytes: &[u8]) -> u64 {
     add(sum, if cfg!(target_endian = "big") { last << 1 << summed } else { last >> 1 >> summed })
 }
 
+/// How many bytes [`blocks`] sums at once.
+pub(super) const BLOCK_LEN: usize = 32;
+/// How much of a packet [`blocks`] is used for: seven blocks. Longer ones are the business of vectors.
+pub(super) const SPACE_LEN: usize = 256;
+
+/// The sum of the first `len` bytes, and of what fills their last block, which must be zero.
+#[inline(always)]
+pub(super) fn blocks(bytes: &[u8], len: usize) -> u64 {
+    let (blocks, _) = bytes.as_chunks::<8>().0.as_chunks::<{ BLOCK_LEN / 8 }>();
+    let (mut sum, mut summed) = (0, 0);
+    for block in blocks {
+        if summed >= len {
+            break;
+        }
+        sum = chain(sum, block);
+        summed += BLOCK_LEN;
+    }
+    sum
+}
+
 /// Adds words with the carry going from each to the next, and the last one brought round.
 #[inline(always)]
 fn chain<const COUNT: usize>(mut sum: u64, words: &[[u8; 8]; COUNT]) -> u64 {

@@ -40,19 +40,20 @@ const ATOMIC: [u8; 4] = [0, 0, ipv4::DONT_FRAGMENT.to_be_bytes()[0], 0];
 /// The IPv4 header of every answer from one own address, with one protocol.
 #[derive(Clone, Copy, Debug)]
 pub struct Ipv4Template {
-    ttl: u8,
-    protocol: u8,
+    /// TTL, protocol, and zero for the checksum.
+    third: u32,
     src: [u8; 4],
-    /// The folded sum of all that is no hole.
-    sum: u16,
+    /// The folded sum of all that is no hole; 16 bits, in a word that need not be widened.
+    sum: u32,
 }
 
 impl Ipv4Template {
     /// A template for answers from `src` with a `protocol`, that may take `ttl` hops.
     pub fn new(src: Ipv4Addr, protocol: u8, ttl: u8) -> Self {
         let src = src.octets();
-        let words: Words = [VERSION_AND_LEN.to_ne_bytes(), ATOMIC, [ttl, protocol, 0, 0], src, [0; 4]];
-        Self { ttl, protocol, src, sum: Sum::of(words.as_bytes()).fold() }
+        let third = [ttl, protocol, 0, 0];
+        let words: Words = [VERSION_AND_LEN.to_ne_bytes(), ATOMIC, third, src, [0; 4]];
+        Self { third: u32::from_ne_bytes(third), src, sum: Sum::of(words.as_bytes()).fold().into() }
     }
 
     /// Turns the question's header into the answer's: to whom it came from, as long as it was, with its DSCP.
@@ -68,20 +69,20 @@ impl Ipv4Template {
     }
 
     /// The header of an answer to `asked`, but `total_len` bytes long.
-    pub(crate) fn header(self, asked: &Ipv4, total_len: u16) -> Ipv4 {
+    pub(crate) fn header(&self, asked: &Ipv4, total_len: u16) -> Ipv4 {
         let [len_high, len_low] = total_len.to_be_bytes();
         transmute!(self.words([0, asked.type_of_service, len_high, len_low], asked.src))
     }
 
     /// The header of an answer to a question with this first word, of this asker.
     #[inline(always)]
-    fn words(self, first: [u8; 4], asker: [u8; 4]) -> Words {
+    fn words(&self, first: [u8; 4], asker: [u8; 4]) -> Words {
         let first = u32::from_ne_bytes(first) & KEPT;
         let Field([high, low]) = Sum::of_words(self.sum, first, u32::from_ne_bytes(asker)).complement();
         [
             (first | VERSION_AND_LEN).to_ne_bytes(),
             ATOMIC,
-            [self.ttl, self.protocol, high, low],
+            (self.third | u32::from_ne_bytes([0, 0, high, low])).to_ne_bytes(),
             self.src,
             asker,
         ]
