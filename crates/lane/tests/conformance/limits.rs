@@ -63,3 +63,31 @@ fn what_may_not_cause_an_error_uses_up_none() {
     }
     assert!(matches!(lane.ask(&question("U3-closed-port"), Ns(0)), Outcome::Reply(_)));
 }
+
+#[test]
+fn new_tables_bring_their_own_limit() {
+    let mut lane = SimulatedLane::new(card(), PartialChecksums::Refuse, Summer::fastest());
+    let closed = question("U3-closed-port");
+    assert!(matches!(lane.ask(&closed, QUIET), Outcome::Reply(_)));
+    assert!(lane.limit_errors(0) <= 1 << 12, "housekeeping comes every 2^12 turns");
+    assert_eq!(lane.lane.counters().of(Counter::TablesTaken), 1);
+    assert_eq!(lane.ask(&closed, QUIET), Outcome::Drop(Some(Reason::ErrorWithheld)));
+    lane.limit_errors(1);
+    assert!(matches!(lane.ask(&closed, QUIET), Outcome::Reply(_)));
+}
+
+#[test]
+fn our_own_announcement_come_back_is_no_conflict() {
+    let mut lane = SimulatedLane::new(card(), PartialChecksums::Refuse, Summer::fastest());
+    let own = endpoint::load().unwrap().mac;
+    let mut announcement = question("A4-conflict-gratuitous-request");
+    announcement[6..12].copy_from_slice(&own);
+    announcement[22..28].copy_from_slice(&own);
+    let mut to_another = announcement.clone();
+    to_another[41] = 77;
+    for frame in [announcement, to_another] {
+        let outcome = lane.ask(&frame, QUIET);
+        assert!(!matches!(outcome, Outcome::Reply(_)), "{outcome:?}");
+    }
+    assert_eq!(lane.lane.counters().of(Counter::ArpConflict), 0);
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use barelane_lane::{Lane, mailbox};
+use barelane_lane::{Lane, TableSender, mailbox};
 use nic::sim::{Card, Faults};
 use nic::{Burst, Frame, Queue};
 use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteTable};
@@ -76,6 +76,8 @@ impl Queue for Alone {
 /// A lane that answers one question a turn, watched by every checker there is.
 pub(crate) struct SimulatedLane<Q: Window> {
     pub(crate) lane: Lane<Q>,
+    sender: TableSender,
+    settings: LaneSettings,
     now: Tick,
     watch: Conservation,
 }
@@ -91,9 +93,24 @@ impl<Q: Window> SimulatedLane<Q> {
             errors_per_second: endpoint.errors_per_second,
         };
         let tables = Box::new(table_of(&endpoint).compile(&settings));
-        let (_, mailbox) = mailbox();
+        let (sender, mailbox) = mailbox();
         let lane = Lane::new(queue, tables, TickRate::NANOSECONDS, Arc::new(Page::default()), mailbox);
-        Self { lane, now: Tick(0), watch: Conservation::default() }
+        Self { lane, sender, settings, now: Tick(0), watch: Conservation::default() }
+    }
+
+    /// Sends new tables with another error limit, and turns until the lane has taken them. Gives how many turns that
+    /// took.
+    pub(crate) fn limit_errors(&mut self, errors_per_second: u32) -> usize {
+        self.settings.errors_per_second = errors_per_second;
+        let tables = Box::new(table_of(&endpoint::load().unwrap()).compile(&self.settings));
+        self.sender.send(tables).unwrap();
+        for turns in 1..100_000 {
+            self.turn(Ns(0));
+            if self.sender.collect() {
+                return turns;
+            }
+        }
+        panic!("the lane never took its new tables");
     }
 
     /// One turn, `quiet` after the one before, watched by every checker there is.
