@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nic::Queue;
+use nic::{Frame, Queue};
 use route::LaneTables;
 use telemetry::{Counter, Counters, Page, Tick, TickRate};
 use wire::checksum::{CLEARED, SUMMED_IN_BLOCKS_MAX};
@@ -15,8 +15,8 @@ use wire::parse::{self, Fault};
 use crate::classify::{check_addresses, claimed, classify_the_rest};
 use crate::housekeeping;
 use crate::mailbox::Mailbox;
-use crate::respond::{State, respond};
-use crate::verdict::{Verdict, verdict_of};
+use crate::respond::{self, State, respond};
+use crate::verdict::{Answer, Reply, Verdict, verdict_of};
 
 /// What a short frame has as its room: what is summed in blocks, behind an Ethernet header.
 const SHORT_ROOM: usize = Ethernet::LEN + SUMMED_IN_BLOCKS_MAX;
@@ -53,24 +53,19 @@ impl<Q: Queue> Lane<Q> {
         while let Some(mut frame) = self.queue.next(&mut burst) {
             let len = frame.len();
             let room = self.queue.room_mut(&frame);
-            let verdict = match short(room, len) {
+            let answer = match short(room, len) {
                 Some(room) => answer(room, len, &self.tables, &mut self.state, now),
-                None => answer_long(room, len, &self.tables, &mut self.state, now),
+                None => Err(answer_long(room, len, &self.tables, &mut self.state, now)),
             };
-            let (handed_on, counter, counter_else) = match verdict {
-                Verdict::Reply { len, counter } => {
+            match answer {
+                Ok(Reply { len, counter }) => {
                     frame.set_len(len);
-                    (self.queue.tx(frame), counter, Counter::TxRingFull)
+                    match self.queue.tx(frame) {
+                        Ok(()) => self.state.counters.count(counter),
+                        Err(frame) => self.release(frame, Counter::TxRingFull),
+                    }
                 }
-                Verdict::Pass(reason) => (self.queue.pass(frame), Counter::Passed, reason.counter()),
-                Verdict::Drop(reason) => (Err(frame), reason.counter(), reason.counter()),
-            };
-            match handed_on {
-                Ok(()) => self.state.counters.count(counter),
-                Err(frame) => {
-                    self.queue.release(frame);
-                    self.state.counters.count(counter_else);
-                }
+                Err(verdict) => self.conclude(frame, verdict),
             }
         }
         self.queue.flush();
@@ -81,6 +76,28 @@ impl<Q: Queue> Lane<Q> {
             self.housekeeping();
         }
         taken
+    }
+
+    /// Does what a verdict says.
+    fn conclude(&mut self, mut frame: Frame, verdict: Verdict) {
+        let (handed_on, counter, counter_else) = match verdict {
+            Verdict::Reply { len, counter } => {
+                frame.set_len(usize::from(len));
+                (self.queue.tx(frame), counter, Counter::TxRingFull)
+            }
+            Verdict::Pass(reason) => (self.queue.pass(frame), Counter::Passed, reason.counter()),
+            Verdict::Drop(reason) => return self.release(frame, reason.counter()),
+        };
+        match handed_on {
+            Ok(()) => self.state.counters.count(counter),
+            Err(frame) => self.release(frame, counter_else),
+        }
+    }
+
+    /// Ends a frame here, and counts why.
+    fn release(&mut self, frame: Frame, counter: Counter) {
+        self.queue.release(frame);
+        self.state.counters.count(counter);
     }
 
     /// What was counted so far.
@@ -116,17 +133,17 @@ fn short(room: &mut [u8], len: usize) -> Option<&mut [u8; SHORT_ROOM]> {
 /// [`answer`] for a frame that is not [`short`].
 #[inline(never)]
 fn answer_long(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut State, now: Tick) -> Verdict {
-    answer(room, len, tables, state, now)
+    Verdict::of(answer(room, len, tables, state, now))
 }
 
 /// Parse, classify, respond: what becomes of the `len` bytes at the start of `room`.
 #[inline(always)]
-fn answer(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut State, now: Tick) -> Verdict {
-    let Some(frame) = room.get(..len) else { return verdict_of(Fault::FrameTruncated) };
+fn answer(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut State, now: Tick) -> Answer {
+    let Some(frame) = room.get(..len) else { return Err(verdict_of(Fault::FrameTruncated)) };
     match parse::untagged(frame) {
         Ok(headers) => answer_packet(headers, room, tables, state, now),
-        Err(Fault::EtherTypeUnknown) => answer_tagged(room, len, tables, state, now),
-        Err(fault) => verdict_of(fault),
+        Err(Fault::EtherTypeUnknown) => Err(answer_tagged(room, len, tables, state, now)),
+        Err(fault) => Err(verdict_of(fault)),
     }
 }
 
@@ -135,7 +152,7 @@ fn answer(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut State, n
 #[inline(never)]
 fn answer_tagged(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut State, now: Tick) -> Verdict {
     match parse::parse(room.get(..len).unwrap_or_default()) {
-        Ok(headers) => answer_packet(headers, room, tables, state, now),
+        Ok(headers) => Verdict::of(answer_packet(headers, room, tables, state, now)),
         Err(fault) => verdict_of(fault),
     }
 }
@@ -149,7 +166,7 @@ fn answer_packet(
     tables: &LaneTables,
     state: &mut State,
     now: Tick,
-) -> Verdict {
+) -> Answer {
     match headers.kind {
         Kind::Udpv4 => answer_kind(Kind::Udpv4, headers, room, tables, state, now),
         Kind::Icmpv4 => answer_kind(Kind::Icmpv4, headers, room, tables, state, now),
@@ -168,16 +185,14 @@ fn answer_kind(
     tables: &LaneTables,
     state: &mut State,
     now: Tick,
-) -> Verdict {
+) -> Answer {
     let headers = Headers { kind, ..headers };
     let Some(class) = claimed(headers, room, tables) else {
         let Headers { network, end, selector, .. } = headers;
-        return answer_the_rest(kind, [network, end], selector, room, tables, state, now);
+        return Err(answer_the_rest(kind, [network, end], selector, room, tables, state, now));
     };
-    match check_addresses(kind, room, tables) {
-        Ok(()) => respond(class, headers, room, tables, state, now),
-        Err(verdict) => verdict,
-    }
+    check_addresses(kind, room, tables)?;
+    respond::answer(class, headers, room, tables, state, now)
 }
 
 /// The same for what no route claims.

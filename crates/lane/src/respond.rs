@@ -15,7 +15,7 @@ use telemetry::{Counters, Ns, Reason, Tick, TickRate};
 use wire::headers::{Headers, Kind};
 
 use crate::bucket::Bucket;
-use crate::verdict::Verdict;
+use crate::verdict::{Answer, Verdict};
 
 /// How many ICMP errors may be sent at once, before the rate of [`LaneTables::errors_per_second`] holds.
 const ERRORS_BURST: u32 = 10;
@@ -49,7 +49,6 @@ impl State {
 }
 
 /// Answers a packet of a known class, in place.
-#[inline(always)]
 pub fn respond(
     class: Class,
     headers: Headers,
@@ -58,6 +57,19 @@ pub fn respond(
     state: &mut State,
     now: Tick,
 ) -> Verdict {
+    Verdict::of(answer(class, headers, room, tables, state, now))
+}
+
+/// The same on the road.
+#[inline(always)]
+pub(crate) fn answer(
+    class: Class,
+    headers: Headers,
+    room: &mut [u8],
+    tables: &LaneTables,
+    state: &mut State,
+    now: Tick,
+) -> Answer {
     let span = [headers.network, headers.end];
     match (headers.kind, class.responder) {
         (Kind::Udpv4, Responder::UdpEcho) => udp::answer_v4(class, headers, room, tables, state),
@@ -66,9 +78,9 @@ pub fn respond(
         (Kind::Icmpv6, Responder::Echo) => icmp::answer_v6(class, headers, room, tables),
         (Kind::Arp, Responder::Arp) => arp::answer(class, headers, room, tables, state, now),
         (Kind::Solicitation, Responder::Neighbour) => ndp::answer(class, headers, room, tables),
-        (Kind::Udpv4, Responder::UdpClosed) => closed::answer_v4(class, span, room, tables, state, now),
-        (Kind::Udpv6, Responder::UdpClosed) => closed::answer_v6(class, span, room, tables, state, now),
-        _ => IMPOSSIBLE,
+        (Kind::Udpv4, Responder::UdpClosed) => Err(closed::answer_v4(class, span, room, tables, state, now)),
+        (Kind::Udpv6, Responder::UdpClosed) => Err(closed::answer_v6(class, span, room, tables, state, now)),
+        _ => Err(IMPOSSIBLE),
     }
 }
 

@@ -12,7 +12,7 @@ pub enum Verdict {
     /// The answer stands in the frame.
     Reply {
         /// How long it is, padding to the shortest frame included. No frame is longer than 65,535 bytes.
-        len: usize,
+        len: u16,
         /// What kind of answer it is.
         counter: Counter,
     },
@@ -22,19 +22,50 @@ pub enum Verdict {
     Drop(Reason),
 }
 
-impl Verdict {
-    /// The same where what follows the answer was cleared before, as [`Summer::sum_and_clear`] does.
+const _: () = assert!(size_of::<Verdict>() == 4);
+
+/// An answer that stands in its frame: the usual end of the road.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reply {
+    /// How long the frame is.
+    pub(crate) len: usize,
+    /// What kind of answer it is.
+    pub(crate) counter: Counter,
+}
+
+/// How the road ends: with an answer, or with whatever verdict a function beside the road came to.
+///
+/// Not a [`Verdict`], since that comes packed into a register from functions that are not inlined; all others would be
+/// packed and taken apart likewise, 15 instructions a packet.
+pub(crate) type Answer = Result<Reply, Verdict>;
+
+impl Reply {
+    /// The answer from the frame's first byte to `end`, where what follows it was cleared before, as
+    /// [`Summer::sum_and_clear`] does.
     ///
     /// [`Summer::sum_and_clear`]: wire::checksum::Summer::sum_and_clear
     #[inline(always)]
-    pub(crate) fn reply_cleared(end: usize, counter: Counter) -> Self {
-        Self::Reply { len: ethernet::cleared_len(end), counter }
+    pub(crate) fn cleared(end: usize, counter: Counter) -> Self {
+        Self { len: ethernet::cleared_len(end), counter }
     }
 
-    /// The verdict on a frame in which an answer stands from its first byte to `end`: the rest is padded.
+    /// The answer from the frame's first byte to `end`: the rest is padded.
     #[inline(always)]
-    pub(crate) fn reply(room: &mut [u8], end: usize, counter: Counter) -> Self {
-        Self::Reply { len: ethernet::pad(room, end), counter }
+    pub(crate) fn padded(room: &mut [u8], end: usize, counter: Counter) -> Self {
+        Self { len: ethernet::pad(room, end), counter }
+    }
+}
+
+impl Verdict {
+    /// The verdict that an answer is.
+    pub(crate) fn of(answer: Answer) -> Self {
+        match answer {
+            Ok(Reply { len, counter }) => match u16::try_from(len) {
+                Ok(len) => Self::Reply { len, counter },
+                Err(_) => Self::Drop(Reason::TailroomMissing),
+            },
+            Err(verdict) => verdict,
+        }
     }
 }
 

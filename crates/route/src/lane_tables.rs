@@ -163,6 +163,7 @@ impl LaneTables {
 
     /// The class of ARP packets that concern `address`, where its ARP is ours: for conflicts, which have our address
     /// as their sender and anything as their target.
+    #[inline(always)]
     pub fn arp_class(&self, address: [u8; 4]) -> Option<Class> {
         let [_, low] = target_of(IpAddr::from(address));
         self.lookup4.find(any_question(Kind::Arp) | low)

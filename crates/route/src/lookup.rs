@@ -22,6 +22,9 @@ pub trait Key: Copy + Ord {
 
     /// Spreads keys over 64 bits, differently for each seed. No two keys may have the same hash for every seed.
     fn hash(self, seed: u64) -> u64;
+
+    /// Whether both are the same, word by word: a comparison of whole arrays goes through memory and vector registers.
+    fn is(self, other: Self) -> bool;
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,11 @@ impl Key for u64 {
     fn hash(self, seed: u64) -> u64 {
         folded_product(self, seed)
     }
+
+    #[inline(always)]
+    fn is(self, other: Self) -> bool {
+        self == other
+    }
 }
 
 impl Key for [u64; 3] {
@@ -62,6 +70,12 @@ impl Key for [u64; 3] {
     fn hash(self, seed: u64) -> u64 {
         let [high, low, selector] = self;
         folded_product(folded_product(high ^ seed, low ^ FOLD) ^ selector, seed)
+    }
+
+    #[inline(always)]
+    fn is(self, other: Self) -> bool {
+        let ([high, low, selector], [other_high, other_low, other_selector]) = (self, other);
+        high == other_high && low == other_low && selector == other_selector
     }
 }
 
@@ -141,7 +155,7 @@ impl<K: Key, V: Copy> Lookup<K, V> {
         let hash = key.hash(self.seed);
         let displacement = *self.displacements.get(bucket(hash, self.bucket_mask))?;
         let slot = self.slots.get(place(hash, displacement, self.slot_mask))?;
-        if slot.key == key { Some(slot.value) } else { None }
+        if slot.key.is(key) { Some(slot.value) } else { None }
     }
 
     /// How many bytes the table takes.

@@ -89,10 +89,10 @@ impl Ipv4 {
         u64::from_ne_bytes(first) & MASK == PLAIN
     }
 
-    /// Both at once, an instruction less: what is plain is not all zeros.
+    /// [`Self::is_right`] for a header that [`Self::is_plain`], an instruction less: it is not all zeros.
     #[inline(always)]
-    pub(crate) fn is_plain_and_right(&self) -> bool {
-        self.is_plain() && Sum::of_header(transmute!(*self)).is_right_and_not_zero()
+    pub(crate) fn is_right_where_plain(&self) -> bool {
+        Sum::of_header(transmute!(*self)).is_right_and_not_zero()
     }
 
     /// Whether it is part of a larger datagram. The flag that forbids fragments, and the reserved one, do not matter.

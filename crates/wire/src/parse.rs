@@ -156,8 +156,12 @@ fn ipv4(packet: &[u8], network: usize) -> Result<Headers, Fault> {
     let ip = Ipv4::of(start, 0).ok_or(Fault::FrameTruncated)?;
     // By how much it is longer than the shortest; where it is shorter, by more than any frame has.
     let more = usize::from(ip.total_len.get()).wrapping_sub(PACKET_LEN_MIN);
-    if !ip.is_plain_and_right() || more > rest.len() {
+    if !ip.is_plain() || more > rest.len() {
         return Err(ipv4_fault(packet, ip));
+    }
+    // Here, and not among the other faults: a damaged header is the one that a lane behind the XDP program sees.
+    if !ip.is_right_where_plain() {
+        return Err(Fault::Ipv4Checksum);
     }
     let (kind, selector) = if ip.protocol == ipv4::UDP {
         (Kind::Udpv4, udp_port(start, Ipv4::LEN, more).ok_or(Fault::UdpLength)?)

@@ -73,7 +73,7 @@ impl<Q> Traced<Q> {
     fn see(&mut self, fate: Fate) {
         let Some(trace) = &self.trace else { return };
         let is_as_traced = match (trace.verdict, fate) {
-            (Verdict::Reply { len, .. }, Fate::Sent(sent)) => len == sent,
+            (Verdict::Reply { len, .. }, Fate::Sent(sent)) => usize::from(len) == sent,
             (Verdict::Pass(_), Fate::Passed) | (Verdict::Drop(_), Fate::Released) => true,
             _ => false,
         };

@@ -6,7 +6,7 @@ use wire::arp::{self, Arp};
 use wire::headers::Headers;
 
 use super::{IMPOSSIBLE, State};
-use crate::verdict::Verdict;
+use crate::verdict::{Answer, Reply, Verdict};
 
 /// Tells who asks where our address is. Who uses one of our addresses as their own hears an announcement, which
 /// everyone hears.
@@ -18,20 +18,20 @@ pub(super) fn answer(
     tables: &LaneTables,
     state: &mut State,
     now: Tick,
-) -> Verdict {
-    let Some(host) = tables.host4(class) else { return IMPOSSIBLE };
-    let Some(arp) = Arp::of(room, headers.network) else { return IMPOSSIBLE };
+) -> Answer {
+    let host = tables.host4(class).ok_or(IMPOSSIBLE)?;
+    let arp = Arp::of(room, headers.network).ok_or(IMPOSSIBLE)?;
     if arp.sender_mac.is_group() {
-        return Verdict::Drop(Reason::ArpMalformed);
+        return Err(Verdict::Drop(Reason::ArpMalformed));
     }
     if let Some(conflict) = tables.arp_class(arp.sender_ip) {
-        return defend(conflict, headers.network, room, tables, state, now);
+        return Err(defend(conflict, headers.network, room, tables, state, now));
     }
     if headers.selector != arp::REQUEST {
-        return Verdict::Drop(Reason::ArpNotRequest);
+        return Err(Verdict::Drop(Reason::ArpNotRequest));
     }
-    let Some(end) = host.arp.answer(room, headers) else { return IMPOSSIBLE };
-    Verdict::reply(room, end, Counter::RepliedArp)
+    let end = host.arp.answer(room, headers).ok_or(IMPOSSIBLE)?;
+    Ok(Reply::padded(room, end, Counter::RepliedArp))
 }
 
 /// One announcement in ten seconds, over all addresses of the lane: two hosts that both defend must not flood the link.
@@ -51,5 +51,5 @@ fn defend(
     }
     let Some(host) = tables.host4(conflict) else { return IMPOSSIBLE };
     let Some(end) = host.arp.announce(room, network) else { return IMPOSSIBLE };
-    Verdict::reply(room, end, Counter::RepliedArp)
+    Verdict::of(Ok(Reply::padded(room, end, Counter::RepliedArp)))
 }

@@ -16,7 +16,7 @@ use wire::{icmpv4, icmpv6};
 use super::source::{may_ask_v4, may_ask_v6};
 use super::udp::check_odd;
 use super::{IMPOSSIBLE, State};
-use crate::verdict::Verdict;
+use crate::verdict::{Reply, Verdict};
 
 #[cold]
 #[inline(never)]
@@ -77,5 +77,5 @@ fn may_be_refused(
 fn reply(end: Option<usize>, room: &mut [u8], tables: &LaneTables) -> Verdict {
     let Some(end) = end else { return Verdict::Drop(Reason::TailroomMissing) };
     let Some(()) = ethernet::turn_round(room, tables.mac) else { return IMPOSSIBLE };
-    Verdict::reply(room, end, Counter::RepliedUnreachable)
+    Verdict::of(Ok(Reply::padded(room, end, Counter::RepliedUnreachable)))
 }

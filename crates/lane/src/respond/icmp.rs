@@ -10,41 +10,41 @@ use wire::{icmpv4, icmpv6};
 
 use super::IMPOSSIBLE;
 use super::source::{may_ask_v4, may_ask_v6};
-use crate::verdict::Verdict;
+use crate::verdict::{Answer, Reply, Verdict};
 
 #[inline(always)]
-pub(super) fn answer_v4(class: Class, headers: Headers, room: &mut [u8], tables: &LaneTables) -> Verdict {
-    let Some(host) = tables.host4(class) else { return IMPOSSIBLE };
-    let Some(ip) = Ipv4::of(room, headers.network) else { return IMPOSSIBLE };
+pub(super) fn answer_v4(class: Class, headers: Headers, room: &mut [u8], tables: &LaneTables) -> Answer {
+    let host = tables.host4(class).ok_or(IMPOSSIBLE)?;
+    let ip = Ipv4::of(room, headers.network).ok_or(IMPOSSIBLE)?;
     if !may_ask_v4(ip.src, host) {
-        return Verdict::Drop(Reason::SourceInvalid);
+        return Err(Verdict::Drop(Reason::SourceInvalid));
     }
     if !icmpv4::is_echo_request(room, headers) {
-        return pass(icmpv4::is_right(room, headers, &tables.checksum));
+        return Err(pass(icmpv4::is_right(room, headers, &tables.checksum)));
     }
     if !icmpv4::is_right_and_clear(room, headers, &tables.checksum) {
-        return Verdict::Drop(Reason::IcmpChecksum);
+        return Err(Verdict::Drop(Reason::IcmpChecksum));
     }
-    let Some(()) = host.icmp.answer(room, headers) else { return IMPOSSIBLE };
-    let Some(()) = icmpv4::answer_echo(room, headers) else { return IMPOSSIBLE };
+    host.icmp.answer(room, headers).ok_or(IMPOSSIBLE)?;
+    icmpv4::answer_echo(room, headers).ok_or(IMPOSSIBLE)?;
     reply(headers, room, tables, Counter::RepliedIcmpv4)
 }
 
 #[inline(always)]
-pub(super) fn answer_v6(class: Class, headers: Headers, room: &mut [u8], tables: &LaneTables) -> Verdict {
-    let Some(host) = tables.host6(class) else { return IMPOSSIBLE };
-    let Some(ip) = Ipv6::of(room, headers.network) else { return IMPOSSIBLE };
+pub(super) fn answer_v6(class: Class, headers: Headers, room: &mut [u8], tables: &LaneTables) -> Answer {
+    let host = tables.host6(class).ok_or(IMPOSSIBLE)?;
+    let ip = Ipv6::of(room, headers.network).ok_or(IMPOSSIBLE)?;
     if !may_ask_v6(ip.src, host) {
-        return Verdict::Drop(Reason::SourceInvalid);
+        return Err(Verdict::Drop(Reason::SourceInvalid));
     }
     if !icmpv6::is_echo_request(room, headers) {
-        return pass(icmpv6::is_right(room, headers, &tables.checksum));
+        return Err(pass(icmpv6::is_right(room, headers, &tables.checksum)));
     }
     if !icmpv6::is_right_and_clear(room, headers, &tables.checksum) {
-        return Verdict::Drop(Reason::IcmpChecksum);
+        return Err(Verdict::Drop(Reason::IcmpChecksum));
     }
-    let Some(()) = host.ipv6.answer(room, headers) else { return IMPOSSIBLE };
-    let Some(()) = icmpv6::answer_echo(room, headers) else { return IMPOSSIBLE };
+    host.ipv6.answer(room, headers).ok_or(IMPOSSIBLE)?;
+    icmpv6::answer_echo(room, headers).ok_or(IMPOSSIBLE)?;
     reply(headers, room, tables, Counter::RepliedIcmpv6)
 }
 
@@ -55,7 +55,7 @@ fn pass(is_right: bool) -> Verdict {
 }
 
 #[inline(always)]
-fn reply(headers: Headers, room: &mut [u8], tables: &LaneTables, counter: Counter) -> Verdict {
-    let Some(()) = ethernet::turn_round(room, tables.mac) else { return IMPOSSIBLE };
-    Verdict::reply_cleared(headers.end, counter)
+fn reply(headers: Headers, room: &mut [u8], tables: &LaneTables, counter: Counter) -> Answer {
+    ethernet::turn_round(room, tables.mac).ok_or(IMPOSSIBLE)?;
+    Ok(Reply::cleared(headers.end, counter))
 }

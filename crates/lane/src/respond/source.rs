@@ -25,11 +25,18 @@ pub(super) fn may_ask_v4(src: [u8; 4], host: &Host4) -> bool {
     IS_HOST.get(usize::from(first)).is_some_and(|&is_host| is_host) && src != broadcast && src != address
 }
 
+/// `::1` in memory order; but for this bit, it is `::`.
+const LOOPBACK: u128 = 1_u128.to_be();
+
+/// What all bits are set of in a group's address (`ff00::/8`), in memory order.
+const GROUP: u128 = (0xff_u128 << 120).to_be();
+
 /// Whether an IPv6 source may be answered by `host`: neither unspecified, loopback nor a group, and not our own.
 #[inline(always)]
 pub(super) fn may_ask_v6(src: [u8; 16], host: &Host6) -> bool {
-    let number = u128::from_be_bytes(src);
-    number > 1 && number >> 120 != 0xff && src != host.address
+    // As words in memory order: a number would have its bytes swapped first.
+    let (src, own) = (u128::from_ne_bytes(src), u128::from_ne_bytes(host.address));
+    src & !LOOPBACK != 0 && src & GROUP != GROUP && src != own
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use wire::udp::{self, Checksum, Udp};
 
 use super::source::{may_ask_v4, may_ask_v6};
 use super::{IMPOSSIBLE, State};
-use crate::verdict::Verdict;
+use crate::verdict::{Answer, Reply, Verdict};
 
 #[inline(always)]
 pub(super) fn answer_v4(
@@ -19,25 +19,25 @@ pub(super) fn answer_v4(
     room: &mut [u8],
     tables: &LaneTables,
     state: &mut State,
-) -> Verdict {
+) -> Answer {
     if udp::is_shorter(room, headers) {
-        return answer_trimmed(class, headers.network, Kind::Udpv4, room, tables, state);
+        return Err(answer_trimmed(class, headers.network, Kind::Udpv4, room, tables, state));
     }
-    let Some(host) = tables.host4(class) else { return IMPOSSIBLE };
-    let Some(ip) = Ipv4::of(room, headers.network) else { return IMPOSSIBLE };
+    let host = tables.host4(class).ok_or(IMPOSSIBLE)?;
+    let ip = Ipv4::of(room, headers.network).ok_or(IMPOSSIBLE)?;
     if !may_ask_v4(ip.src, host) {
-        return Verdict::Drop(Reason::SourceInvalid);
+        return Err(Verdict::Drop(Reason::SourceInvalid));
     }
     if refuses_source(headers, room, tables) {
-        return Verdict::Drop(Reason::UdpSourcePort);
+        return Err(Verdict::Drop(Reason::UdpSourcePort));
     }
     match udp::check_and_clear(room, headers, &tables.checksum) {
         Checksum::Right => {
-            let Some(()) = host.udp.answer(room, headers) else { return IMPOSSIBLE };
+            host.udp.answer(room, headers).ok_or(IMPOSSIBLE)?;
             reply(headers, room, tables)
         }
         checksum => {
-            answer_odd(checksum, class, [headers.network, headers.end], Kind::Udpv4, room, tables, state)
+            Err(answer_odd(checksum, class, [headers.network, headers.end], Kind::Udpv4, room, tables, state))
         }
     }
 }
@@ -49,25 +49,25 @@ pub(super) fn answer_v6(
     room: &mut [u8],
     tables: &LaneTables,
     state: &mut State,
-) -> Verdict {
+) -> Answer {
     if udp::is_shorter(room, headers) {
-        return answer_trimmed(class, headers.network, Kind::Udpv6, room, tables, state);
+        return Err(answer_trimmed(class, headers.network, Kind::Udpv6, room, tables, state));
     }
-    let Some(host) = tables.host6(class) else { return IMPOSSIBLE };
-    let Some(ip) = Ipv6::of(room, headers.network) else { return IMPOSSIBLE };
+    let host = tables.host6(class).ok_or(IMPOSSIBLE)?;
+    let ip = Ipv6::of(room, headers.network).ok_or(IMPOSSIBLE)?;
     if !may_ask_v6(ip.src, host) {
-        return Verdict::Drop(Reason::SourceInvalid);
+        return Err(Verdict::Drop(Reason::SourceInvalid));
     }
     if refuses_source(headers, room, tables) {
-        return Verdict::Drop(Reason::UdpSourcePort);
+        return Err(Verdict::Drop(Reason::UdpSourcePort));
     }
     match udp::check_and_clear(room, headers, &tables.checksum) {
         Checksum::Right => {
-            let Some(()) = host.ipv6.answer(room, headers) else { return IMPOSSIBLE };
+            host.ipv6.answer(room, headers).ok_or(IMPOSSIBLE)?;
             reply(headers, room, tables)
         }
         checksum => {
-            answer_odd(checksum, class, [headers.network, headers.end], Kind::Udpv6, room, tables, state)
+            Err(answer_odd(checksum, class, [headers.network, headers.end], Kind::Udpv6, room, tables, state))
         }
     }
 }
@@ -85,8 +85,8 @@ fn answer_trimmed(
     state: &mut State,
 ) -> Verdict {
     match udp::trim(room, network, kind) {
-        Some(headers) if kind == Kind::Udpv4 => answer_v4(class, headers, room, tables, state),
-        Some(headers) => answer_v6(class, headers, room, tables, state),
+        Some(headers) if kind == Kind::Udpv4 => Verdict::of(answer_v4(class, headers, room, tables, state)),
+        Some(headers) => Verdict::of(answer_v6(class, headers, room, tables, state)),
         None => IMPOSSIBLE,
     }
 }
@@ -110,10 +110,10 @@ pub(super) fn check_odd(checksum: Checksum, kind: Kind, tables: &LaneTables) -> 
 
 /// Sends the datagram back. Its checksum stays right where it was: addresses and ports only change places in the sum.
 #[inline(always)]
-fn reply(headers: Headers, room: &mut [u8], tables: &LaneTables) -> Verdict {
-    let Some(()) = udp::turn_round(room, headers) else { return IMPOSSIBLE };
-    let Some(()) = ethernet::turn_round(room, tables.mac) else { return IMPOSSIBLE };
-    Verdict::reply_cleared(headers.end, Counter::RepliedUdp)
+fn reply(headers: Headers, room: &mut [u8], tables: &LaneTables) -> Answer {
+    udp::turn_round(room, headers).ok_or(IMPOSSIBLE)?;
+    ethernet::turn_round(room, tables.mac).ok_or(IMPOSSIBLE)?;
+    Ok(Reply::cleared(headers.end, Counter::RepliedUdp))
 }
 
 /// Answers a datagram whose checksum is not simply right, where it may be answered. The answer has the checksum that
@@ -138,7 +138,7 @@ fn answer_odd(
         _ => tables.host6(class).and_then(|host| host.ipv6.answer(room, headers)),
     };
     let Some(()) = written else { return IMPOSSIBLE };
-    let verdict = reply(headers, room, tables);
+    let verdict = Verdict::of(reply(headers, room, tables));
     if checksum == Checksum::Partial {
         state.counters.count(Counter::UdpChecksumPartial);
     }

@@ -2,7 +2,7 @@
 
 use route::PartialChecksums;
 use telemetry::Ns;
-use testkit::endpoint;
+use testkit::endpoint::{self, Owner};
 use testkit::packets::{self, Exchange, Kind, Packets};
 use testkit::vectors::{Outcome, QUIET, Tier};
 use wire::checksum::Summer;
@@ -26,6 +26,26 @@ fn data_of_every_length_come_back_entirely() {
                     expect(&mut lane, &packets::exchange(&endpoint, address.ip, kind, &vec![0; size]));
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn a_closed_port_is_refused_whatever_was_sent_to_it() {
+    let endpoint = endpoint::load().unwrap();
+    let closed = Kind::UdpEcho(9);
+    let mut lane = SimulatedLane::new(card(), PartialChecksums::Refuse, Summer::fastest());
+    for address in endpoint.addresses.iter().filter(|address| address.owner == Owner::Barelane) {
+        for size in 0..=packets::data_size_max(address.ip, closed) {
+            let question = packets::exchange(&endpoint, address.ip, closed, &vec![0x5a; size]).question;
+            // RFC 1812 4.3.2.3, RFC 4443 2.4 (c): the error's headers, and as much of the datagram as fits.
+            let packet_len =
+                if address.ip.is_ipv4() { (28 + 28 + size).min(576) } else { (48 + 48 + size).min(1280) };
+            let outcome = lane.ask(&question, Ns(1_000_000_000));
+            let Outcome::Reply(error) = outcome else {
+                panic!("{} bytes to {}: {outcome:02x?}", size, address.ip)
+            };
+            assert_eq!(error.len(), 14 + packet_len, "{size} bytes to {}", address.ip);
         }
     }
 }
