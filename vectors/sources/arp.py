@@ -198,6 +198,14 @@ def _silent(t):
         each=[bytes_at(22, [b"\xff" * 6, bytes.fromhex("01005e000001"), bytes.fromhex("333300000001")])],
     )
     t.drops(
+        "A1-own-sender",
+        "826",
+        "A sender hardware address that is our own would send our answer to ourselves: malformed.",
+        f.arp(),
+        "arp_malformed",
+        each=[bytes_at(22, [bytes.fromhex("020000000001")])],
+    )
+    t.drops(
         "A1-cut",
         "826",
         "A frame that ends inside the ARP packet is dropped.",

@@ -21,7 +21,7 @@ pub(super) fn answer(
 ) -> Answer {
     let host = tables.host4(class).ok_or(IMPOSSIBLE)?;
     let arp = Arp::of(room, headers.network).ok_or(IMPOSSIBLE)?;
-    if arp.sender_mac.is_group() {
+    if arp.sender_mac.is_group() || arp.sender_mac == tables.mac {
         return Err(Verdict::Drop(Reason::ArpMalformed));
     }
     if let Some(conflict) = tables.arp_class(arp.sender_ip) {
