@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use wire::checksum::Summer;
 use crate::args::ReplayArguments;
 use crate::config::PartialChoice;
 use crate::counts::Counts;
-use crate::error::Error;
+use crate::error::{Error, Wrong};
 use crate::plan::table_of;
 use crate::{Config, say};
 
@@ -32,6 +33,9 @@ use trace::Traced;
 pub fn run(arguments: &ReplayArguments) -> Result<(), Error> {
     let config = arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
     let capture = &arguments.capture;
+    if let Some(answers) = &arguments.write {
+        refuse_to_overwrite(capture, answers)?;
+    }
     let wrong = |error| wrong_capture(capture, &error);
     let heard = Heard::in_capture(open(capture)?, &config.serve.addresses).map_err(wrong)?;
     let (routes, settings) = resolve(&config, &heard)?;
@@ -103,6 +107,19 @@ fn describe(heard: &Heard, routes: &RouteTable) -> String {
 fn open(path: &Path) -> Result<Reader<'static>, Error> {
     let file = File::open(path).map_err(|error| wrong_capture(path, &error.into()))?;
     Reader::new(BufReader::new(file)).map_err(|error| wrong_capture(path, &error))
+}
+
+/// Refuses to write into the capture that is read, under whatever name or link: making the file for the answers would
+/// empty it between its two readings.
+fn refuse_to_overwrite(capture: &Path, answers: &Path) -> Result<(), Wrong> {
+    // A file that cannot be looked at does not exist yet, or is refused when it is opened.
+    let identity = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
+    match identity(answers) {
+        Some(file) if identity(capture) == Some(file) => Err(Wrong::new("--write", answers.display())
+            .because("this is the capture that is replayed, which would be lost")
+            .remedy("name another file")),
+        _ => Ok(()),
+    }
 }
 
 fn create(path: &Path) -> Result<Writer<BufWriter<File>>, Error> {

@@ -149,3 +149,22 @@ fn what_is_no_capture_is_refused_by_name() {
         assert!(said.starts_with("barelane: error: ") && said.contains(&path), "{said}");
     }
 }
+
+#[test]
+fn the_capture_itself_is_never_written_to_under_whatever_name() {
+    let directory = Directory::new("itself");
+    let endpoint = endpoint::load().unwrap();
+    let exchanges = exchanges(&endpoint, 3);
+    let capture = directory.capture("questions.pcap", exchanges.iter().map(|exchange| &exchange.question));
+    let before = fs::read(&capture).unwrap();
+    let (hard, soft) = (directory.path("hard.pcap"), directory.path("soft.pcap"));
+    fs::hard_link(&capture, &hard).unwrap();
+    std::os::unix::fs::symlink(&capture, &soft).unwrap();
+    for name in [&capture, &hard, &soft] {
+        let output = replay(&[&capture, "--write", name]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.starts_with("barelane: error: --write = ") && said.contains("name another"), "{said}");
+        assert_eq!(fs::read(&capture).unwrap(), before, "{name}");
+    }
+}
