@@ -12,7 +12,7 @@
 //! | frames that no socket would carry | [`packet`], [`groups`] |
 //! | where does a thread run, and on what memory? | [`cores`], [`memory`] |
 //! | what time is it? | [`clock`] |
-//! | may we, and shall we stop? | [`privileges`], [`signals`] |
+//! | may we? | [`privileges`] |
 //!
 //! Interfaces, addresses, queues and offloads are read by netlink, never by parsing a program's output and never
 //! from `/sys/class/net`: that directory shows the network namespace of whoever mounted it, not that of the reader.
@@ -32,7 +32,6 @@ pub mod neighbours;
 pub mod packet;
 pub mod privileges;
 pub mod routes;
-pub mod signals;
 pub mod veth;
 
 mod netlink;

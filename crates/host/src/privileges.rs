@@ -2,6 +2,10 @@
 
 use rustix::thread::{CapabilitySet, capabilities};
 
+/// All that `serve` needs where it does not run as root, as setcap(8) takes it: without `cap_ipc_lock` it may lock only
+/// as much memory as `RLIMIT_MEMLOCK` allows, which is seldom enough.
+pub const GRANT: &str = "cap_net_admin,cap_net_raw,cap_bpf,cap_ipc_lock+ep";
+
 /// What is lacking to attach a program and open its sockets; empty where nothing is.
 pub fn missing_for_xdp() -> Vec<&'static str> {
     let effective = effective();
@@ -23,12 +27,6 @@ pub fn missing_for_namespaces() -> Vec<&'static str> {
     let effective = effective();
     let needed = [(CapabilitySet::SYS_ADMIN, "CAP_SYS_ADMIN"), (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN")];
     needed.into_iter().filter(|(one, _)| !effective.contains(*one)).map(|(_, name)| name).collect()
-}
-
-/// What is lacking that Barelane runs without, but worse: without `CAP_IPC_LOCK` memory can be locked only up to a
-/// limit, and a page that is not locked can be missing when a packet needs it.
-pub fn missing_but_recommended() -> Vec<&'static str> {
-    if effective().contains(CapabilitySet::IPC_LOCK) { Vec::new() } else { vec!["CAP_IPC_LOCK"] }
 }
 
 /// What this thread may do now. What cannot be shown to be held counts as missing.
@@ -66,7 +64,6 @@ mod tests {
             assert!(without(capability, missing_for_xdp).contains(&name), "{name}");
         }
         assert!(without(CapabilitySet::SYS_ADMIN, missing_for_namespaces).contains(&"CAP_SYS_ADMIN"));
-        assert_eq!(without(CapabilitySet::IPC_LOCK, missing_but_recommended), ["CAP_IPC_LOCK"]);
         assert_eq!(missing_for_xdp(), before);
     }
 
