@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use host::links::AddressState;
 use nic::xdp::{Claims, Settings};
 use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteError, RouteTable};
 use wire::checksum::Summer;
@@ -123,10 +124,30 @@ fn lane_settings(config: &Config, facts: &Facts) -> LaneSettings {
 fn resolve_routes(config: &Config, facts: &Facts) -> Result<RouteTable, Wrong> {
     let own = &facts.interface_addresses;
     let wanted = if config.serve.addresses.is_empty() { own } else { &config.serve.addresses };
+    let is_asked_for = |ip| config.serve.addresses.iter().any(|&(asked, _)| asked == ip);
+    let mut unusable = facts.unusable_addresses.iter();
+    if let Some(&(ip, state)) = unusable.find(|&&(ip, _)| wanted.is_empty() || is_asked_for(ip)) {
+        let (problem, remedy) = why_unusable(state);
+        return Err(Wrong::new(ADDRESSES, ip).because(problem).remedy(remedy));
+    }
     let owner_of = |ip| if facts.kernel_addresses.contains(&ip) { Owner::Kernel } else { Owner::Barelane };
     let addresses: Vec<Address> =
         wanted.iter().map(|&(ip, prefix_len)| Address { ip, prefix_len, owner: owner_of(ip) }).collect();
     table_of(config, addresses)
+}
+
+/// Why the kernel must not use an address that it has, and nobody in its place, and what helps (RFC 4862 5.4).
+fn why_unusable(state: AddressState) -> (&'static str, &'static str) {
+    match state {
+        AddressState::Duplicate => (
+            "another host has it, as the kernel found when it got it (dadfailed)",
+            "take it from that host, then remove it here and add it again",
+        ),
+        AddressState::Tentative | AddressState::InForce => (
+            "the kernel still asks whether another host has it (tentative)",
+            "look at the cable, and try again when it is in force",
+        ),
+    }
 }
 
 /// The route table of these addresses: every service of `serve.respond` on each, and the single routes.

@@ -60,6 +60,39 @@ pub struct Link {
     pub peer_index: Option<u32>,
 }
 
+/// What of an interface can change under whoever uses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkState {
+    /// Its name.
+    pub name: String,
+    /// Its Ethernet address.
+    pub mac: [u8; 6],
+    /// Whether it is set up and has a live cable.
+    pub is_running: bool,
+}
+
+/// An address that the kernel has on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// The length of its prefix.
+    pub prefix_len: u8,
+    /// Whether the kernel uses it.
+    pub state: AddressState,
+}
+
+/// Whether the kernel uses an address that it has (RFC 4862 5.4). IPv4 addresses are always in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressState {
+    /// It does.
+    InForce,
+    /// Not yet: it still asks whether another host has it. Without a live cable it never ends to ask.
+    Tentative,
+    /// Never: another host has it.
+    Duplicate,
+}
+
 /// The interface of this name.
 pub fn link(name: &str) -> Result<Link, HostError> {
     let mut question = LinkMessage::default();
@@ -76,6 +109,19 @@ pub fn link_at(index: u32) -> Result<Link, HostError> {
     described(&answer_at(index)?, &format!("look up the interface of index {index}"))
 }
 
+/// The state of the interface of this index; nothing where there is none any more.
+pub fn state_at(index: u32) -> Result<Option<LinkState>, HostError> {
+    let answer = match answer_at(index) {
+        Err(error) if error.errno() == Some(Errno::NODEV) => return Ok(None),
+        answer => answer?,
+    };
+    let asked = format!("look up the interface of index {index}");
+    let name = answer::name_of(&answer).ok_or_else(|| not_understood(&asked, "the interface has no name"))?;
+    let mac =
+        answer::find(&answer, answer::mac_of).ok_or_else(|| HostError::NotEthernet { name: name.clone() })?;
+    Ok(Some(LinkState { name, mac, is_running: answer.header.flags.contains(LinkFlags::Running) }))
+}
+
 /// The names of all interfaces, in the order of their indices.
 pub fn names() -> Result<Vec<String>, HostError> {
     let question = RouteNetlinkMessage::GetLink(LinkMessage::default());
@@ -87,8 +133,8 @@ pub fn names() -> Result<Vec<String>, HostError> {
         .collect())
 }
 
-/// The addresses of an interface with the lengths of their prefixes.
-pub fn addresses(index: u32) -> Result<Vec<(IpAddr, u8)>, HostError> {
+/// The addresses of an interface.
+pub fn addresses(index: u32) -> Result<Vec<InterfaceAddress>, HostError> {
     let question = RouteNetlinkMessage::GetAddress(AddressMessage::default());
     let answers = ask_route(question, Ask::List, "list the addresses")?;
     Ok(answers.into_iter().filter_map(|answer| answer::address_on(index, &answer)).collect())
@@ -139,7 +185,7 @@ fn set_flags(index: u32, flags: LinkFlags, state: &str) -> Result<(), HostError>
 }
 
 /// Whether an interface sends what it is given: set up, with a carrier, and with its queues at work.
-pub(crate) fn is_running(index: u32) -> Result<bool, HostError> {
+pub fn is_running(index: u32) -> Result<bool, HostError> {
     Ok(answer_at(index)?.header.flags.contains(LinkFlags::Running))
 }
 

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use barelane_host::ethtool::{self, Offload};
 use barelane_host::groups::{SolicitedNode, Told, solicited_node};
+use barelane_host::links::{AddressState, InterfaceAddress};
 use barelane_host::namespace::Namespace;
 use barelane_host::packet::{EVERY_ETHERTYPE, PacketSocket};
 use barelane_host::veth::{self, End, Indices, VethPair};
@@ -232,7 +233,38 @@ fn addresses_of_both_families_are_listed_and_in_force_at_once() {
         assert_eq!((&room[..len], from.ip()), (&b"at once"[..], ip(a)));
     }
     let listed = hosts.a.run(|| links::addresses(hosts.indices.a).unwrap()).unwrap();
-    assert_eq!(listed, [address("10.9.0.1", 24), address("fd09::1", 64)]);
+    let expected = [address("10.9.0.1", 24), address("fd09::1", 64)]
+        .map(|(ip, prefix_len)| InterfaceAddress { ip, prefix_len, state: AddressState::InForce });
+    assert_eq!(listed, expected);
+}
+
+#[test]
+fn an_address_that_the_kernel_still_asks_about_is_tentative_and_another_hosts_is_a_duplicate() {
+    let Some(hosts) = Hosts::new() else { return };
+    let index = hosts.indices.a;
+    // The other end's address, given to this end with duplicate address detection.
+    let taken = ["-6", "address", "add", "fd09::2/64", "dev", "left"];
+    let added = hosts.a.run(|| Command::new("ip").args(taken).status().unwrap()).unwrap();
+    assert!(added.success());
+    let state = || {
+        let listed = hosts.a.run(|| links::addresses(index).unwrap()).unwrap();
+        listed.into_iter().find(|one| one.ip == ip("fd09::2")).map(|one| one.state)
+    };
+    assert_ne!(state(), Some(AddressState::InForce));
+    wait_until("the address is found to be another host's", || state() == Some(AddressState::Duplicate));
+}
+
+#[test]
+fn the_state_of_an_interface_follows_it_until_it_is_gone() {
+    let Some(hosts) = Hosts::new() else { return };
+    let index = hosts.indices.a;
+    let state = || hosts.a.run(|| links::state_at(index).unwrap()).unwrap();
+    let found = state().unwrap();
+    assert_eq!((found.name.as_str(), found.mac, found.is_running), ("left", MAC_A, true));
+    hosts.b.run(|| links::set_down(hosts.indices.b).unwrap()).unwrap();
+    wait_until("the end without a carrier does not run", || !state().unwrap().is_running);
+    hosts.a.run(|| links::remove(index).unwrap()).unwrap();
+    assert_eq!(state(), None);
 }
 
 #[test]

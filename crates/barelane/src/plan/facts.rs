@@ -1,22 +1,35 @@
 //! What a plan needs to know of this host, gathered once, so that everything after it is a plain computation.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use host::HostError;
-use host::links::{self, Link};
+use host::links::{self, AddressState, InterfaceAddress, Link};
 use host::routes;
 
 use crate::config::Config;
 use crate::config::keys::INTERFACE;
 use crate::error::{Error, Wrong};
 
+/// How long to wait for the kernel to find out whether another host has an IPv6 address. It takes a second, and with a
+/// random delay before it two (`dad_transmits` and `retrans_time_ms` of 1 and 1000, RFC 4862 5.4.2); where it takes
+/// longer, there is no live cable, or somebody has asked for more questions.
+const TENTATIVE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often is looked whether it has found out.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
 /// The interface, the kernel's addresses and the cores, as they were when the plan was made.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The interface to serve on.
     pub link: Link,
-    /// The addresses that the kernel has on it, with their prefix lengths.
+    /// The addresses that the kernel uses on it, with their prefix lengths.
     pub interface_addresses: Vec<(IpAddr, u8)>,
+    /// The addresses that the kernel has on it and must not use, and why (RFC 4862 5.4).
+    pub unusable_addresses: Vec<(IpAddr, AddressState)>,
     /// The addresses that the kernel has on any interface: it answers for them on all.
     pub kernel_addresses: Vec<IpAddr>,
     /// The cores that this process may run on.
@@ -29,13 +42,35 @@ impl Facts {
     /// Reads this host.
     pub fn gather(config: &Config) -> Result<Self, Error> {
         let link = find_link(&config.nic.interface)?;
-        let interface_addresses = links::addresses(link.index)?;
+        let (in_force, unusable): (Vec<_>, Vec<_>) =
+            links::addresses(link.index)?.into_iter().partition(|one| one.state == AddressState::InForce);
+        let interface_addresses = in_force.iter().map(|one| (one.ip, one.prefix_len)).collect();
+        let unusable_addresses = unusable.iter().map(|one| (one.ip, one.state)).collect();
         let kernel_addresses = kernel_addresses(config)?;
         let cores = host::cores::allowed()?;
         // A kernel that does not say which cores are isolated has none.
         let mut isolated_cores = host::cores::isolated().unwrap_or_default();
         isolated_cores.retain(|core| cores.contains(core));
-        Ok(Self { link, interface_addresses, kernel_addresses, cores, isolated_cores })
+        Ok(Self { link, interface_addresses, unusable_addresses, kernel_addresses, cores, isolated_cores })
+    }
+
+    /// Waits, for a limited time and not beyond `stop`, until the kernel has found out whether the addresses that are
+    /// to be served are its own.
+    pub fn settle(config: &Config, stop: &AtomicBool) -> Result<(), Error> {
+        let link = find_link(&config.nic.interface)?;
+        let wanted = &config.serve.addresses;
+        let is_awaited = |one: &InterfaceAddress| {
+            one.state == AddressState::Tentative
+                && (wanted.is_empty() || wanted.iter().any(|&(ip, _)| ip == one.ip))
+        };
+        let deadline = Instant::now() + TENTATIVE_PATIENCE;
+        while links::addresses(link.index)?.iter().any(is_awaited) {
+            if Instant::now() >= deadline || stop.load(Ordering::Relaxed) {
+                break;
+            }
+            thread::sleep(LOOK_INTERVAL);
+        }
+        Ok(())
     }
 
     /// Whether the other end of the link is another veth: its sender leaves checksums to a NIC that does not exist.
@@ -51,7 +86,7 @@ fn kernel_addresses(config: &Config) -> Result<Vec<IpAddr>, Error> {
     for name in links::names()? {
         // An interface that has just gone has no addresses, and one without Ethernet is asked about below.
         let Ok(link) = links::link(&name) else { continue };
-        addresses.extend(links::addresses(link.index)?.into_iter().map(|(ip, _)| ip));
+        addresses.extend(links::addresses(link.index)?.into_iter().map(|one| one.ip));
     }
     let is_local = |ip: &IpAddr| routes::route_to(*ip).is_ok_and(|way| way.ifindex == links::LOOPBACK);
     addresses.extend(config.serve.addresses.iter().map(|&(ip, _)| ip).filter(is_local));

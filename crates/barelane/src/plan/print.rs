@@ -5,7 +5,7 @@ use std::fmt;
 use nic::xdp::Wake;
 use route::{Owner, PartialChecksums};
 
-use super::Plan;
+use super::{Plan, why_unusable};
 use crate::config::PartialChoice;
 use crate::config::keys::{MODES, WAKES, ZERO_COPIES, name_of};
 
@@ -116,6 +116,13 @@ impl Plan {
 pub(super) fn warnings(plan: &Plan) -> Vec<String> {
     let link = &plan.facts.link;
     let mut warnings = Vec::new();
+    // One that was asked for is refused, so that here nothing was.
+    for &(ip, state) in
+        plan.facts.unusable_addresses.iter().filter(|_| plan.config.serve.addresses.is_empty())
+    {
+        let (problem, remedy) = why_unusable(state);
+        warnings.push(format!("{ip} is not served: {problem}; {remedy}, with SIGHUP to a server that runs"));
+    }
     let active = link.rx_queues.max(1) as usize;
     if plan.lanes.len() < active {
         warnings.push(format!(

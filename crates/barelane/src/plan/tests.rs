@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use host::links::{AttachedProgram, Link, ProgramMode};
+use host::links::{AddressState, AttachedProgram, Link, ProgramMode};
 use route::{Owner, PartialChecksums};
 
 use super::{Facts, LanePlan, Plan};
@@ -28,6 +28,7 @@ fn facts() -> Facts {
             peer_index: None,
         },
         interface_addresses: vec![("10.0.0.1".parse().unwrap(), 24), ("fd00::1".parse().unwrap(), 64)],
+        unusable_addresses: Vec::new(),
         kernel_addresses: vec![
             "10.0.0.1".parse().unwrap(),
             "fd00::1".parse().unwrap(),
@@ -93,6 +94,23 @@ fn an_address_that_the_kernel_does_not_have_is_barelanes_alone() {
     let plan = plan_of("serve.addresses = [\"10.0.0.1/24\", \"10.0.0.9/24\"]", facts()).unwrap();
     let own: Vec<IpAddr> = plan.own_addresses().collect();
     assert_eq!(own, ["10.0.0.9".parse::<IpAddr>().unwrap()]);
+}
+
+#[test]
+fn an_address_that_the_kernel_must_not_use_is_skipped_or_refused() {
+    let ip: IpAddr = "fd00::9".parse().unwrap();
+    for (state, word) in [(AddressState::Duplicate, "another host"), (AddressState::Tentative, "still asks")]
+    {
+        let facts = Facts { unusable_addresses: vec![(ip, state)], ..facts() };
+        let plan = plan_of("", facts.clone()).unwrap();
+        assert!(plan.routes.addresses().iter().all(|address| address.ip != ip));
+        assert!(plan.warnings[0].starts_with("fd00::9 is not served: "), "{:?}", plan.warnings);
+        assert!(plan.warnings[0].contains(word), "{:?}", plan.warnings);
+        let wrong = refused("serve.addresses = [\"fd00::9/64\"]", facts.clone());
+        assert!(wrong.starts_with("serve.addresses (--address) = \"fd00::9\": ") && wrong.contains(word));
+        let alone = Facts { interface_addresses: Vec::new(), ..facts };
+        assert!(refused("", alone).contains(word));
+    }
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Target {
 
 fn own_link_local(link: &Link) -> Result<Option<IpAddr>, Error> {
     let is_link_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    Ok(links::addresses(link.index)?.into_iter().map(|(ip, _)| ip).find(is_link_local))
+    Ok(links::addresses(link.index)?.into_iter().map(|one| one.ip).find(is_link_local))
 }
 
 fn address_of(name: &str) -> Result<IpAddr, Error> {

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::AddressAttribute;
+use netlink_packet_route::address::{AddressAttribute, AddressFlags};
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, InfoKind, LinkAttribute, LinkInfo, LinkMessage, LinkXdp, XdpAttached,
 };
 
 use super::program::{self, AttachedProgram, ProgramMode};
+use super::{AddressState, InterfaceAddress};
 
 pub(super) fn into_link(message: RouteNetlinkMessage) -> Option<LinkMessage> {
     match message {
@@ -76,7 +77,7 @@ pub(super) fn program_of(attribute: &LinkAttribute) -> Option<AttachedProgram> {
     Some(AttachedProgram { id, name: program::name_of(id), mode })
 }
 
-pub(super) fn address_on(index: u32, answer: &RouteNetlinkMessage) -> Option<(IpAddr, u8)> {
+pub(super) fn address_on(index: u32, answer: &RouteNetlinkMessage) -> Option<InterfaceAddress> {
     let RouteNetlinkMessage::NewAddress(address) = answer else { return None };
     // `Address` is the other end of a point-to-point interface; `Local`, where given, is always its own.
     let of = |what: fn(&AddressAttribute) -> Option<IpAddr>| address.attributes.iter().find_map(what);
@@ -88,7 +89,25 @@ pub(super) fn address_on(index: u32, answer: &RouteNetlinkMessage) -> Option<(Ip
         AddressAttribute::Address(ip) => Some(*ip),
         _ => None,
     });
-    (address.header.index == index).then_some((own.or(any)?, address.header.prefix_len))
+    let found = InterfaceAddress {
+        ip: own.or(any)?,
+        prefix_len: address.header.prefix_len,
+        state: state_of(&address.attributes),
+    };
+    (address.header.index == index).then_some(found)
+}
+
+/// An address that was found to be another host's stays tentative beside that, for the kernel too never uses it.
+fn state_of(attributes: &[AddressAttribute]) -> AddressState {
+    let flags = attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Flags(flags) => Some(*flags),
+        _ => None,
+    });
+    match flags.unwrap_or(AddressFlags::empty()) {
+        flags if flags.contains(AddressFlags::Dadfailed) => AddressState::Duplicate,
+        flags if flags.contains(AddressFlags::Tentative) => AddressState::Tentative,
+        _ => AddressState::InForce,
+    }
 }
 
 /// `disable_ipv6` of the interface; nothing where it has no IPv6 to disable.
