@@ -7,7 +7,7 @@
  *                          └─ everything else ────────────────────────────────▶ kernel
  *
  * What was redirected cannot go back to the kernel, so only what a lane can answer is redirected: plain IPv4 (no
- * options, no fragment) and plain IPv6 (no extension header). Whatever else comes to an address that the kernel owns
+ * options, no fragment) and plain IPv6 (no extension header), and of ICMP and ICMPv6 only messages of code 0. Whatever else comes to an address that the kernel owns
  * is the kernel's. Where only Barelane owns the address, the kernel would forward or refuse it, so it ends here with
  * its reason.
  *
@@ -85,6 +85,13 @@ static ALWAYS_INLINE u32 load32(const u8 *at)
 	return *(const u32 *)at;
 }
 
+/* Whether a claim can take an ICMP, ICMPv6 or UDP message. A lane answers ICMP messages of code 0 only, and a kernel
+ * answers an echo request with whatever code: what is not ours must reach it. */
+static ALWAYS_INLINE int is_claimable(int is_udp, const u8 *transport)
+{
+	return is_udp || transport[1] == 0;
+}
+
 /* To the lane of this queue; to the kernel as long as no lane is there. */
 static ALWAYS_INLINE int to_lane(struct xdp_md *context)
 {
@@ -156,7 +163,7 @@ static ALWAYS_INLINE int ipv4(struct xdp_md *context, const u8 *at, const u8 *en
 
 		key.protocol = protocol;
 		key.selector = protocol == UDP ? load16(transport + 2) : (u16)(transport[0] << 8);
-		if (map_lookup(&claims, &key))
+		if (is_claimable(protocol == UDP, transport) && map_lookup(&claims, &key))
 			return to_lane(context);
 	}
 	if (!is_owned_ipv4(key.address[3]))
@@ -216,7 +223,7 @@ static ALWAYS_INLINE int ipv6(struct xdp_md *context, const u8 *at, const u8 *en
 		for (int word = 0; word < 4; word++)
 			key.address[word] = load32(at + 24 + 4 * word);
 		key.selector = next == UDP ? load16(transport + 2) : (u16)(transport[0] << 8);
-		if (map_lookup(&claims, &key))
+		if (is_claimable(next == UDP, transport) && map_lookup(&claims, &key))
 			return to_lane(context);
 	}
 	if (!is_owned_ipv6(at + 24))

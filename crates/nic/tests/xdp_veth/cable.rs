@@ -80,7 +80,7 @@ impl Cable {
     }
 }
 
-/// Ping and UDP port 7 of the kernel's address are ours, and so are two addresses that no kernel has.
+/// Pings and UDP port 7 of the kernel's addresses are ours, and so are two addresses that no kernel has.
 pub(crate) fn claims() -> Claims {
     let key = |address, protocol, selector| ClaimKey { address: ip(address), protocol, selector };
     Claims {
@@ -94,6 +94,7 @@ pub(crate) fn claims() -> Claims {
         keys: vec![
             key(KERNELS, 1, 8),
             key(KERNELS, 17, 7),
+            key(KERNELS_V6, 58, 128),
             key(KERNELS_V6, 17, 7),
             key(OURS, 1, 8),
             key(OURS_V6, 58, 128),

@@ -25,6 +25,8 @@ const IPV4_FIRST: usize = 14;
 const IPV4_FRAGMENT: usize = 14 + 6;
 const IPV4_PROTOCOL: usize = 14 + 9;
 const IPV6_NEXT: usize = 14 + 6;
+const ICMP_CODE: usize = 14 + 20 + 1;
+const ICMPV6_CODE: usize = 14 + 40 + 1;
 
 fn decisions() -> Vec<(&'static str, Vec<u8>, Way)> {
     use Way::{Drop, Kernel, Lane};
@@ -47,14 +49,24 @@ fn decisions() -> Vec<(&'static str, Vec<u8>, Way)> {
         ("claimed port, another's MAC", udp_to(other_mac, KERNELS, 7), Kernel),
         ("claimed port, broadcast MAC", udp_to(BROADCAST, KERNELS, 7), Kernel),
         ("claimed ping", icmp(KERNELS, 8), Lane),
+        ("claimed ping, code 1", with(icmp(KERNELS, 8), ICMP_CODE, &[1]), Kernel),
+        ("claimed ping over IPv6", icmpv6(KERNELS_V6, 128), Lane),
+        ("claimed ping over IPv6, code 1", with(icmpv6(KERNELS_V6, 128), ICMPV6_CODE, &[1]), Kernel),
         ("echo reply", icmp(KERNELS, 0), Kernel),
-        ("unclaimed ping over IPv6", icmpv6(KERNELS_V6, 128), Kernel),
+        ("echo reply over IPv6", icmpv6(KERNELS_V6, 129), Kernel),
         ("TCP", tcp(KERNELS), Kernel),
         ("another host's address", udp("192.0.2.77", 7), Kernel),
         ("own address, any port", udp(OURS, 4242), Lane),
         ("own address, any port, IPv6", udp(OURS_V6, 4242), Lane),
         ("own address, claimed ping", icmp(OURS, 8), Lane),
         ("own address, claimed ping, IPv6", icmpv6(OURS_V6, 128), Lane),
+        ("own address, ping, code 1", with(icmp(OURS, 8), ICMP_CODE, &[1]), Drop("icmp_unclaimed")),
+        ("own address, ping, code 255", with(icmp(OURS, 8), ICMP_CODE, &[255]), Drop("icmp_unclaimed")),
+        (
+            "own address, ping over IPv6, code 1",
+            with(icmpv6(OURS_V6, 128), ICMPV6_CODE, &[1]),
+            Drop("icmp_unclaimed"),
+        ),
         ("own address, another's MAC", udp_to(other_mac, OURS, 7), Kernel),
         ("own address, timestamp request", icmp(OURS, 13), Drop("icmp_unclaimed")),
         ("own address, advertisement", icmpv6(OURS_V6, 136), Drop("icmp_unclaimed")),

@@ -22,7 +22,7 @@ pub(super) const DROPS: [(&str, &str); DROP_COUNT as usize] = [
     ("ipv4_fragment", "A fragment, and no kernel that could reassemble it owns the address."),
     ("ipv6_malformed", "The version is not 6 (RFC 8200 3)."),
     ("ipv6_extension", "An extension header follows, and no kernel owns the address."),
-    ("icmp_unclaimed", "An ICMP or ICMPv6 type that no route claims."),
+    ("icmp_unclaimed", "An ICMP or ICMPv6 type that no route claims, or a code other than 0."),
     ("tcp", "TCP, to an address without a kernel that speaks it."),
     ("protocol_unknown", "Neither ICMP, TCP nor UDP."),
 ];
