@@ -23,6 +23,7 @@ pub mod facts;
 mod lanes;
 mod print;
 
+pub(crate) use card::free;
 pub use facts::Facts;
 pub use lanes::LanePlan;
 pub(crate) use print::NEXT_HOP;
@@ -59,6 +60,7 @@ impl Plan {
         let routes = resolve_routes(config, &facts)?;
         let lane = lane_settings(config, &facts);
         let card = card::settings(config, &facts, &lanes);
+        check_limits(&routes)?;
         let mut plan =
             Self { config: config.clone(), facts, lanes, card, routes, lane, warnings: Vec::new() };
         plan.warnings = print::warnings(&plan);
@@ -155,12 +157,36 @@ pub fn table_of(config: &Config, addresses: Vec<Address>) -> Result<RouteTable, 
     let everywhere = addresses.iter().flat_map(|address| {
         config.serve.respond.iter().map(|&service| Route { address: address.ip, service })
     });
-    let single = config
-        .routes
-        .iter()
-        .filter_map(|route| Some(Route { address: route.address?, service: route.respond? }));
-    let routes = everywhere.chain(single).collect();
+    let mut routes: Vec<Route> = everywhere.collect();
+    let everywhere_count = routes.len();
+    for route in &config.routes {
+        let (Some(address), Some(service)) = (route.address, route.respond) else { continue };
+        let route = Route { address, service };
+        // What is answered everywhere may be said again of one address; it stays one route.
+        if !routes.iter().take(everywhere_count).any(|known| *known == route) {
+            routes.push(route);
+        }
+    }
     RouteTable::new(addresses, routes).map_err(|error| wrong_routes(&error))
+}
+
+/// Refuses more than the program's tables hold, which only the kernel would say otherwise, when the card is open.
+fn check_limits(routes: &RouteTable) -> Result<(), Wrong> {
+    let own = routes.addresses().iter().filter(|address| address.owner == Owner::Barelane).count();
+    if own > OWNED_MAX as usize {
+        let problem = format!("the program holds at most {OWNED_MAX} addresses that only Barelane has");
+        return Err(Wrong::new(ADDRESSES, own)
+            .because(problem)
+            .remedy("serve fewer of them on this interface"));
+    }
+    let claims = routes.claims().count();
+    if claims > CLAIMS_MAX as usize {
+        let problem =
+            format!("the program holds at most {CLAIMS_MAX} claims, one for each service of each address");
+        let remedy = "name fewer services or fewer addresses";
+        return Err(Wrong::new(RESPOND, format_args!("{claims} claims")).because(problem).remedy(remedy));
+    }
+    Ok(())
 }
 
 /// A fault of the route table by the name of the setting that it came from. The table's own sentence carries both

@@ -129,6 +129,8 @@ fn assert_says(line: &str, parts: &[&str]) {
 fn an_interface_that_does_not_exist_is_refused_with_those_that_do() {
     let line = refusal(&barelane(&["serve", "--nic", "nowhere0"]).output().unwrap());
     assert_says(&line, &["nic.interface (--nic) = \"nowhere0\"", "no such interface", "name one of lo"]);
+    let line = refusal(&barelane(&["serve", "--nic", "lo"]).output().unwrap());
+    assert_says(&line, &["nic.interface (--nic) = \"lo\"", "the loopback interface", "name an Ethernet"]);
     let line = refusal(&barelane(&["check"]).output().unwrap());
     assert_says(&line, &["nic.interface (--nic) = \"\"", "no interface is named"]);
 }
@@ -212,6 +214,20 @@ fn an_address_that_no_host_can_have_is_refused() {
 }
 
 #[test]
+fn an_address_that_the_kernel_found_to_be_another_hosts_is_refused_or_skipped() {
+    let Some(hosts) = Hosts::new("duplicate") else { return };
+    let taken = ["-6", "address", "add", "fd08::2/64", "dev", NIC];
+    assert!(hosts.server.run(|| Command::new("ip").args(taken).status()).unwrap().unwrap().success());
+    // Serving waits until the kernel has found out.
+    let line = hosts.serve_refused(&["--address", "fd08::2/64"]);
+    assert_says(&line, &["serve.addresses (--address) = \"fd08::2\"", "another host has it", "dadfailed"]);
+    let output = hosts.run(&["check", "--nic", NIC]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_says(&text, &["fd08::1/64: icmp-echo", "fd08::2 is not served: another host has it"]);
+}
+
+#[test]
 fn an_address_that_another_host_has_is_refused_with_that_hosts_mac() {
     let Some(hosts) = Hosts::new("conflict") else { return };
     for address in ["10.8.0.2/24", "fd08::2/64"] {
@@ -235,8 +251,10 @@ fn a_route_that_stands_twice_or_nowhere_is_refused() {
     let route = |address, respond| {
         format!("[nic]\ninterface = \"lane0\"\n[[route]]\naddress = \"{address}\"\nrespond = \"{respond}\"\n")
     };
-    let file = hosts.file(&route("10.8.0.1", "icmp-echo"));
-    assert_says(&hosts.refused(&["serve", "--config", &file]), &["route.respond = \"icmp-echo\"", "twice"]);
+    let once = route("10.8.0.1", "udp-echo:7");
+    let again = once.split_once("[[route]]").unwrap().1;
+    let file = hosts.file(&format!("{once}[[route]]{again}"));
+    assert_says(&hosts.refused(&["serve", "--config", &file]), &["route.respond = \"udp-echo:7\"", "twice"]);
     let file = hosts.file(&route("10.8.0.7", "udp-echo:7"));
     assert_says(
         &hosts.refused(&["serve", "--config", &file]),
@@ -304,7 +322,12 @@ fn a_program_that_is_already_attached_is_not_replaced() {
     let line = hosts.serve_refused(&[]);
     assert_says(
         &line,
-        &["nic.interface (--nic) = \"lane0\"", "already attached", "barelane_lane", "xdp off"],
+        &[
+            "nic.interface (--nic) = \"lane0\"",
+            "already attached",
+            "barelane_lane",
+            "stop the Barelane server",
+        ],
     );
     let checked = hosts.run(&["check", "--nic", NIC]);
     assert_eq!(checked.status.code(), Some(0), "what the running server would take over can be checked");

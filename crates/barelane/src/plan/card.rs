@@ -1,7 +1,7 @@
 //! Whether the interface can be served on at all, and what its card is opened with.
 
-use host::links::Link;
-use nic::xdp::{Layout, ModeChoice, Settings, ZeroCopyChoice};
+use host::links::{self, Link};
+use nic::xdp::{Layout, ModeChoice, PROGRAM_NAME, Settings, ZeroCopyChoice};
 
 use super::{Facts, LanePlan};
 use crate::config::Config;
@@ -20,14 +20,18 @@ pub(super) fn check(config: &Config, facts: &Facts) -> Result<(), Wrong> {
 
 fn check_link(name: &str, link: &Link) -> Result<(), Wrong> {
     let wrong = Wrong::new(INTERFACE, name);
+    if link.index == links::LOOPBACK {
+        let problem = "the loopback interface carries only what this host sends to itself";
+        let remedy = "name an Ethernet interface; barelane demo builds a link of its own";
+        return Err(wrong.because(problem).remedy(remedy));
+    }
     if !link.is_up {
         let remedy = format!("bring it up: ip link set {name} up");
         return Err(wrong.because("the interface is down").remedy(remedy));
     }
     if let Some(program) = &link.program {
         let problem = format!("an XDP program is already attached: {program}");
-        let remedy = format!("stop the process that owns it, or detach it: ip link set {name} xdp off");
-        return Err(wrong.because(problem).remedy(remedy));
+        return Err(wrong.because(problem).remedy(free(name, program.name.as_deref())));
     }
     let mtu_max = Layout::mtu_max();
     if link.mtu > mtu_max {
@@ -36,6 +40,19 @@ fn check_link(name: &str, link: &Link) -> Result<(), Wrong> {
         return Err(wrong.because(problem).remedy(remedy));
     }
     Ok(())
+}
+
+/// How to get rid of a program that is attached to an interface.
+pub(crate) fn free(interface: &str, program: Option<&str>) -> String {
+    match program {
+        Some(PROGRAM_NAME) => {
+            "stop the Barelane server that runs there: its program goes with its process".to_owned()
+        }
+        _ => format!(
+            "stop the process that owns it, or detach it: ip link set {interface} xdp off, or, where a link holds it \
+             (bpftool link show), bpftool link detach id LINK"
+        ),
+    }
 }
 
 /// What the card is opened with.

@@ -126,8 +126,36 @@ fn a_route_must_stand_on_a_served_address_and_only_once() {
     let route =
         |address: &str, respond: &str| format!("[[route]]\naddress = \"{address}\"\nrespond = \"{respond}\"");
     assert!(refused(&route("10.0.0.2", "udp-echo:7"), facts()).contains("which is not served"));
-    assert!(refused(&route("10.0.0.1", "icmp-echo"), facts()).contains("route.respond = \"icmp-echo\""));
+    let twice = [route("10.0.0.1", "udp-echo:7"), route("10.0.0.1", "udp-echo:7")].join("\n");
+    assert!(refused(&twice, facts()).contains("route.respond = \"udp-echo:7\""));
     assert!(plan_of(&route("10.0.0.1", "udp-echo:7"), facts()).is_ok());
+}
+
+#[test]
+fn a_route_that_says_again_what_is_answered_everywhere_is_one_with_it() {
+    let again = "[[route]]\naddress = \"10.0.0.1\"\nrespond = \"icmp-echo\"";
+    let routes = |text| plan_of(text, facts()).unwrap().routes.routes().len();
+    assert_eq!(routes(again), routes(""));
+}
+
+#[test]
+fn more_than_the_programs_tables_hold_is_refused() {
+    let addresses = |count: u32| -> String {
+        let list: Vec<String> = (1..=count)
+            .map(|host| format!("\"{}/8\"", std::net::Ipv4Addr::from((11 << 24) + host)))
+            .collect();
+        format!("serve.addresses = [{}]\n", list.join(", "))
+    };
+    let config = |count| Config::parse(&format!("nic.interface = \"eth9\"\n{}", addresses(count)), "test");
+    let wrong = Plan::resolve(&config(16_385).unwrap(), facts()).unwrap_err().to_string();
+    assert!(wrong.starts_with("serve.addresses (--address) = \"16385\": "), "{wrong}");
+    assert!(wrong.contains("at most 16384"), "{wrong}");
+    let mut many = config(2000).unwrap();
+    let port = |port: u16| std::num::NonZeroU16::new(port).unwrap();
+    many.serve.respond = (1..=33).map(|number| route::Service::UdpEcho { port: port(number) }).collect();
+    let wrong = Plan::resolve(&many, facts()).unwrap_err().to_string();
+    assert!(wrong.starts_with("serve.respond (--respond) = \"66000 claims\": "), "{wrong}");
+    assert!(wrong.contains("at most 65536"), "{wrong}");
 }
 
 #[test]
