@@ -58,7 +58,7 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
         for &row in Row::ALL {
             let measured = row.measure(&hosts, segment, &signals.stop_flag())?;
             if signals.is_stopping() {
-                return Err(Error::Failed("interrupted; nothing is left behind".to_owned()));
+                return Err(interrupted());
             }
             outcome.add(row, measured);
         }
@@ -69,6 +69,11 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
         std::fs::write(path, outcome.to_json()?).map_err(failed)?;
     }
     outcome.check()
+}
+
+/// Nothing to undo: what was built goes with its last descriptor.
+fn interrupted() -> Error {
+    Error::Failed("interrupted; nothing is left behind".to_owned())
 }
 
 /// How long one row is asked in one round.

@@ -3,23 +3,29 @@
 //! The order of a start, and why it is this one:
 //!
 //! ```text
-//!   plan ─▶ lock memory ─▶ open the card ─▶ is the address free? ─▶ lanes, warm ─▶ claims ─▶ announce ─▶ ready
-//!             no page       attached, but      before it is used       pinned       from here   so that
-//!             faults         claims nothing:     (RFC 5227,            and           on packets  switches
-//!             later          all passes         RFC 4862 5.4)         spinning       are ours    learn it
+//!   plan ─▶ open the card ─▶ lock memory ─▶ is the address free? ─▶ lanes, warm ─▶ claims ─▶ announce ─▶ ready
+//!            attached, but    no page         before it is used       pinned       from here   so that
+//!            claims nothing:  faults            (RFC 5227,            and           on packets  switches
+//!            all passes       later             RFC 4862 5.4)         spinning       are ours    learn it
 //! ```
+//!
+//! Memory is locked after packet memory has been taken, which chooses its own NUMA node first: locked pages are there
+//! at once, wherever the kernel thinks best, and do not move.
 //!
 //! Whatever fails before "claims" leaves the interface as it was. Whatever happens after it, the program is held by
 //! a file descriptor of this process: when the process ends, however it ends, the kernel detaches it.
 
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
+use host::privileges::GRANT;
 use sd_notify::NotifyState;
 
 use crate::args::ServeArguments;
 use crate::config::keys::INTERFACE;
 use crate::error::{Error, Wrong};
+use crate::plan::Facts;
 use crate::signals::Signals;
 use crate::{Config, Plan, say};
 
@@ -28,10 +34,12 @@ mod lanes;
 mod print;
 mod reload;
 mod server;
+mod watch;
 
 pub use print::Summary;
 pub use reload::ReloadError;
 pub use server::Server;
+use watch::Watch;
 
 /// How often signals are looked at: how late a stop may begin. Shorter wakes a core for nothing more often.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -40,34 +48,55 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     // Before the card is opened, so that no signal finds it half open.
     let signals = Signals::catch()?;
-    let plan = Plan::new(&Config::new(arguments)?)?;
+    let stop = signals.stop_flag();
+    let config = Config::new(arguments)?;
+    Facts::settle(&config, &stop)?;
+    let plan = Plan::new(&config)?;
     check_privileges(&plan)?;
-    let mut server = Server::start(plan)?;
+    let Some(mut server) = Server::start(plan, &stop)? else {
+        say::note("stopped before anything was served");
+        return Ok(());
+    };
     for line in server.facts() {
         say::note(line);
     }
     say::note(server.ready_line());
     tell_systemd(&[NotifyState::Ready]);
+    let ended = supervise(&mut server, &signals, arguments);
+    tell_systemd(&[NotifyState::Stopping]);
+    let stopped = server.stop();
+    if let Ok(summary) = &stopped {
+        say::note(summary);
+    }
+    ended?;
+    stopped?.check()
+}
+
+/// Looks after the lanes until they are told to stop, or cannot answer any more.
+fn supervise(server: &mut Server, signals: &Signals, arguments: &ServeArguments) -> Result<(), Error> {
+    let mut watch = Watch::new(server.plan());
     while !signals.is_stopping() {
         if signals.take_reload() {
-            reload(&mut server, arguments);
+            reload(server, arguments, &signals.stop_flag());
+            watch = Watch::new(server.plan());
+        }
+        watch.look(server.plan())?.iter().for_each(say::note);
+        if let Err(error) = server.announce_again() {
+            say::warn(error);
         }
         thread::sleep(LOOK_INTERVAL);
     }
-    tell_systemd(&[NotifyState::Stopping]);
-    let summary = server.stop()?;
-    say::note(&summary);
-    summary.check()
+    Ok(())
 }
 
 /// Takes over what has changed, or says why not and goes on as before: a running server is never stopped by a
 /// mistake in a file.
-fn reload(server: &mut Server, arguments: &ServeArguments) {
+fn reload(server: &mut Server, arguments: &ServeArguments, stop: &AtomicBool) {
     let mut news = vec![NotifyState::Reloading];
     news.extend(NotifyState::monotonic_usec_now());
     tell_systemd(&news);
     let config = Config::new(arguments).map_err(ReloadError::Refused);
-    match config.and_then(|config| server.reload(&config)) {
+    match config.and_then(|config| server.reload(&config, stop)) {
         Ok(()) => {
             server.plan().warnings.iter().for_each(say::warn);
             say::note("reloaded: the new configuration is in force");
@@ -90,6 +119,6 @@ fn check_privileges(plan: &Plan) -> Result<(), Wrong> {
     let missing = missing.join(", ");
     let problem =
         format!("attaching to an interface needs privileges that this process does not have: {missing}");
-    let remedy = format!("run it as root, or grant them: setcap {missing}+ep on the binary");
+    let remedy = format!("run it as root, or grant what it needs: setcap {GRANT} BINARY");
     Err(Wrong::new(INTERFACE, &plan.config.nic.interface).because(problem).remedy(remedy))
 }

@@ -10,6 +10,7 @@ use probe::{Ask, End, Protocol, Report, measure};
 use telemetry::Ns;
 
 use super::echo::{Echo, Wait};
+use super::interrupted;
 use super::link::{Hosts, KERNEL, LANE, PREFIX_LEN};
 use crate::config::Config;
 use crate::error::Error;
@@ -104,22 +105,23 @@ impl Row {
         length: Duration,
         stop: &AtomicBool,
     ) -> Result<Measured, Error> {
-        let serving = self.serve(hosts)?;
+        let serving = self.serve(hosts, stop)?;
         let server = serving.describe();
         let asked = self.ask(hosts, &self.question(length), stop);
         serving.stop()?;
         asked.map(|report| Measured { report, server })
     }
 
-    fn serve(self, hosts: &Hosts) -> Result<Serving, Error> {
+    fn serve(self, hosts: &Hosts, stop: &AtomicBool) -> Result<Serving, Error> {
         Ok(match self {
             Self::KernelIcmp => Serving::Kernel,
             Self::KernelUdpBlocking => Serving::Echo(Echo::start(hosts, Wait::Block)?),
             Self::KernelUdpSpinning => Serving::Echo(Echo::start(hosts, Wait::Spin)?),
             Self::LaneIcmp | Self::LaneUdp | Self::LaneUdpXdp => {
                 let config = lane_config(hosts);
-                let start = || Server::start(Plan::new(&config)?);
-                Serving::Lane(Box::new(hosts.server.run(start)??))
+                let start = || Server::start(Plan::new(&config)?, stop);
+                let server = hosts.server.run(start)??;
+                Serving::Lane(Box::new(server.ok_or_else(interrupted)?))
             }
         })
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use host::clock::Clock;
 use lane::{Lane, MailboxFull, TableSender, mailbox};
 use nic::Queue;
+use nic::xdp::{XdpQueue, XdpSocket};
 use route::LaneTables;
 use telemetry::{Counters, Page, Tick, TickRate};
 
@@ -36,12 +37,20 @@ const MAILBOX_PATIENCE: Duration = Duration::from_secs(5);
 /// How often a waiting thread looks.
 const LOOK_INTERVAL: Duration = Duration::from_micros(200);
 
+/// What a lane leaves behind.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) counters: Counters,
+    /// Frames that it took from its queue and neither sent nor gave back: 0, or the lane is at fault.
+    pub(super) held: i64,
+}
+
 /// A lane at work. Dropping it stops the lane and waits for its end.
 #[derive(Debug)]
 pub(super) struct Running {
     plan: LanePlan,
     /// There until somebody waits for its end.
-    thread: Option<JoinHandle<Counters>>,
+    thread: Option<JoinHandle<Ended>>,
     tables: TableSender,
     /// Tables that were sent and whose predecessors have not come back yet.
     tables_under_way: u32,
@@ -51,9 +60,9 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts a lane on `queue` and waits until it spins.
-    pub(super) fn start<Q: Queue + Send + 'static>(
+    pub(super) fn start(
         plan: LanePlan,
-        queue: Q,
+        queue: XdpQueue<XdpSocket>,
         tables: LaneTables,
         clock: Clock,
     ) -> Result<Self, Error> {
@@ -126,8 +135,8 @@ impl Running {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for the lane's end and gives its last counters.
-    pub(super) fn join(mut self) -> Result<Counters, Error> {
+    /// Waits for the lane's end and gives what it leaves behind.
+    pub(super) fn join(mut self) -> Result<Ended, Error> {
         let died = || Error::Failed(format!("the lane of queue {} has died", self.plan.queue));
         self.thread.take().ok_or_else(died)?.join().map_err(|_| died())
     }
@@ -137,21 +146,21 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.tell_to_stop();
         // Whoever wanted its counters has called `join`.
-        let _counters = self.thread.take().map(JoinHandle::join);
+        let _ended = self.thread.take().map(JoinHandle::join);
     }
 }
 
 /// The thread. Pins itself, warms up, says that it has started, and spins.
-fn run<Q: Queue>(
-    mut lane: Lane<Q>,
+fn run(
+    mut lane: Lane<XdpQueue<XdpSocket>>,
     plan: LanePlan,
     clock: Clock,
     stop: &AtomicBool,
     started: &SyncSender<Result<(), String>>,
-) -> Counters {
+) -> Ended {
     if let Err(error) = host::cores::pin(plan.core) {
         let _gone = started.try_send(Err(error.to_string()));
-        return lane.counters().clone();
+        return ended(&mut lane);
     }
     spin(&mut lane, clock, TURNS_WARM);
     let _gone = started.try_send(Ok(()));
@@ -161,7 +170,11 @@ fn run<Q: Queue>(
     // What was redirected before the claims went away is still answered.
     spin(&mut lane, clock, TURNS_PER_LOOK);
     lane.publish();
-    lane.counters().clone()
+    ended(&mut lane)
+}
+
+fn ended(lane: &mut Lane<XdpQueue<XdpSocket>>) -> Ended {
+    Ended { counters: lane.counters().clone(), held: lane.queue_mut().held() }
 }
 
 #[inline]

@@ -72,11 +72,18 @@ pub struct Summary {
     counters: Counters,
     drops: Vec<DropCount>,
     queues: Vec<(u32, Statistics)>,
+    /// Frames that each lane has neither sent nor given back.
+    held: Vec<i64>,
 }
 
 impl Summary {
-    pub(super) fn new(counters: Counters, drops: Vec<DropCount>, queues: Vec<(u32, Statistics)>) -> Self {
-        Self { counters, drops, queues }
+    pub(super) fn new(
+        counters: Counters,
+        drops: Vec<DropCount>,
+        queues: Vec<(u32, Statistics)>,
+        held: Vec<i64>,
+    ) -> Self {
+        Self { counters, drops, queues, held }
     }
 
     /// The sum of several lanes' counters.
@@ -95,13 +102,20 @@ impl Summary {
         &self.counters
     }
 
-    /// Fails where a frame was received and has no fate: then a lane has lost or doubled one.
+    /// Fails where a lane has lost or doubled a frame: one that was received and has no fate, one that it still holds,
+    /// or one that it gave to the kernel by an address that is none.
     pub fn check(&self) -> Result<(), Error> {
-        match self.counters.unaccounted() {
-            0 => Ok(()),
-            count => Err(Error::Failed(format!(
+        let failed = |why: String| Err(Error::Failed(why));
+        let invalid: u64 = self.queues.iter().map(|(_, queue)| queue.rx_invalid + queue.tx_invalid).sum();
+        match (self.counters.unaccounted(), self.held.iter().find(|held| **held != 0), invalid) {
+            (0, None, 0) => Ok(()),
+            (0, None, count) => failed(format!("the kernel refused {count} frames that lanes gave to it")),
+            (0, Some(held), _) => {
+                failed(format!("a lane holds {held} frames at its end, and must have given all of them back"))
+            }
+            (count, ..) => failed(format!(
                 "{count} frames were received and have no fate: rx must be replied + passed + dropped"
-            ))),
+            )),
         }
     }
 }
@@ -118,10 +132,15 @@ impl fmt::Display for Summary {
 
 /// What the kernel could not put into a queue's rings, which no lane has ever seen.
 fn write_queue(out: &mut fmt::Formatter<'_>, queue: u32, statistics: &Statistics) -> fmt::Result {
+    // In copy mode the kernel counts a frame that found the fill ring empty in both (`xsk_rcv_check` and
+    // `__xsk_rcv` in net/xdp/xsk.c): each is told once.
+    let otherwise = statistics.rx_dropped.saturating_sub(statistics.fill_ring_empty);
     let rows = [
         ("rx_ring_full", statistics.rx_ring_full, "Before a lane: its receive ring was full."),
         ("fill_ring_empty", statistics.fill_ring_empty, "Before a lane: its fill ring was empty."),
-        ("rx_dropped", statistics.rx_dropped, "Before a lane: dropped by the kernel for another reason."),
+        ("rx_dropped", otherwise, "Before a lane: dropped by the kernel for another reason."),
+        ("rx_invalid", statistics.rx_invalid, "A fault of the lane: a buffer that the kernel did not take."),
+        ("tx_invalid", statistics.tx_invalid, "A fault of the lane: an answer that the kernel did not take."),
     ];
     rows.iter()
         .filter(|(_, count, _)| *count > 0)
@@ -141,8 +160,8 @@ mod tests {
         counters.count(Counter::RepliedArp);
         let drop = |name, count| DropCount { name, sentence: "A reason.", count };
         let drops = vec![drop("odd", 3), drop("even", 0)];
-        let summary =
-            Summary::new(counters, drops, vec![(3, Statistics { rx_ring_full: 4, ..Statistics::default() })]);
+        let queues = vec![(3, Statistics { rx_ring_full: 4, ..Statistics::default() })];
+        let summary = Summary::new(counters, drops, queues, vec![0]);
         let text = summary.to_string();
         assert!(text.starts_with("stopped: 2 frames = 1 answered + 0 passed + 0 dropped\n"), "{text}");
         assert!(text.contains("replied_arp") && text.contains("Before a lane: A reason."), "{text}");
@@ -150,5 +169,31 @@ mod tests {
         assert!(!text.contains("fill_ring_empty"), "{text}");
         assert!(!text.contains("replied_ndp") && !text.contains("even"), "{text}");
         assert!(summary.check().is_err());
+    }
+
+    fn summary_of(statistics: Statistics, held: i64) -> Summary {
+        Summary::new(Counters::default(), Vec::new(), vec![(0, statistics)], vec![held])
+    }
+
+    #[test]
+    fn a_frame_that_found_no_buffer_is_told_once() {
+        let counted = Statistics { rx_dropped: 7, fill_ring_empty: 7, ..Statistics::default() };
+        let text = summary_of(counted, 0).to_string();
+        assert!(text.contains("fill_ring_empty") && !text.contains("rx_dropped"), "{text}");
+        let text = summary_of(Statistics { rx_dropped: 9, ..counted }, 0).to_string();
+        assert!(text.contains("queue_0_rx_dropped") && text.contains(" 2  Before"), "{text}");
+    }
+
+    #[test]
+    fn a_frame_that_is_held_or_was_refused_is_a_failure() {
+        assert!(summary_of(Statistics::default(), 0).check().is_ok());
+        for held in [-1, 1] {
+            assert!(summary_of(Statistics::default(), held).check().is_err());
+        }
+        for invalid in [(1, 0), (0, 1)] {
+            let (rx_invalid, tx_invalid) = invalid;
+            let summary = summary_of(Statistics { rx_invalid, tx_invalid, ..Statistics::default() }, 0);
+            assert!(summary.check().is_err() && summary.to_string().contains("x_invalid"));
+        }
     }
 }

@@ -10,11 +10,12 @@
 //! is ever redirected to a lane that cannot answer it.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use host::groups::SolicitedNode;
 use nic::xdp::Claims;
 
-use super::address_check;
+use super::address_check::{self, Announced};
 use super::server::Server;
 use crate::Config;
 use crate::config::keys::{self, CORES, INTERFACE, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY, name_of};
@@ -43,14 +44,15 @@ struct Successor {
 impl Server {
     /// Takes over addresses, routes and limits. What cannot change while lanes run is refused, and then nothing has
     /// changed.
-    pub fn reload(&mut self, config: &Config) -> Result<(), ReloadError> {
-        let successor = self.prepare(config)?;
+    pub fn reload(&mut self, config: &Config, stop: &AtomicBool) -> Result<(), ReloadError> {
+        let successor = self.prepare(config, stop)?;
         self.take_over(successor).map_err(ReloadError::Halfway)
     }
 
     /// Everything that can be refused.
-    fn prepare(&self, config: &Config) -> Result<Successor, Error> {
+    fn prepare(&self, config: &Config, stop: &AtomicBool) -> Result<Successor, Error> {
         refuse_changes(&self.plan.config, config)?;
+        Facts::settle(config, stop)?;
         let mut facts = Facts::gather(config)?;
         // The program that is attached now is our own.
         facts.link.program = None;
@@ -62,7 +64,10 @@ impl Server {
         let added: Vec<IpAddr> =
             ours.iter().copied().filter(|&ip| self.plan.own_addresses().all(|old| old != ip)).collect();
         let groups = address_check::join_groups(&plan, &ours)?;
-        address_check::check(&plan, &added)?;
+        address_check::check(&plan, &added, stop)?;
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Failed("the server was told to stop".to_owned()));
+        }
         Ok(Successor { plan, groups, added })
     }
 
@@ -74,7 +79,8 @@ impl Server {
         self.claim(&plan.claims())?;
         self.plan = plan;
         self.groups = groups;
-        address_check::announce(&self.plan, &added)
+        self.announced = Announced::once(&self.plan, added)?;
+        Ok(())
     }
 }
 

@@ -1,18 +1,19 @@
 //! A server that runs: the card, its lanes, and the addresses that are Barelane's alone.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use host::clock::Clock;
 use host::groups::SolicitedNode;
 use nic::xdp::{self, Attachment, Claims, XdpError};
 use telemetry::Counters;
 
-use super::address_check;
+use super::address_check::{self, Announced};
 use super::lanes::Running;
 use super::print::Summary;
 use crate::config::keys::{INTERFACE, MODE, ZERO_COPY};
 use crate::error::{Error, Wrong};
-use crate::plan::Plan;
+use crate::plan::{Plan, free};
 
 /// Lanes at work on a card. [`Server::stop`] ends it in order and counts; dropping it detaches the program at once.
 #[derive(Debug)]
@@ -21,33 +22,44 @@ pub struct Server {
     pub(super) card: Attachment,
     pub(super) lanes: Vec<Running>,
     pub(super) groups: Option<SolicitedNode>,
+    pub(super) announced: Announced,
 }
 
 impl Server {
     /// Starts everything that the plan says, in the order that [`serve`](crate::serve) explains, and gives it back
-    /// when packets are answered.
-    pub fn start(plan: Plan) -> Result<Self, Error> {
-        host::memory::lock_all()?;
+    /// when packets are answered; nothing where `stop` was set before that, and then the interface is as it was.
+    pub fn start(mut plan: Plan, stop: &AtomicBool) -> Result<Option<Self>, Error> {
+        let is_told_to_stop = || stop.load(Ordering::Relaxed);
+        if is_told_to_stop() {
+            return Ok(None);
+        }
         let opened = xdp::open(&plan.card, &nothing(&plan));
-        let (card, queues) = opened.map_err(refusal)?;
+        let (mut card, queues) = opened.map_err(refusal)?;
+        host::memory::lock_all()?;
         let ours: Vec<IpAddr> = plan.own_addresses().collect();
         let groups = address_check::join_groups(&plan, &ours)?;
-        address_check::check(&plan, &ours)?;
-        let mut server = Self { plan, card, lanes: Vec::new(), groups };
+        check_addresses(&mut plan, &ours, stop)?;
+        let mut lanes = Vec::new();
         let clock = Clock::calibrate();
-        for (&lane, queue) in server.plan.lanes.iter().zip(queues) {
-            let tables = server.plan.routes.compile(&server.plan.lane);
-            server.lanes.push(Running::start(lane, queue, tables, clock)?);
+        for (&lane, queue) in plan.lanes.iter().zip(queues) {
+            lanes.push(Running::start(lane, queue, plan.routes.compile(&plan.lane), clock)?);
         }
-        let claims = server.plan.claims();
-        server.claim(&claims)?;
-        address_check::announce(&server.plan, &ours)?;
-        Ok(server)
+        if is_told_to_stop() {
+            return Ok(None);
+        }
+        card.set_claims(&plan.claims())?;
+        let announced = Announced::once(&plan, ours)?;
+        Ok(Some(Self { plan, card, lanes, groups, announced }))
     }
 
     /// From here on exactly this is redirected to the lanes.
     pub(super) fn claim(&mut self, claims: &Claims) -> Result<(), Error> {
         Ok(self.card.set_claims(claims)?)
+    }
+
+    /// Announces addresses for the second time, when it is due.
+    pub(super) fn announce_again(&mut self) -> Result<(), Error> {
+        self.announced.again(&self.plan)
     }
 
     /// What runs.
@@ -70,13 +82,26 @@ impl Server {
         let lanes = self.lanes.into_iter().map(Running::join).collect::<Result<Vec<_>, _>>()?;
         let drops = self.card.drops()?;
         let queues = self.card.statistics()?;
-        Ok(Summary::new(Summary::sum(lanes.into_iter()), drops, queues))
+        let held = lanes.iter().map(|lane| lane.held).collect();
+        Ok(Summary::new(Summary::sum(lanes.into_iter().map(|lane| lane.counters)), drops, queues, held))
     }
+}
+
+/// Refuses where another host has one of `ours`, once the link is there to ask on.
+fn check_addresses(plan: &mut Plan, ours: &[IpAddr], stop: &AtomicBool) -> Result<(), Error> {
+    if ours.is_empty() || plan.address_check().is_zero() {
+        return Ok(());
+    }
+    if !address_check::wait_for_link(plan, stop)? {
+        plan.warnings
+            .push("without a carrier no other host could be asked whether it has the addresses".to_owned());
+    }
+    address_check::check(plan, ours, stop)
 }
 
 /// Claims under which every packet passes to the kernel.
 fn nothing(plan: &Plan) -> Claims {
-    Claims { mac: plan.lane.mac.0, addresses: Vec::new(), keys: Vec::new() }
+    Claims { mac: plan.lane.mac.0, ..Claims::default() }
 }
 
 /// What a card that will not open says, by the name of the setting that has to change, where there is one.
@@ -91,12 +116,11 @@ fn refusal(error: XdpError) -> Error {
             .remedy("write auto")
             .into(),
         XdpError::Occupied { interface, program } => {
+            let name = program.as_ref().and_then(|program| program.name.clone());
             let program = program.map_or_else(String::new, |program| format!(": {program}"));
             Wrong::new(INTERFACE, &interface)
                 .because(format_args!("an XDP program is already attached{program}"))
-                .remedy(format_args!(
-                    "stop the process that owns it, or detach it: ip link set {interface} xdp off"
-                ))
+                .remedy(free(&interface, name.as_deref()))
                 .into()
         }
         other => other.into(),

@@ -2,13 +2,14 @@
 //! is gone, however it went.
 
 use std::net::UdpSocket;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use host::links;
 
 use crate::server::{self, Server};
-use crate::topology::{KERNEL, SERVER_NIC, Topology};
+use crate::topology::{KERNEL, SERVER, SERVER_NIC, Topology};
 
 /// From SIGKILL to the kernel's own answer.
 const RETURN_MAX: Duration = Duration::from_millis(50);
@@ -106,6 +107,77 @@ fn a_signal_to_end_detaches_and_exits_with_0() {
         assert_eq!(status.code(), Some(0), "{signal}: {said:#?}");
         assert!(!has_program(&topology), "{signal}");
     }
+}
+
+/// Runs `ip` on the server's host.
+fn ip(topology: &Topology, arguments: &[&str]) {
+    let done = topology.server.run(|| Command::new("ip").args(arguments).status()).unwrap().unwrap();
+    assert!(done.success(), "ip {arguments:?}");
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_signal_to_end_while_others_are_asked_for_the_address_ends_it_before_it_is_ready() {
+    let topology = Topology::new();
+    let file = std::env::temp_dir().join(format!("barelane-early-{}.toml", std::process::id()));
+    let addresses = format!("[\"{}/24\"]", SERVER[0]);
+    std::fs::write(&file, format!("[serve]\naddresses = {addresses}\naddress_check_ms = 10000\n")).unwrap();
+    let (mut child, lines) = server::spawn(&topology, &["--config", file.to_str().unwrap()]);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !has_program(&topology) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(2));
+    }
+    let asked = Instant::now();
+    assert!(Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap().success());
+    let status = child.wait().unwrap();
+    let said: Vec<_> = lines.iter().collect();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(status.code(), Some(0), "{said:#?}");
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert!(!said.iter().any(|line| line.contains("ready nic")), "{said:#?}");
+    assert!(!has_program(&topology));
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_server_whose_interface_is_removed_says_so_and_exits_with_1() {
+    let topology = Topology::new();
+    let server = Server::start(&topology, &["--respond", "icmp-echo"]);
+    ip(&topology, &["link", "delete", SERVER_NIC]);
+    let (status, said) = server.wait_for_end("its interface was removed");
+    assert_eq!(status.code(), Some(1), "{said:#?}");
+    let last = said.last().unwrap();
+    assert!(last.starts_with("barelane: error: the interface lane0 is gone"), "{said:#?}");
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_server_whose_interface_gets_another_ethernet_address_says_so_and_exits_with_1() {
+    let topology = Topology::new();
+    let server = Server::start(&topology, &["--respond", "icmp-echo"]);
+    ip(&topology, &["link", "set", SERVER_NIC, "address", "02:00:00:00:09:77"]);
+    let (status, said) = server.wait_for_end("its interface was changed");
+    assert_eq!(status.code(), Some(1), "{said:#?}");
+    assert!(said.last().unwrap().contains("02:00:00:00:09:77"), "{said:#?}");
+    assert!(!has_program(&topology));
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_server_says_when_its_link_goes_and_comes_and_when_addresses_do() {
+    let topology = Topology::new();
+    let server = Server::start(&topology, &["--respond", "icmp-echo"]);
+    let soon = Duration::from_secs(5);
+    ip(&topology, &["address", "delete", "10.9.0.3/24", "dev", SERVER_NIC]);
+    server.line("barelane: warning: the kernel has lost 10.9.0.3", soon);
+    ip(&topology, &["address", "add", "10.9.0.4/24", "dev", SERVER_NIC]);
+    server.line("barelane: warning: the kernel has got 10.9.0.4", soon);
+    ip(&topology, &["link", "set", SERVER_NIC, "down"]);
+    server.line("barelane: lane0 is down", soon);
+    ip(&topology, &["link", "set", SERVER_NIC, "up"]);
+    server.line("barelane: lane0 is up again", soon);
+    let (status, said) = server.end("TERM");
+    assert_eq!(status.code(), Some(0), "{said:#?}");
 }
 
 #[test]

@@ -64,9 +64,14 @@ impl Server {
     }
 
     /// SIGTERM or another signal that asks it to end, and what it then says and ends with.
-    pub(crate) fn end(mut self, signal: &str) -> (ExitStatus, Vec<String>) {
+    pub(crate) fn end(self, signal: &str) -> (ExitStatus, Vec<String>) {
         let process = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &process]).status().unwrap().success());
+        self.wait_for_end(signal)
+    }
+
+    /// What it says until it ends by itself because of `why`, and what it ends with.
+    pub(crate) fn wait_for_end(mut self, why: &str) -> (ExitStatus, Vec<String>) {
         let deadline = Instant::now() + END_MAX;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -74,7 +79,7 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(2));
         }
-        panic!("still there {END_MAX:?} after {signal}");
+        panic!("still there {END_MAX:?} after {why}");
     }
 
     /// Ends it and gives what it counted, by the names of THE table and of the program's drops.
