@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use host::links::AddressState;
-use nic::xdp::{Claims, Settings};
+use nic::xdp::{CLAIMS_MAX, Claims, OWNED_MAX, Settings};
 use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteError, RouteTable};
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
