@@ -66,6 +66,9 @@ pub struct ServeArguments {
     /// Queue for one lane; repeat it for more [default: every active queue, or one for each core]
     #[arg(long, value_name = "N")]
     pub queue: Vec<String>,
+    /// VLAN to serve beside what is untagged, 1 to 4094, or all; repeat it for more [default: none]
+    #[arg(long, value_name = "VID")]
+    pub vlan: Vec<String>,
     /// How the program is attached: auto, native, generic [default: auto]
     #[arg(long, value_name = "MODE")]
     pub mode: Option<String>,

@@ -12,7 +12,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use nic::xdp::{ModeChoice, RING_SIZE_DEFAULT, Wake, ZeroCopyChoice};
+use nic::xdp::{ModeChoice, RING_SIZE_DEFAULT, Vlans, Wake, ZeroCopyChoice};
 use route::Service;
 
 use crate::args::ServeArguments;
@@ -83,6 +83,8 @@ pub struct ServeConfig {
     pub addresses: Vec<(IpAddr, u8)>,
     /// The services of every address.
     pub respond: Vec<Service>,
+    /// The VLANs that the addresses are served on, beside what is untagged.
+    pub vlans: Vlans,
     /// How long to wait for another host that has one of our addresses; 0 does not ask.
     pub address_check_ms: u32,
 }
@@ -116,6 +118,7 @@ impl Default for Config {
             serve: ServeConfig {
                 addresses: Vec::new(),
                 respond: vec![Service::IcmpEcho],
+                vlans: Vlans::UNTAGGED,
                 address_check_ms: 1000,
             },
             routes: Vec::new(),
@@ -159,6 +162,7 @@ impl Config {
             (keys::CORES, arguments.core.clone()),
             (keys::ADDRESSES, arguments.address.clone()),
             (keys::RESPOND, arguments.respond.clone()),
+            (keys::VLANS, arguments.vlan.clone()),
         ];
         for (setting, values) in options {
             if !values.is_empty() {

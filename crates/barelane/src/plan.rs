@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use host::links::AddressState;
-use nic::xdp::{CLAIMS_MAX, Claims, OWNED_MAX, Settings};
+use nic::xdp::{CLAIMS_MAX, Claims, OWNED_MAX, Settings, Vlans};
 use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteError, RouteTable};
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
@@ -69,7 +69,7 @@ impl Plan {
 
     /// What is redirected to the lanes.
     pub fn claims(&self) -> Claims {
-        claims_of(self.lane.mac, self.routes.addresses(), &self.routes)
+        claims_of(self.lane.mac, self.config.serve.vlans, self.routes.addresses(), &self.routes)
     }
 
     /// The addresses that only Barelane has: ARP and NDP for them are answered by the lanes.
@@ -88,13 +88,14 @@ impl Plan {
 }
 
 /// What a program must redirect so that the lanes get `routes`.
-pub fn claims_of(mac: Mac, addresses: &[Address], routes: &RouteTable) -> Claims {
+pub fn claims_of(mac: Mac, vlans: Vlans, addresses: &[Address], routes: &RouteTable) -> Claims {
     let owner_of = |owner| match owner {
         Owner::Kernel => nic::xdp::Owner::Kernel,
         Owner::Barelane => nic::xdp::Owner::Barelane,
     };
     Claims {
         mac: mac.0,
+        vlans,
         addresses: addresses.iter().map(|address| (address.ip, owner_of(address.owner))).collect(),
         keys: routes
             .claims()

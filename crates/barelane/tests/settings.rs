@@ -292,6 +292,26 @@ fn an_interface_that_is_down_is_refused_with_the_command_that_helps() {
     );
 }
 
+#[test]
+fn a_vlan_that_cannot_be_is_refused_and_one_that_can_stands_in_the_plan() {
+    let Some(hosts) = Hosts::new("vlans") else { return };
+    for vid in ["0", "4095", "trunk"] {
+        let line = hosts.serve_refused(&["--vlan", vid]);
+        assert_says(&line, &["serve.vlans (--vlan)", &format!("= \"{vid}\""), "from 1 to 4094"]);
+    }
+    let file = hosts.file("[nic]\ninterface = \"lane0\"\n[serve]\nvlans = [7, 4095]\n");
+    let line = hosts.refused(&["serve", "--config", &file]);
+    assert_says(&line, &["serve.vlans (--vlan) = \"4095\"", "from 1 to 4094", "barelane.toml line 4"]);
+    for (options, says) in [
+        (&[][..], "none, what is untagged only"),
+        (&["--vlan", "42", "--vlan", "7"], "7, 42, and what is untagged"),
+        (&["--vlan", "all"], "all, and what is untagged"),
+    ] {
+        let output = hosts.run(&[&["check", "--nic", NIC], options].concat());
+        assert_says(&String::from_utf8_lossy(&output.stdout), &[says]);
+    }
+}
+
 /// A server that is ready, ended when dropped.
 struct Running(Child);
 

@@ -6,6 +6,9 @@
  *                          │                                  ─ anything else ▶ drop, counted
  *                          └─ everything else ────────────────────────────────▶ kernel
  *
+ * A tagged frame is of another network, where the same address may be somebody else's: only the VLANs that the settings
+ * name are looked at, and where a frame has two tags, both must be named (docs/decisions/0007-vlans.md).
+ *
  * What was redirected cannot go back to the kernel, so only what a lane can answer is redirected: plain IPv4 (no
  * options, no fragment) and plain IPv6 (no extension header), and of ICMP and ICMPv6 only messages of code 0. Whatever else comes to an address that the kernel owns
  * is the kernel's. Where only Barelane owns the address, the kernel would forward or refuse it, so it ends here with
@@ -42,12 +45,14 @@ extern struct map settings, claims, owned, drops, sockets;
 static void *(*const map_lookup)(struct map *map, const void *key) = (void *)1;
 static long (*const redirect_map)(struct map *map, u64 key, u64 otherwise) = (void *)51;
 
-/* settings[0]: who we are on this link. */
+/* settings[0]: who we are on this link, and which VLANs of it we serve. */
 struct settings_value {
 	u32 mac_first;
 	u16 mac_last;
 	u16 unused;
+	u8 vlans[512]; /* one bit for each of the 4,096 VIDs, the lowest first */
 };
+_Static_assert(sizeof(struct settings_value) == 520, "the loader writes 520 bytes");
 
 /* A key of `claims`; with selector and protocol 0, a key of `owned`. */
 struct key {
@@ -83,6 +88,15 @@ static ALWAYS_INLINE u16 load16(const u8 *at)
 static ALWAYS_INLINE u32 load32(const u8 *at)
 {
 	return *(const u32 *)at;
+}
+
+/* Whether the VLAN of a tag is served: the low 12 bits of its first two bytes (IEEE 802.1Q 9.6). VID 0 says that the
+ * frame has a priority and no VLAN; the loader has set its bit. */
+static ALWAYS_INLINE int is_served(const struct settings_value *own, const u8 *tag)
+{
+	u32 vid = (tag[0] & 0x0f) << 8 | tag[1];
+
+	return own->vlans[vid >> 3] >> (vid & 7) & 1;
 }
 
 /* Whether a claim can take an ICMP, ICMPv6 or UDP message. A lane answers ICMP messages of code 0 only, and a kernel
@@ -257,7 +271,7 @@ __attribute__((section("xdp"), used)) int lane(struct xdp_md *context)
 	for (int tags = 0; tags < 2; tags++) {
 		if (type != BE16(0x8100) && type != BE16(0x88a8))
 			break;
-		if (at + VLAN_LEN > end)
+		if (at + VLAN_LEN > end || !is_served(own, at))
 			return XDP_PASS;
 		type = load16(at + 2);
 		at += VLAN_LEN;

@@ -15,6 +15,7 @@
 //! | `queue` | rings and memory as a lane sees them: [`Queue`](crate::Queue) |
 //! | `socket` | AF_XDP socket, bind, counts |
 //! | `program` | the XDP program, its maps, attaching it |
+//! | `vlans` | which VLANs of the link are looked at |
 //! | `bpf`, `sys`, `interface` | bpf(2), the other system calls, and what the kernel says of an interface |
 //! | `testing` | the kernel's side in memory, for tests and instruction counts |
 //!
@@ -36,6 +37,7 @@ mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod umem;
+mod vlans;
 
 pub use error::{AttachedProgram, XdpError};
 use program::Program;
@@ -44,6 +46,7 @@ pub use queue::{Depths, Kernel, Kick, Kicks, Wake, XdpQueue};
 use socket::{Bound, Prepared, Watch};
 pub use socket::{BusyPoll, Statistics, XdpSocket};
 pub use umem::{Layout, PageSize, RING_SIZE_MAX, RING_SIZE_MIN};
+pub use vlans::{VlanError, Vlans};
 
 /// The ring size where none is given: room for 1,024 packets that wait, 3 ms of what a veth delivers at its best.
 /// Smaller loses packets when the lane's core is taken away for a moment; larger spreads the frames over more memory
@@ -147,6 +150,8 @@ pub struct ClaimKey {
 pub struct Claims {
     /// The interface's MAC address. Frames to another are the kernel's.
     pub mac: [u8; 6],
+    /// The VLANs that are served. What is tagged with another is the kernel's, whatever its address.
+    pub vlans: Vlans,
     /// The addresses that are served, and who else has them.
     pub addresses: Vec<(IpAddr, Owner)>,
     /// The questions that are answered.

@@ -4,7 +4,7 @@
 //! kernel, ARP and NDP for our own address included. When the probe ends, however it ends, the card is as it was.
 
 use nic::queue::Frame;
-use nic::xdp::{self, Attachment, ClaimKey, Claims, Kernel, Owner, Settings, XdpError, XdpQueue, XdpSocket};
+use nic::xdp::{self, Attachment, ClaimKey, Claims, Kernel, Owner, Settings, Vlans, XdpError, XdpQueue, XdpSocket};
 use telemetry::Tick;
 use thiserror::Error;
 
@@ -73,6 +73,7 @@ fn claims(ask: &Ask, link: Link) -> Claims {
     let (address, protocol, selector) = link.claim(ask.protocol);
     Claims {
         mac: link.mac.0,
+        vlans: Vlans::UNTAGGED,
         addresses: vec![(address, Owner::Kernel)],
         keys: vec![ClaimKey { address, protocol, selector }],
     }

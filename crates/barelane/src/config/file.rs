@@ -6,7 +6,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, KEYS, Key, Takes};
+use super::keys::{self, ALL, KEYS, Key, Takes};
 use super::{Config, RouteConfig};
 use crate::error::Wrong;
 
@@ -107,13 +107,15 @@ fn texts_of(source: &Source<'_>, key: &Key, value: &Item<'_>) -> Result<Vec<Stri
         Takes::Number => "a whole number, without quotes",
         Takes::Texts => "an array of strings: [\"…\", \"…\"]",
         Takes::Numbers => "an array of whole numbers: [0, 1]",
+        Takes::NumbersOrAll => "an array of whole numbers: [1, 2], or \"all\"",
     };
     let texts = match (key.takes, value.get_ref()) {
         (Takes::Text | Takes::Number, _) => scalar(key.takes, value).map(|text| vec![text]),
         (Takes::Texts, DeValue::Array(items)) => items.iter().map(|item| scalar(Takes::Text, item)).collect(),
-        (Takes::Numbers, DeValue::Array(items)) => {
+        (Takes::Numbers | Takes::NumbersOrAll, DeValue::Array(items)) => {
             items.iter().map(|item| scalar(Takes::Number, item)).collect()
         }
+        (Takes::NumbersOrAll, DeValue::String(word)) if word == ALL => Some(vec![word.to_string()]),
         _ => None,
     };
     texts
@@ -150,6 +152,8 @@ fn unknown(source: &Source<'_>, at: usize, full: &str) -> Wrong {
 
 #[cfg(test)]
 mod tests {
+    use nic::xdp::Vlans;
+
     use super::*;
 
     const DEFAULT: &str = include_str!("../../../../configs/default.toml");
@@ -221,8 +225,19 @@ mod tests {
     fn a_value_of_another_kind_is_refused() {
         assert!(refused("[nic]\nring_size = \"2048\"").contains("write a whole number, without quotes"));
         assert!(refused("[nic]\nqueues = 1").contains("an array of whole numbers"));
+        for vlans in ["5", "\"5\"", "[\"5\"]", "[\"all\"]"] {
+            let wrong = refused(&format!("[serve]\nvlans = {vlans}"));
+            assert!(wrong.contains("an array of whole numbers: [1, 2], or \"all\""), "{wrong}");
+        }
         assert!(refused("nic = 1").contains("write a section: [nic]"));
         assert!(refused("[route]\naddress = \"10.0.0.1\"").contains("write [[route]]"));
+    }
+
+    #[test]
+    fn vlans_are_an_array_of_numbers_or_all() {
+        let vlans = |text: &str| parse(&format!("serve.vlans = {text}"), "a.toml").unwrap().serve.vlans;
+        assert_eq!(vlans("[7, 42]"), Vlans::of(&[7, 42]).unwrap());
+        assert_eq!((vlans("\"all\""), vlans("[]")), (Vlans::ALL, Vlans::UNTAGGED));
     }
 
     #[test]

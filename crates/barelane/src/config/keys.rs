@@ -3,7 +3,7 @@
 //! A file and the command line both end here, so a value means the same in both and is refused in the same words.
 //! A test holds `configs/default.toml` to this table: it names every key, and says exactly the defaults.
 
-use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Wake, ZeroCopyChoice};
+use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
 
 use super::values::{Fault, address, choice, ip, number, unique};
 use super::{Config, PartialChoice, RouteConfig};
@@ -28,6 +28,7 @@ settings! {
     PARTIAL_CHECKSUMS "lane.partial_checksums" None;
     ADDRESSES "serve.addresses" Some("--address");
     RESPOND "serve.respond" Some("--respond");
+    VLANS "serve.vlans" Some("--vlan");
     ADDRESS_CHECK_MS "serve.address_check_ms" None;
     ROUTE_ADDRESS "route.address" None;
     ROUTE_RESPOND "route.respond" None;
@@ -49,6 +50,9 @@ pub const WAKES: &[(&str, Wake)] =
 pub const PARTIALS: &[(&str, PartialChoice)] =
     &[("auto", PartialChoice::Auto), ("accept", PartialChoice::Accept), ("refuse", PartialChoice::Refuse)];
 
+/// What stands for every number that there can be.
+pub const ALL: &str = "all";
+
 /// What a key takes in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
@@ -60,6 +64,8 @@ pub enum Takes {
     Texts,
     /// An array of integers.
     Numbers,
+    /// An array of integers, or the word [`ALL`].
+    NumbersOrAll,
 }
 
 /// One row of the table.
@@ -96,6 +102,7 @@ keys! {
     PARTIAL_CHECKSUMS Text |config, texts| config.lane.partial_checksums = choice(PARTIALS, texts)?;
     ADDRESSES Texts |config, texts| config.serve.addresses = unique(texts, address)?;
     RESPOND Texts |config, texts| config.serve.respond = unique(texts, service)?;
+    VLANS NumbersOrAll |config, texts| config.serve.vlans = vlans(texts)?;
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
     ROUTE_ADDRESS Text |config, texts| last_route(config).address = Some(ip(&texts.concat())?);
     ROUTE_RESPOND Text |config, texts| last_route(config).respond = Some(service(&texts.concat())?);
@@ -115,6 +122,14 @@ fn service(text: &str) -> Result<route::Service, Fault> {
     text.parse().map_err(|_| {
         Fault::new(text, "no such responder", "write icmp-echo or udp-echo:PORT with a port from 1 to 65535")
     })
+}
+
+fn vlans(texts: &[String]) -> Result<Vlans, Fault> {
+    if texts == [ALL] {
+        return Ok(Vlans::ALL);
+    }
+    let vids = unique(texts, |text| number(text, 1, Vlans::VID_MAX.into()))?;
+    Vlans::of(&vids).map_err(|error| Fault::new(&error.found.to_string(), error.to_string(), "remove it"))
 }
 
 fn ring_size(text: &str) -> Result<u32, Fault> {
@@ -145,6 +160,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn vlans_are_numbers_or_all_of_them() {
+        let read = |texts: &[&str]| {
+            let texts: Vec<_> = texts.iter().map(ToString::to_string).collect();
+            let mut config = Config::default();
+            set(&mut config, VLANS, &texts).map(|()| config.serve.vlans).map_err(|wrong| wrong.to_string())
+        };
+        assert_eq!(read(&["42", "7"]), Ok(Vlans::of(&[7, 42]).unwrap()));
+        assert_eq!((read(&["all"]), read(&[])), (Ok(Vlans::ALL), Ok(Vlans::UNTAGGED)));
+        assert!(read(&["42", "42"]).unwrap_err().contains("given twice"));
+        assert!(read(&["all", "42"]).unwrap_err().contains("from 1 to 4094"));
+    }
+
+    #[test]
     fn every_key_stands_once() {
         for (index, key) in KEYS.iter().enumerate() {
             assert!(
@@ -164,6 +192,10 @@ mod tests {
         assert!(refused(HOP_LIMIT, "256").contains("write a whole number from 1 to 255"));
         assert!(refused(RING_SIZE, "1000").ends_with("powers of two; write 1024"));
         assert!(refused(RESPOND, "udp-echo:0").contains("no such responder"));
+        for vid in ["0", "4095", "trunk", "-1"] {
+            let wrong = format!("serve.vlans (--vlan) = \"{vid}\": out of range");
+            assert_eq!(refused(VLANS, vid), format!("{wrong}; write a whole number from 1 to 4094"));
+        }
         assert!(refused(ADDRESSES, "10.0.0.1").contains("10.0.0.1/24"));
         assert!(refused(ADDRESSES, "10.0.0.1/64").contains("from 0 to 32"));
         assert!(refused(ADDRESSES, "::ffff:10.0.0.1/64").contains("write 10.0.0.1"));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nic::xdp::Wake;
+use nic::xdp::{Vlans, Wake};
 use route::{Owner, PartialChecksums};
 
 use super::{Plan, why_unusable};
@@ -16,6 +16,7 @@ impl fmt::Display for Plan {
             writeln!(out, "{:<12} queue {} on core {}", "lane", lane.queue, lane.core)?;
         }
         self.fmt_routes(out)?;
+        row(out, "VLANs", self.explain_vlans())?;
         row(out, "checksums", self.explain_checksums())?;
         row(out, "next hop", NEXT_HOP)?;
         row(
@@ -97,6 +98,15 @@ impl Plan {
         format!("computed by {}; {judged}: {why}", self.lane.checksum.name())
     }
 
+    /// Which frames are looked at.
+    fn explain_vlans(&self) -> String {
+        match self.config.serve.vlans {
+            Vlans::UNTAGGED => "none, what is untagged only: a tagged frame is the kernel's".to_owned(),
+            Vlans::ALL => "all, and what is untagged".to_owned(),
+            vlans => format!("{vlans}, and what is untagged: a frame of another VLAN is the kernel's"),
+        }
+    }
+
     fn explain_address_check(&self) -> String {
         let own = self.own_addresses().count();
         match (own, self.config.serve.address_check_ms) {
@@ -138,8 +148,9 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
     }
     if link.rx_vlan_offload == Some(true) {
         warnings.push(format!(
-            "the NIC takes VLAN tags out of what it receives, so that a question on a VLAN would be answered without \
-             its tag; if this link has VLANs: ethtool -K {} rxvlan off",
+            "the NIC takes VLAN tags out of what it receives, so that a question on any VLAN looks untagged: it is \
+             taken whatever serve.vlans says, and answered without its tag; if this link has VLANs: \
+             ethtool -K {} rxvlan off",
             link.name
         ));
     }

@@ -88,6 +88,7 @@ impl Server {
 fn common(old: &Claims, new: &Claims) -> Claims {
     Claims {
         mac: new.mac,
+        vlans: new.vlans.common(old.vlans),
         addresses: new.addresses.iter().filter(|address| old.addresses.contains(address)).copied().collect(),
         keys: new.keys.iter().filter(|key| old.keys.contains(key)).copied().collect(),
     }
@@ -120,14 +121,15 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
 
 #[cfg(test)]
 mod tests {
-    use nic::xdp::{ClaimKey, Owner};
+    use nic::xdp::{ClaimKey, Owner, Vlans};
 
     use super::*;
 
-    fn claims(addresses: &[(&str, Owner)], ports: &[u16]) -> Claims {
+    fn claims(addresses: &[(&str, Owner)], ports: &[u16], vids: &[u16]) -> Claims {
         let address = addresses[0].0.parse().unwrap();
         Claims {
             mac: [2, 0, 0, 0, 0, 1],
+            vlans: Vlans::of(vids).unwrap(),
             addresses: addresses.iter().map(|(ip, owner)| (ip.parse().unwrap(), *owner)).collect(),
             keys: ports.iter().map(|&selector| ClaimKey { address, protocol: 17, selector }).collect(),
         }
@@ -135,11 +137,12 @@ mod tests {
 
     #[test]
     fn only_what_both_claim_is_redirected_while_tables_change() {
-        let old = claims(&[("10.0.0.1", Owner::Barelane), ("10.0.0.2", Owner::Kernel)], &[7, 8]);
-        let new = claims(&[("10.0.0.1", Owner::Barelane), ("10.0.0.2", Owner::Barelane)], &[8, 9]);
+        let old = claims(&[("10.0.0.1", Owner::Barelane), ("10.0.0.2", Owner::Kernel)], &[7, 8], &[41, 42]);
+        let new = claims(&[("10.0.0.1", Owner::Barelane), ("10.0.0.2", Owner::Barelane)], &[8, 9], &[42, 43]);
         let both = common(&old, &new);
         assert_eq!(both.addresses, [("10.0.0.1".parse().unwrap(), Owner::Barelane)]);
         assert_eq!(both.keys.iter().map(|key| key.selector).collect::<Vec<_>>(), [8]);
+        assert_eq!(both.vlans, Vlans::of(&[42]).unwrap());
     }
 
     #[test]

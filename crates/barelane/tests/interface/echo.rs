@@ -102,7 +102,9 @@ fn scapy_gets_every_payload_length_back_byte_for_byte() {
 #[ignore = "needs root: a network namespace"]
 fn scapy_gets_right_answers_to_odd_frames_and_none_to_wrong_ones() {
     let topology = Topology::new();
-    let _server = Server::alone(&topology);
+    // All VLANs that the script uses but 200.
+    let vlans = ["7", "42", "1", "2", "3"].map(|vid| ["--vlan", vid]).concat();
+    let _server = Server::alone_with(&topology, &vlans);
     topology.scapy("odd_frames");
 }
 

@@ -4,10 +4,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use host::links;
+use host::namespace::Namespace;
+use host::packet::{EVERY_ETHERTYPE, PacketSocket};
 
 use crate::server::Server;
-use crate::topology::{CLIENT_NIC, KERNEL, SERVER_MAC, Topology};
+use crate::topology::{CLIENT_NIC, KERNEL, SERVER_MAC, SERVER_NIC, Topology};
 
 /// What the kernel's own echo puts before what it echoes.
 const KERNEL_SAYS: &[u8] = b"kernel:";
@@ -134,4 +138,52 @@ fn barelanes_own_addresses_and_the_kernels_answer_side_by_side() {
     let closed = topology.socket(KERNEL[0], 7);
     closed.send(b"?").unwrap();
     assert_eq!(closed.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+}
+
+/// Who has 10.9.0.1? (RFC 826), with a VLAN tag behind the Ethernet addresses.
+fn arp_on_vlan(vid: u16, asker: [u8; 4]) -> Vec<u8> {
+    const MAC: [u8; 6] = [2, 0, 0, 0, 9, 2];
+    let [high, low] = vid.to_be_bytes();
+    let ethernet = [&[0xff; 6], &MAC[..], &[0x81, 0, high, low, 8, 6]].concat();
+    [&ethernet, &[0, 1, 8, 0, 6, 4, 0, 1][..], &MAC, &asker, &[0; 6], &[10, 9, 0, 1], &[0; 18]].concat()
+}
+
+fn packets_of(host: &Namespace, interface: &str) -> PacketSocket {
+    let open = || PacketSocket::open(links::link(interface).unwrap().index, EVERY_ETHERTYPE).unwrap();
+    host.run(open).unwrap()
+}
+
+/// The first frame within two seconds that has `bytes` at `offset`.
+fn first_with(socket: &PacketSocket, offset: usize, bytes: &[u8]) -> Option<Vec<u8>> {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    let mut room = [0; 2048];
+    while let Some(rest) = deadline.checked_duration_since(Instant::now()) {
+        let len = socket.receive(&mut room, rest).unwrap()?;
+        if room[..len].get(offset..offset + bytes.len()) == Some(bytes) {
+            return Some(room[..len].to_vec());
+        }
+    }
+    None
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_vlan_that_is_not_served_is_the_kernels_even_where_the_address_is_barelanes() {
+    const STRANGER: [u8; 4] = [10, 9, 0, 98];
+    const ASKER: [u8; 4] = [10, 9, 0, 99];
+    // As a packet socket shows an ARP packet: the kernel keeps its tag beside it.
+    const OPERATION: usize = 20;
+    const SENDER_IP: usize = 28;
+    const TARGET_IP: usize = 38;
+    let topology = Topology::new();
+    let server = Server::alone_with(&topology, &["--vlan", "42"]);
+    let kernel = packets_of(&topology.server, SERVER_NIC);
+    let client = packets_of(&topology.clients, CLIENT_NIC);
+    client.send(&arp_on_vlan(200, STRANGER)).unwrap();
+    client.send(&arp_on_vlan(42, ASKER)).unwrap();
+    assert!(first_with(&kernel, SENDER_IP, &STRANGER).is_some(), "VLAN 200 does not reach the kernel");
+    // One lane answers in order, so that the first answer shows that the question before it had none.
+    let answer = first_with(&client, OPERATION, &[0, 2]).expect("an answer on VLAN 42");
+    assert_eq!(answer[TARGET_IP..TARGET_IP + 4], ASKER);
+    assert_eq!(server.counts().get("replied_arp"), Some(&1));
 }

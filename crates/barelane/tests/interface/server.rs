@@ -26,10 +26,15 @@ pub(crate) struct Server {
 impl Server {
     /// Serves ICMP echo and UDP echo on addresses that only Barelane has.
     pub(crate) fn alone(topology: &Topology) -> Self {
+        Self::alone_with(topology, &[])
+    }
+
+    /// The same, with more options.
+    pub(crate) fn alone_with(topology: &Topology, options: &[&str]) -> Self {
         let addresses = [format!("{}/24", SERVER[0]), format!("{}/64", SERVER[1])];
         let [ipv4, ipv6] = &addresses;
         let services = ["--respond", "icmp-echo", "--respond", "udp-echo:7"];
-        Self::start(topology, &[&["--address", ipv4, "--address", ipv6], &services[..]].concat())
+        Self::start(topology, &[&["--address", ipv4, "--address", ipv6], &services[..], options].concat())
     }
 
     /// Starts `barelane serve` on the server's end and waits until it is ready.

@@ -2,7 +2,7 @@
 //!
 //! | map | kind | key | value |
 //! |---|---|---|---|
-//! | `settings` | array of 1 | – | our MAC address |
+//! | `settings` | array of 1 | – | our MAC address, the VLANs that are served |
 //! | `claims` | hash | address, selector, protocol, family | – |
 //! | `owned` | hash | address, family | – |
 //! | `drops` | per-CPU array | reason | count |
@@ -20,7 +20,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use super::bpf::{self, ALLOCATE_LATE, Map, MapPlan, MapType};
 use super::error::{XdpError, why_refused};
 use super::interface;
-use super::{Claims, Owner, Settings};
+use super::{Claims, Owner, Settings, Vlans};
 
 mod drops;
 mod lane;
@@ -96,6 +96,20 @@ fn key(address: IpAddr, protocol: u8, selector: u16) -> Key {
     key
 }
 
+/// The value of `settings`, as `struct settings_value` lies in memory.
+type SettingsValue = [u8; SETTINGS_SIZE as usize];
+const SETTINGS_SIZE: u32 = 520;
+/// Where the VLANs begin: behind a MAC address and two bytes of nothing.
+const VLANS_OFFSET: usize = 8;
+const _: () = assert!(VLANS_OFFSET + Vlans::SIZE == SETTINGS_SIZE as usize);
+
+fn settings_value(claims: &Claims) -> SettingsValue {
+    let mut value = [0; SETTINGS_SIZE as usize];
+    value.iter_mut().zip(claims.mac).for_each(|(to, from)| *to = from);
+    value.iter_mut().skip(VLANS_OFFSET).zip(claims.vlans.bits()).for_each(|(to, from)| *to = *from);
+    value
+}
+
 /// A loaded program with its maps.
 #[derive(Debug)]
 pub(super) struct Program {
@@ -120,7 +134,7 @@ impl Maps {
             Map::new(&MapPlan { name, map_type, key_size, value_size, entries_max, flags }, copies)
         };
         Ok(Self {
-            settings: map("settings", MapType::Array, 4, 8, 1, 0, 1)?,
+            settings: map("settings", MapType::Array, 4, SETTINGS_SIZE, 1, 0, 1)?,
             claims: map("claims", MapType::Hash, KEY_SIZE, 4, CLAIMS_MAX, ALLOCATE_LATE, 1)?,
             owned: map("owned", MapType::Hash, KEY_SIZE, 4, OWNED_MAX, ALLOCATE_LATE, 1)?,
             drops: map("drops", MapType::PerCpuArray, 4, 8, DROP_COUNT, 0, possible_cpus()?)?,
@@ -245,11 +259,9 @@ impl Program {
                 return Err(XdpError::ClaimsTooMany { found: set.len(), max });
             }
         }
-        let mut mac = [0; 8];
-        mac.iter_mut().zip(claims.mac).for_each(|(to, from)| *to = from);
         self.maps
             .settings
-            .set(&0_u32.to_ne_bytes(), &mac)
+            .set(&0_u32.to_ne_bytes(), &settings_value(claims))
             .and_then(|()| replace(&self.maps.owned, &mut self.owned, &owned))
             .and_then(|()| replace(&self.maps.claims, &mut self.claims, &wanted))
             .map_err(XdpError::of("entering claims into the XDP program's maps", PRIVILEGE))
@@ -295,6 +307,15 @@ mod tests {
         let key_v6 = key("2001:db8::1".parse().unwrap(), 58, 128);
         assert_eq!(key_v6[..4], [0x20, 0x01, 0x0d, 0xb8]);
         assert_eq!(key_v6[12..], [0, 0, 0, 1, 0, 128, 58, 6]);
+    }
+
+    #[test]
+    fn the_settings_have_their_fields_where_the_program_reads_them() {
+        let vlans = Vlans::UNTAGGED.with(9).unwrap().with(4094).unwrap();
+        let value = settings_value(&Claims { mac: [2, 0, 0, 0, 0, 1], vlans, ..Claims::default() });
+        assert_eq!(value[..8], [2, 0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(value[8..10], [1, 1 << 1], "VID 0, which is no VLAN, and VID 9");
+        assert_eq!(value[519], 1 << 6, "VID 4094");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use barelane_nic::xdp::{self, Attachment, ClaimKey, Claims, Owner, Settings, XdpError, XdpQueue, XdpSocket};
+use barelane_nic::xdp::{
+    self, Attachment, ClaimKey, Claims, Owner, Settings, Vlans, XdpError, XdpQueue, XdpSocket,
+};
 use barelane_nic::{Frame, Queue};
 use host::links;
 use host::namespace::Namespace;
@@ -80,11 +82,15 @@ impl Cable {
     }
 }
 
+/// The VLANs that are served.
+pub(crate) const VIDS: [u16; 2] = [5, 6];
+
 /// Pings and UDP port 7 of the kernel's addresses are ours, and so are two addresses that no kernel has.
 pub(crate) fn claims() -> Claims {
     let key = |address, protocol, selector| ClaimKey { address: ip(address), protocol, selector };
     Claims {
         mac: SERVER_MAC,
+        vlans: Vlans::of(&VIDS).unwrap(),
         addresses: vec![
             (ip(KERNELS), Owner::Kernel),
             (ip(KERNELS_V6), Owner::Kernel),

@@ -20,6 +20,15 @@ enum Way {
     Drop(&'static str),
 }
 
+/// Tags: two VLANs that are served, as customer's and as service provider's, one that is not, none but a priority, and
+/// the reserved one.
+const TAG: [u8; 4] = [0x81, 0, 0xa0, 5];
+const SERVICE_TAG: [u8; 4] = [0x88, 0xa8, 0, 6];
+const TAG_UNSERVED: [u8; 4] = [0x81, 0, 0, 200];
+const SERVICE_TAG_UNSERVED: [u8; 4] = [0x88, 0xa8, 0, 200];
+const TAG_PRIORITY: [u8; 4] = [0x81, 0, 0xe0, 0];
+const TAG_RESERVED: [u8; 4] = [0x81, 0, 0x0f, 0xff];
+
 /// Byte offsets of fields behind an Ethernet header.
 const IPV4_FIRST: usize = 14;
 const IPV4_FRAGMENT: usize = 14 + 6;
@@ -29,15 +38,80 @@ const ICMP_CODE: usize = 14 + 20 + 1;
 const ICMPV6_CODE: usize = 14 + 40 + 1;
 
 fn decisions() -> Vec<(&'static str, Vec<u8>, Way)> {
+    [unicast(), neighbours(), on_vlans(), in_group_frames()].concat()
+}
+
+/// What a frame's tags decide: whether it is looked at, and no more.
+fn on_vlans() -> Vec<(&'static str, Vec<u8>, Way)> {
     use Way::{Drop, Kernel, Lane};
-    let tag = [0x81, 0, 0, 5];
-    let service_tag = [0x88, 0xa8, 0, 6];
+    let claimed = |tags: &[[u8; 4]]| tagged(udp(KERNELS, 7), tags);
+    let own = |tags: &[[u8; 4]]| tagged(udp_to(SERVER_MAC, OURS_V6, 4242), tags);
+    let asked = |tags: &[[u8; 4]]| tagged(arp(BROADCAST, CLIENTS, OURS), tags);
+    let solicited = |tags: &[[u8; 4]]| tagged(solicitation(SOLICITED_NODE, "ff02::1:ff00:9", OURS_V6), tags);
+    vec![
+        ("claimed port, served VLAN", claimed(&[TAG]), Lane),
+        ("claimed port, served VLAN in a service tag", claimed(&[SERVICE_TAG]), Lane),
+        ("claimed port, priority tag", claimed(&[TAG_PRIORITY]), Lane),
+        ("claimed port, VLAN that is not served", claimed(&[TAG_UNSERVED]), Kernel),
+        ("claimed port, reserved VID", claimed(&[TAG_RESERVED]), Kernel),
+        ("claimed port, two served VLANs", claimed(&[SERVICE_TAG, TAG]), Lane),
+        ("claimed port, priority tag and served VLAN", claimed(&[TAG_PRIORITY, TAG]), Lane),
+        ("claimed port, outer VLAN not served", claimed(&[SERVICE_TAG_UNSERVED, TAG]), Kernel),
+        ("claimed port, inner VLAN not served", claimed(&[SERVICE_TAG, TAG_UNSERVED]), Kernel),
+        ("claimed port, three tags", claimed(&[SERVICE_TAG, TAG, TAG]), Kernel),
+        ("own address, served VLAN", own(&[TAG]), Lane),
+        ("own address, VLAN that is not served", own(&[TAG_UNSERVED]), Kernel),
+        ("own address, TCP, served VLAN", tagged(tcp(OURS), &[TAG]), Drop("tcp")),
+        ("own address, TCP, VLAN that is not served", tagged(tcp(OURS), &[TAG_UNSERVED]), Kernel),
+        ("ARP for us, served VLAN", asked(&[TAG]), Lane),
+        ("ARP for us, VLAN that is not served", asked(&[TAG_UNSERVED]), Kernel),
+        (
+            "another has our address, VLAN not served",
+            tagged(arp(BROADCAST, OURS, CLIENTS), &[TAG_UNSERVED]),
+            Kernel,
+        ),
+        ("solicitation for us, served VLAN", solicited(&[TAG]), Lane),
+        ("solicitation for us, VLAN that is not served", solicited(&[TAG_UNSERVED]), Kernel),
+    ]
+}
+
+/// A packet to one host in a frame to many is answered by none (RFC 1122 3.3.6): the kernel sees to it, as it would
+/// without us. Only a solicitation is for whom it asks, whatever group it was sent to.
+fn in_group_frames() -> Vec<(&'static str, Vec<u8>, Way)> {
+    use Way::{Kernel, Lane};
+    let all_hosts = [1, 0, 0x5e, 0, 0, 1];
+    let in_frame_to = |mac: [u8; 6], packet: Vec<u8>| with(packet, 0, &mac);
+    vec![
+        ("claimed port, broadcast frame", udp_to(BROADCAST, KERNELS, 7), Kernel),
+        ("claimed port, multicast frame", udp_to(all_hosts, KERNELS, 7), Kernel),
+        ("claimed port over IPv6, broadcast frame", udp_to(BROADCAST, KERNELS_V6, 7), Kernel),
+        ("claimed port over IPv6, multicast frame", udp_to(SOLICITED_NODE, KERNELS_V6, 7), Kernel),
+        ("claimed ping, broadcast frame", in_frame_to(BROADCAST, icmp(KERNELS, 8)), Kernel),
+        ("own address, broadcast frame", udp_to(BROADCAST, OURS, 4242), Kernel),
+        ("own address, multicast frame", udp_to(all_hosts, OURS, 4242), Kernel),
+        ("own address, TCP, broadcast frame", in_frame_to(BROADCAST, tcp(OURS)), Kernel),
+        ("own address over IPv6, broadcast frame", udp_to(BROADCAST, OURS_V6, 4242), Kernel),
+        ("own address over IPv6, multicast frame", udp_to(SOLICITED_NODE, OURS_V6, 4242), Kernel),
+        (
+            "own address, ping over IPv6, multicast frame",
+            in_frame_to(SOLICITED_NODE, icmpv6(OURS_V6, 128)),
+            Kernel,
+        ),
+        (
+            "solicitation for us, unicast packet, multicast frame",
+            solicitation(SOLICITED_NODE, OURS_V6, OURS_V6),
+            Lane,
+        ),
+        ("ARP for us, multicast frame", arp(all_hosts, CLIENTS, OURS), Kernel),
+    ]
+}
+
+/// Questions to one host, and what is odd about them.
+fn unicast() -> Vec<(&'static str, Vec<u8>, Way)> {
+    use Way::{Drop, Kernel, Lane};
     let other_mac = [2, 0, 0, 0, 0, 7];
     vec![
         ("claimed port", udp(KERNELS, 7), Lane),
-        ("claimed port, one tag", tagged(udp(KERNELS, 7), &[tag]), Lane),
-        ("claimed port, two tags", tagged(udp(KERNELS, 7), &[service_tag, tag]), Lane),
-        ("claimed port, three tags", tagged(udp(KERNELS, 7), &[service_tag, tag, tag]), Kernel),
         ("claimed port over IPv6", udp(KERNELS_V6, 7), Lane),
         ("unclaimed port", udp(KERNELS, 8), Kernel),
         ("unclaimed port over IPv6", udp(KERNELS_V6, 8), Kernel),
@@ -47,7 +121,6 @@ fn decisions() -> Vec<(&'static str, Vec<u8>, Way)> {
         ("claimed port, not to be fragmented", with(udp(KERNELS, 7), IPV4_FRAGMENT, &[0x40, 0]), Lane),
         ("claimed port, extension header", with(udp(KERNELS_V6, 7), IPV6_NEXT, &[60]), Kernel),
         ("claimed port, another's MAC", udp_to(other_mac, KERNELS, 7), Kernel),
-        ("claimed port, broadcast MAC", udp_to(BROADCAST, KERNELS, 7), Kernel),
         ("claimed ping", icmp(KERNELS, 8), Lane),
         ("claimed ping, code 1", with(icmp(KERNELS, 8), ICMP_CODE, &[1]), Kernel),
         ("claimed ping over IPv6", icmpv6(KERNELS_V6, 128), Lane),
@@ -80,6 +153,16 @@ fn decisions() -> Vec<(&'static str, Vec<u8>, Way)> {
         ("own address, extension", with(udp(OURS_V6, 7), IPV6_NEXT, &[0]), Drop("ipv6_extension")),
         ("own address, fragment header", with(udp(OURS_V6, 7), IPV6_NEXT, &[44]), Drop("ipv6_extension")),
         ("own address, version 7", with(udp(OURS_V6, 7), 14, &[0x70]), Drop("ipv6_malformed")),
+        ("shorter than an IPv4 header", udp(OURS, 7)[..30].to_vec(), Kernel),
+        ("neither ARP nor IP", with(udp(OURS, 7), 12, &[0x88, 0xb5]), Kernel),
+    ]
+}
+
+/// Who has an address, and who says that he has it.
+fn neighbours() -> Vec<(&'static str, Vec<u8>, Way)> {
+    use Way::{Kernel, Lane};
+    let other_mac = [2, 0, 0, 0, 0, 7];
+    vec![
         ("ARP for us", arp(BROADCAST, CLIENTS, OURS), Lane),
         ("ARP for us, unicast", arp(SERVER_MAC, CLIENTS, OURS), Lane),
         ("ARP by one who has our address", arp(BROADCAST, OURS, CLIENTS), Lane),
@@ -87,15 +170,8 @@ fn decisions() -> Vec<(&'static str, Vec<u8>, Way)> {
         ("ARP for us, another's MAC", arp(other_mac, CLIENTS, OURS), Kernel),
         ("solicitation for us", solicitation(SOLICITED_NODE, "ff02::1:ff00:9", OURS_V6), Lane),
         ("solicitation for us, unicast", solicitation(SERVER_MAC, OURS_V6, OURS_V6), Lane),
-        (
-            "solicitation for us, tagged",
-            tagged(solicitation(SOLICITED_NODE, "ff02::1:ff00:9", OURS_V6), &[tag]),
-            Lane,
-        ),
         ("solicitation for the kernel", solicitation(SERVER_MAC, KERNELS_V6, KERNELS_V6), Kernel),
         ("solicitation for another", solicitation(SOLICITED_NODE, "ff02::1:ff00:9", "2001:db8::77"), Kernel),
-        ("shorter than an IPv4 header", udp(OURS, 7)[..30].to_vec(), Kernel),
-        ("neither ARP nor IP", with(udp(OURS, 7), 12, &[0x88, 0xb5]), Kernel),
     ]
 }
 

@@ -31,10 +31,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use barelane_nic::Queue;
-use barelane_nic::xdp::{BusyPoll, ClaimKey, Claims, Depths, Mode, ModeChoice, Owner, Settings, Wake};
+use barelane_nic::xdp::{BusyPoll, ClaimKey, Claims, Depths, Mode, ModeChoice, Owner, Settings, Vlans, Wake};
 
 use crate::cable::{Cable, LIMIT, NOTHING, arrives, assert_reflects, claims, receive, reflect};
-use crate::packets::{CLIENT_MAC, CLIENTS, KERNELS, OURS, SERVER_MAC, ip, udp};
+use crate::packets::{CLIENT_MAC, CLIENTS, KERNELS, OURS, SERVER_MAC, ip, tagged, udp, untagged};
 
 #[test]
 fn a_frame_goes_from_the_wire_to_the_queue_and_back() {
@@ -169,13 +169,25 @@ fn claims_can_be_changed_while_packets_flow() {
     assert_reflects(&client, &mut queues[0], &udp(OURS, 9));
 
     let key = ClaimKey { address: ip(KERNELS), protocol: 17, selector: 70 };
-    let other = Claims { mac: SERVER_MAC, addresses: vec![(ip(KERNELS), Owner::Kernel)], keys: vec![key] };
+    let other = Claims {
+        mac: SERVER_MAC,
+        vlans: Vlans::UNTAGGED,
+        addresses: vec![(ip(KERNELS), Owner::Kernel)],
+        keys: vec![key],
+    };
     attachment.set_claims(&other).unwrap();
     assert_reflects(&client, &mut queues[0], &udp(KERNELS, 70));
     for frame in [udp(KERNELS, 7), udp(OURS, 9)] {
         client.send(&frame).unwrap();
         assert!(arrives(&kernel, &frame, LIMIT));
     }
+    let on_vlan_5 = tagged(udp(KERNELS, 70), &[[0x81, 0, 0, 5]]);
+    client.send(&on_vlan_5).unwrap();
+    assert!(arrives(&kernel, &untagged(&on_vlan_5), LIMIT), "the VLAN is not served any more");
+    attachment.set_claims(&Claims { vlans: Vlans::of(&[5]).unwrap(), ..other }).unwrap();
+    assert_reflects(&client, &mut queues[0], &udp(KERNELS, 70));
+    client.send(&on_vlan_5).unwrap();
+    assert!(receive(&mut queues[0], LIMIT).map(|frame| queues[0].release(frame)).is_some());
     attachment.set_claims(&claims()).unwrap();
     assert_reflects(&client, &mut queues[0], &udp(OURS, 9));
 }

@@ -54,8 +54,21 @@ def tags_are_kept(wire):
         wire.expect(f"one tag: {answer[12:16].hex()}", answer[12:16].hex() == "8100a02a")
         answer = answered(wire, "two tags", wire.ethernet() / Dot1AD(vlan=7) / Dot1Q(vlan=42, prio=5) / network)
         wire.expect(f"two tags: {answer[12:20].hex()}", answer[12:20].hex() == "88a800078100a02a")
+        answer = answered(wire, "priority tag", wire.ethernet() / Dot1Q(vlan=0, prio=5) / network)
+        wire.expect(f"priority tag: {answer[12:16].hex()}", answer[12:16].hex() == "8100a000")
     deep = wire.ethernet() / Dot1Q(vlan=1) / Dot1Q(vlan=2) / Dot1Q(vlan=3) / udp4()
     silent(wire, "three tags", deep)
+
+
+def other_vlans_are_not_answered(wire):
+    """VLAN 200 is another network, whose host may have the very same address."""
+    for network in (udp4(), udp6()):
+        silent(wire, "VLAN 200", wire.ethernet() / Dot1Q(vlan=200) / network)
+        silent(wire, "VLAN 200 within 7", wire.ethernet() / Dot1AD(vlan=7) / Dot1Q(vlan=200) / network)
+        silent(wire, "VLAN 42 within 200", wire.ethernet() / Dot1AD(vlan=200) / Dot1Q(vlan=42) / network)
+    broadcast = wire.ethernet(dst="ff:ff:ff:ff:ff:ff") / Dot1Q(vlan=200)
+    silent(wire, "ARP on VLAN 200", broadcast / ARP(psrc=ASKER4, pdst=SERVER4))
+    silent(wire, "another has our address on VLAN 200", broadcast / ARP(psrc=SERVER4, pdst=ASKER4))
 
 
 def padding_is_not_echoed(wire):
@@ -115,6 +128,7 @@ def main(interface, server_mac):
     wire = Wire(interface, server_mac)
     for check in (
         tags_are_kept,
+        other_vlans_are_not_answered,
         padding_is_not_echoed,
         checksums,
         truncation,
