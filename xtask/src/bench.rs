@@ -16,6 +16,8 @@ mod ratios;
 
 use anyhow::Result;
 
+use crate::step::Steps;
+
 /// What to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -36,11 +38,10 @@ pub(crate) struct Arguments {
 /// Measures, prints, and writes the result below `bench-results/`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.instructions {
-        return instructions::run(if arguments.save {
-            instructions::Mode::Save
-        } else {
-            instructions::Mode::Compare
-        });
+        let mode = if arguments.save { instructions::Mode::Save } else { instructions::Mode::Compare };
+        let mut steps = Steps::default();
+        steps.judge("instructions a packet", || instructions::run(mode));
+        return steps.close();
     }
     if arguments.checksum {
         return checksum::run();

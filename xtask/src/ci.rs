@@ -17,7 +17,7 @@ pub(crate) fn run() -> Result<()> {
     steps.call("the XDP program's table is what its source gives", program);
     test::all(&mut steps, None);
     soak::short(&mut steps);
-    steps.call("instructions a packet", || instructions::run(instructions::Mode::Compare));
+    steps.judge("instructions a packet", || instructions::run(instructions::Mode::Compare));
     demo(&mut steps);
     steps.close()
 }

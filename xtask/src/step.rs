@@ -17,10 +17,22 @@ const STEP_MAX: Duration = Duration::from_mins(15);
 /// How often a running step is looked at. Small against any step, large against the cost of looking.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// What one of our own functions has to say of a step that did not fail.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It did all that it is for.
+    Done,
+    /// The same, and this belongs into the summary too.
+    Noted(String),
+    /// It could not do what it is for, on this machine, and this is why.
+    Skipped(String),
+}
+
 /// What became of one step.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     Passed(Duration),
+    Noted(Duration, String),
     Failed(String),
     Skipped(String),
 }
@@ -73,10 +85,17 @@ impl Steps {
 
     /// Runs one of our own functions as a step.
     pub(crate) fn call(&mut self, name: &str, work: impl FnOnce() -> Result<()>) {
+        self.judge(name, || work().map(|()| Outcome::Done));
+    }
+
+    /// The same, for one that may have more to say than that it is done.
+    pub(crate) fn judge(&mut self, name: &str, work: impl FnOnce() -> Result<Outcome>) {
         println!("\n== {name}");
         let started = Instant::now();
         let fate = match work() {
-            Ok(()) => Fate::Passed(started.elapsed()),
+            Ok(Outcome::Done) => Fate::Passed(started.elapsed()),
+            Ok(Outcome::Noted(what)) => Fate::Noted(started.elapsed(), what),
+            Ok(Outcome::Skipped(why)) => Fate::Skipped(why),
             Err(error) => Fate::Failed(format!("{error:#}")),
         };
         self.done.push((name.to_owned(), fate));
@@ -95,11 +114,14 @@ impl Steps {
         for (name, fate) in &self.done {
             match fate {
                 Fate::Passed(time) => println!("   ok      {name} ({:.1} s)", time.as_secs_f64()),
+                Fate::Noted(time, what) => {
+                    println!("   ok      {name} ({:.1} s): {what}", time.as_secs_f64());
+                }
                 Fate::Failed(why) => println!("   FAILED  {name}: {why}"),
                 Fate::Skipped(why) => println!("   skipped {name}: {why}"),
             }
             match fate {
-                Fate::Passed(_) => passed += 1,
+                Fate::Passed(_) | Fate::Noted(..) => passed += 1,
                 Fate::Failed(_) => failed += 1,
                 Fate::Skipped(_) => skipped += 1,
             }
@@ -229,6 +251,16 @@ mod tests {
         let mut steps = Steps::default();
         steps.run("false", &mut Command::new("false"));
         assert!(steps.close().is_err());
+    }
+
+    #[test]
+    fn a_function_that_could_not_do_its_work_is_skipped_and_not_ok() {
+        let mut steps = Steps::default();
+        steps.judge("comparing", || Ok(Outcome::Skipped("another compiler".to_owned())));
+        steps.judge("counting", || Ok(Outcome::Noted("above what is wanted: arp".to_owned())));
+        assert_eq!(steps.done[0].1, Fate::Skipped("another compiler".to_owned()));
+        assert!(matches!(&steps.done[1].1, Fate::Noted(_, what) if what.ends_with("wanted: arp")));
+        assert!(steps.close().is_ok());
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// Every test, as steps.
 pub(crate) fn all(steps: &mut Steps, filter: Option<&str>) {
     if filter.is_none() {
-        steps.run(
+        steps.test(
             "unit, property, vector, simulation, corpus and doc tests",
             &mut cargo(&["test", "--workspace"]),
         );

@@ -11,7 +11,7 @@
 )]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 /// What the machine has that a demo could leave behind.
@@ -35,7 +35,8 @@ impl Traces {
 fn demo(arguments: &[&str]) -> Option<Command> {
     let missing = [host::privileges::missing_for_namespaces(), host::privileges::missing_for_xdp()].concat();
     if !missing.is_empty() {
-        eprintln!("SKIPPED: the demo needs root ({missing:?} missing)");
+        // Not by a macro, whose words the test harness keeps to itself where a test passes.
+        let _ = writeln!(io::stderr(), "skipped: the demo needs {missing:?}");
         return None;
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_barelane"));
