@@ -9,6 +9,7 @@
 //! | which interface, which MAC, how many queues, whose XDP program? | [`links`], [`ethtool`] |
 //! | who is the next hop? | [`routes`], [`neighbours`] |
 //! | a link of our own, without a cable | [`namespace`], [`veth`] |
+//! | which UDP ports have the host's own programs? | [`ports`] |
 //! | frames that no socket would carry | [`packet`], [`groups`] |
 //! | where does a thread run, and on what memory? | [`cores`], [`memory`] |
 //! | what time is it? | [`clock`] |
@@ -30,6 +31,7 @@ pub mod memory;
 pub mod namespace;
 pub mod neighbours;
 pub mod packet;
+pub mod ports;
 pub mod privileges;
 pub mod routes;
 pub mod veth;

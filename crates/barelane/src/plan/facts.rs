@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use host::HostError;
 use host::links::{self, AddressState, InterfaceAddress, Link};
+use host::ports::Ports;
 use host::routes;
 
 use crate::config::Config;
@@ -32,6 +33,8 @@ pub struct Facts {
     pub unusable_addresses: Vec<(IpAddr, AddressState)>,
     /// The addresses that the kernel has on any interface: it answers for them on all.
     pub kernel_addresses: Vec<IpAddr>,
+    /// The UDP ports of this host's own programs.
+    pub ports: Ports,
     /// The cores that this process may run on.
     pub cores: Vec<usize>,
     /// Those of them that the scheduler leaves alone: the best ones for lanes.
@@ -47,11 +50,20 @@ impl Facts {
         let interface_addresses = in_force.iter().map(|one| (one.ip, one.prefix_len)).collect();
         let unusable_addresses = unusable.iter().map(|one| (one.ip, one.state)).collect();
         let kernel_addresses = kernel_addresses(config)?;
+        let ports = Ports::read()?;
         let cores = host::cores::allowed()?;
         // A kernel that does not say which cores are isolated has none.
         let mut isolated_cores = host::cores::isolated().unwrap_or_default();
         isolated_cores.retain(|core| cores.contains(core));
-        Ok(Self { link, interface_addresses, unusable_addresses, kernel_addresses, cores, isolated_cores })
+        Ok(Self {
+            link,
+            interface_addresses,
+            unusable_addresses,
+            kernel_addresses,
+            ports,
+            cores,
+            isolated_cores,
+        })
     }
 
     /// Waits, for a limited time and not beyond `stop`, until the kernel has found out whether the addresses that are

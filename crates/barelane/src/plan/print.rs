@@ -1,9 +1,10 @@
 //! The plan as a person reads it: a table, and what could be better.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use nic::xdp::{Vlans, Wake};
-use route::{Owner, PartialChecksums};
+use route::{Owner, PartialChecksums, Service};
 
 use super::{Plan, why_unusable};
 use crate::config::PartialChoice;
@@ -122,6 +123,33 @@ impl Plan {
     }
 }
 
+/// What the lanes take from this host's own programs: a claimed port on an address that the kernel has too.
+fn warn_of_taken_ports(plan: &Plan, warnings: &mut Vec<String>) {
+    let ports = &plan.facts.ports;
+    let has_kernel =
+        |ip| plan.routes.addresses().iter().any(|one| one.ip == ip && one.owner == Owner::Kernel);
+    let mut handed_out = BTreeSet::new();
+    for route in plan.routes.routes().iter().filter(|route| has_kernel(route.address)) {
+        let Service::UdpEcho { port } = route.service else { continue };
+        let port = port.get();
+        if let Some(bound) = ports.open_on(route.address, port) {
+            warnings.push(format!(
+                "a program of this host has UDP port {port} open on {bound}: what is sent to {} there is answered by \
+                 the lanes, and it gets none of it; stop it, or serve another port",
+                route.address
+            ));
+        }
+        if ports.is_handed_out(port) && handed_out.insert(port) {
+            warnings.push(format!(
+                "UDP port {port} is one that the kernel gives to programs of this host that ask others \
+                 (net.ipv4.ip_local_port_range): whoever gets it loses his answers to the lanes; reserve it: sysctl -w \
+                 net.ipv4.ip_local_reserved_ports={}",
+                ports.reserved_with(port)
+            ));
+        }
+    }
+}
+
 /// What works, but not as well as it could.
 pub(super) fn warnings(plan: &Plan) -> Vec<String> {
     let link = &plan.facts.link;
@@ -143,6 +171,7 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
             plan.lanes.len()
         ));
     }
+    warn_of_taken_ports(plan, &mut warnings);
     if plan.lanes.len() >= plan.facts.cores.len() {
         warnings.push("the lanes take every core of this process: other work will delay answers".to_owned());
     }

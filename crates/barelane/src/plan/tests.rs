@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use host::links::{AddressState, AttachedProgram, Link, ProgramMode};
+use host::ports::Ports;
 use route::{Owner, PartialChecksums};
 
 use super::{Facts, LanePlan, Plan};
@@ -34,6 +35,7 @@ fn facts() -> Facts {
             "fd00::1".parse().unwrap(),
             "127.0.0.1".parse().unwrap(),
         ],
+        ports: Ports::default(),
         cores: vec![0, 1, 2, 3],
         isolated_cores: Vec::new(),
     }
