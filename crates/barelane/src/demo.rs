@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use crate::args::DemoArguments;
 use crate::error::Error;
 use crate::probe::number;
-use crate::say;
 use crate::signals::Signals;
+use crate::{json, say};
 
 mod echo;
 mod link;
@@ -46,6 +46,7 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
     let signals = Signals::catch()?;
     let seconds = number("--seconds", &arguments.seconds, 0.5, 3600.0)?;
     check_privileges()?;
+    json::check(arguments.json.as_deref())?;
     let hosts = Hosts::build()?;
     for line in hosts.facts() {
         say::note(line);
@@ -64,10 +65,7 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
         }
     }
     say::answer(&outcome);
-    if let Some(path) = &arguments.json {
-        let failed = |error| Error::Failed(format!("--json {}: {error}", path.display()));
-        std::fs::write(path, outcome.to_json()?).map_err(failed)?;
-    }
+    json::write(arguments.json.as_deref(), &outcome.to_json()?)?;
     outcome.check()
 }
 

@@ -74,12 +74,27 @@ impl Wrong {
 
 impl fmt::Display for Wrong {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} = \"{}\": {}; {}", self.setting, self.value, self.problem, self.remedy)?;
+        let value = printable(&self.value);
+        let (problem, remedy) = (printable(&self.problem), printable(&self.remedy));
+        write!(out, "{} = \"{value}\": {problem}; {remedy}", printable(&self.setting))?;
         match &self.place {
             Some(place) => write!(out, " ({place})"),
             None => Ok(()),
         }
     }
+}
+
+/// The text on one line, with its control characters escaped: what somebody typed never moves a terminal's cursor.
+pub(crate) fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            line.extend(letter.escape_default());
+        } else {
+            line.push(letter);
+        }
+    }
+    line
 }
 
 /// Why a verb did not finish.
@@ -139,6 +154,8 @@ mod tests {
         let mut wrong = Wrong::new(setting, "eth9").because("there is no such interface").remedy("choose lo");
         let line = "nic.interface (--nic) = \"eth9\": there is no such interface; choose lo";
         assert_eq!(wrong.to_string(), line);
+        let typed = Wrong { value: "a\n\u{1b}[2Jb".into(), ..wrong.clone() };
+        assert!(typed.to_string().contains("\"a\\n\\u{1b}[2Jb\""), "{typed}");
         wrong.place = Some("a.toml line 3".into());
         assert_eq!(Error::from(wrong).to_string(), format!("{line} (a.toml line 3)"));
     }

@@ -53,6 +53,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -64,6 +65,7 @@ pub mod config;
 mod counts;
 pub mod demo;
 pub mod error;
+mod json;
 pub mod plan;
 pub mod probe;
 pub mod replay;
@@ -79,12 +81,14 @@ pub use serve::Server;
 pub use {host, nic, route, telemetry, wire};
 
 use args::{Arguments, Verb};
+use error::printable;
 
 /// Runs the process's command line to its exit code.
 pub fn main() -> ExitCode {
-    let done = match Arguments::try_parse() {
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let done = match Arguments::try_parse_from(&typed) {
         Ok(arguments) => run(arguments.verb),
-        Err(error) => explain(&error),
+        Err(error) => explain(error, &typed),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -106,7 +110,12 @@ fn run(verb: Verb) -> Result<(), Error> {
 }
 
 /// Help and version are answers; all else is a wrong command line.
-fn explain(error: &clap::Error) -> Result<(), Error> {
+///
+/// The complaint is that about the same words with their control characters escaped, because clap echoes them: what
+/// somebody typed must neither break the line nor move a terminal's cursor.
+fn explain(error: clap::Error, typed: &[OsString]) -> Result<(), Error> {
+    let words = typed.iter().map(|word| printable(&word.to_string_lossy()));
+    let error = Arguments::try_parse_from(words).err().unwrap_or(error);
     let text = error.to_string();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -116,6 +125,48 @@ fn explain(error: &clap::Error) -> Result<(), Error> {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Error::Input(
             "no verb is given; write one, such as demo: barelane --help lists them".to_owned(),
         )),
-        _ => Err(Error::Input(text.trim_start_matches("error: ").trim_end().to_owned())),
+        _ => Err(Error::Input(one_line(&text))),
+    }
+}
+
+/// What is wrong with the command line, and the remedy, in one line: clap's own words without its usage block.
+fn one_line(text: &str) -> String {
+    let is_explanation =
+        |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more information");
+    let lines = text.trim_start_matches("error: ").lines().map(str::trim).take_while(is_explanation);
+    let mut parts: Vec<&str> =
+        lines.filter(|line| !line.is_empty()).map(|line| line.trim_start_matches("tip: ")).collect();
+    if parts.len() == 1 {
+        parts.push("barelane --help lists the verbs, and barelane VERB --help what each takes");
+    }
+    parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_command_line_is_told_in_one_line_with_a_remedy() {
+        for (typed, parts) in [
+            (&["swerve"][..], &["'swerve'", "'serve'"][..]),
+            (&["nothing"], &["'nothing'", "barelane --help"]),
+            (&["serve", "--nik", "lo"], &["'--nik'", "'--nic'"]),
+            (&["serve", "--bogus"], &["'--bogus'", "barelane VERB --help"]),
+            (&["serve", "--tier", "moon"], &["'moon'", "possible values: auto, lane"]),
+            (&["serve", "--nic"], &["--nic <IF>", "barelane VERB --help"]),
+            (&["replay"], &["<FILE.pcap>"]),
+            (&["probe", "::1", "--seconds", "1", "--count", "1"], &["--seconds", "--count"]),
+            (&["serve", "--tier", "a\n\u{1b}[31mb"], &["'a\\n\\u{1b}[31mb'"]),
+        ] {
+            let typed: Vec<OsString> =
+                [&["barelane"], typed].concat().into_iter().map(OsString::from).collect();
+            let error = Arguments::try_parse_from(&typed).unwrap_err();
+            let line = explain(error, &typed).unwrap_err().to_string();
+            assert!(!line.contains('\n') && line.contains("; "), "{line}");
+            for part in parts {
+                assert!(line.contains(part), "`{part}` is not in\n{line}");
+            }
+        }
     }
 }

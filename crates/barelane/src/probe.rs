@@ -15,8 +15,8 @@ use telemetry::{Tick, TickRate};
 
 use crate::args::ProbeArguments;
 use crate::error::{Error, Wrong};
-use crate::say;
 use crate::signals::Signals;
+use crate::{json, say};
 
 pub(crate) mod card;
 mod target;
@@ -32,31 +32,50 @@ const SIZE_MAX: usize = probe::ask::SIZE_MAX;
 /// Measures until its end or Ctrl-C, and prints what was measured.
 pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     let signals = Signals::catch()?;
+    let backend = backend(&arguments.backend)?;
+    json::check(arguments.json.as_deref())?;
     let target = Target::resolve(&arguments.target, arguments.nic.as_deref())?;
     let ask = ask_of(arguments, &target)?;
     ask.check().map_err(|error| Error::Input(error.to_string()))?;
     let next_hop = target.find_neighbour()?;
     let clock = CycleClock(HostClock::calibrate());
     let stop = signals.stop_flag();
-    let report = match arguments.backend.as_str() {
-        "socket" => {
+    let report = match backend {
+        Backend::Socket => {
             let wait = if arguments.spin { Wait::Spin } else { Wait::Block };
             let mut socket = Socket::open(&ask, wait).map_err(|error| Error::Input(error.to_string()))?;
             probe::measure(&ask, &mut socket, &clock, &stop)
         }
-        "xdp" => {
+        Backend::Xdp => {
             let mut reserved = card::open(&ask, &target, next_hop)?;
             probe::measure(&ask, &mut reserved.card, &clock, &stop)
-        }
-        other => {
-            let wrong = Wrong::new("--backend", other).because("no such backend");
-            return Err(wrong.remedy("write one of socket, xdp").into());
         }
     };
     let report = report.map_err(failed)?;
     say::answer(report.to_string().trim_end());
-    write_json(arguments, &report)?;
+    let text = report.to_json().map_err(|error| Error::Failed(error.to_string()))?;
+    json::write(arguments.json.as_deref(), &text)?;
     judge(&report)
+}
+
+/// How packets are sent and taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backend {
+    /// By a socket, through the kernel's stack.
+    Socket,
+    /// By a card of its own, past it.
+    Xdp,
+}
+
+fn backend(text: &str) -> Result<Backend, Wrong> {
+    match text {
+        "socket" => Ok(Backend::Socket),
+        "xdp" => Ok(Backend::Xdp),
+        _ => {
+            let wrong = Wrong::new("--backend", text).because("no such backend");
+            Err(wrong.remedy("write one of socket, xdp"))
+        }
+    }
 }
 
 /// The measurement that the options mean.
@@ -102,12 +121,6 @@ pub(crate) fn failed(error: ProbeError) -> Error {
         ProbeError::Ask(error) => Error::Input(error.to_string()),
         other => Error::Failed(other.to_string()),
     }
-}
-
-fn write_json(arguments: &ProbeArguments, report: &Report) -> Result<(), Error> {
-    let Some(path) = &arguments.json else { return Ok(()) };
-    let text = report.to_json().map_err(|error| Error::Failed(error.to_string()))?;
-    std::fs::write(path, text).map_err(|error| Error::Failed(format!("--json {}: {error}", path.display())))
 }
 
 /// A run without a single right answer has failed, and so has one with a wrong answer.

@@ -146,16 +146,27 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
 
 #[test]
 fn an_unknown_option_is_refused_with_the_nearest_one() {
-    let output = barelane(&["serve", "--nik", "lo"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.starts_with("barelane: error: ") && said.contains("--nic"), "{said}");
+    let line = refusal(&barelane(&["serve", "--nik", "lo"]).output().unwrap());
+    assert_says(&line, &["--nik", "--nic"]);
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_refused() {
     let line = refusal(&barelane(&["check", "--config", "/nowhere/barelane.toml"]).output().unwrap());
     assert_says(&line, &["--config = \"/nowhere/barelane.toml\""]);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_or_a_backend_that_is_none_is_refused_before_anything_is_measured() {
+    let nowhere = "/nowhere/probe.json";
+    let line = refusal(&barelane(&["probe", "127.0.0.1", "--json", nowhere]).output().unwrap());
+    assert_says(&line, &["--json = \"/nowhere/probe.json\"", "name a file that can be written"]);
+    // A name that no resolver knows is not even asked for.
+    let line = refusal(&barelane(&["probe", "nobody.invalid", "--backend", "smoke"]).output().unwrap());
+    assert_says(&line, &["--backend = \"smoke\"", "write one of socket, xdp"]);
+    let Some(_hosts) = Hosts::new("json") else { return };
+    let line = refusal(&barelane(&["demo", "--json", nowhere]).output().unwrap());
+    assert_says(&line, &["--json = \"/nowhere/probe.json\"", "name a file that can be written"]);
 }
 
 #[test]
@@ -168,6 +179,7 @@ fn who_is_not_privileged_is_told_what_is_missing() {
     command.args(["serve", "--nic", NIC]).stdin(Stdio::null()).uid(65_534).gid(65_534);
     let line = refusal(&hosts.server.run(|| command.output()).unwrap().unwrap());
     assert_says(&line, &["nic.interface (--nic) = \"lane0\"", "CAP_NET_ADMIN", "run it as root"]);
+    assert_says(&line, &["setcap cap_net_admin,cap_net_raw,cap_bpf,cap_ipc_lock+ep BINARY"]);
     let mut command = Command::new(&program);
     command.arg("demo").stdin(Stdio::null()).uid(65_534).gid(65_534);
     assert_says(&refusal(&command.output().unwrap()), &["demo", "CAP_SYS_ADMIN", "run it as root"]);
@@ -353,6 +365,25 @@ fn a_program_that_is_already_attached_is_not_replaced() {
     let checked = hosts.run(&["check", "--nic", NIC]);
     assert_eq!(checked.status.code(), Some(0), "what the running server would take over can be checked");
     assert_says(&String::from_utf8_lossy(&checked.stderr), &["SIGHUP makes it take this over"]);
+}
+
+#[test]
+fn a_port_that_programs_of_this_host_have_or_may_get_is_warned_of() {
+    let Some(hosts) = Hosts::new("ports") else { return };
+    let open = hosts.server.run(|| std::net::UdpSocket::bind("0.0.0.0:5353").unwrap()).unwrap();
+    hosts.server.set("ipv4/ip_local_port_range", "40000 40999").unwrap();
+    let warnings = |port: &str| {
+        let output = hosts.run(&["check", "--nic", NIC, "--respond", &format!("udp-echo:{port}")]);
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().filter(|line| line.contains("UDP port")).collect::<Vec<_>>().join("\n")
+    };
+    assert_says(&warnings("5353"), &["UDP port 5353 open on 0.0.0.0", "10.8.0.1"]);
+    assert_says(&warnings("40500"), &["UDP port 40500", "net.ipv4.ip_local_reserved_ports=40500"]);
+    hosts.server.set("ipv4/ip_local_reserved_ports", "40500").unwrap();
+    assert_eq!(warnings("40500"), "");
+    assert_eq!(warnings("7"), "");
+    drop(open);
 }
 
 #[test]
