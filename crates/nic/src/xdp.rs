@@ -10,7 +10,7 @@
 //!
 //! | file | one kernel concept |
 //! |---|---|
-//! | `umem` | the packet memory that kernel and lane take turns with |
+//! | `umem`, `lent` | the packet memory that kernel and lane take turns with |
 //! | `rings` | the four rings of a socket |
 //! | `queue` | rings and memory as a lane sees them: [`Queue`](crate::Queue) |
 //! | `socket` | AF_XDP socket, bind, counts |
@@ -29,6 +29,7 @@ use std::os::fd::OwnedFd;
 mod bpf;
 mod error;
 mod interface;
+mod lent;
 mod program;
 mod queue;
 mod rings;

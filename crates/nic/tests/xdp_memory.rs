@@ -70,6 +70,16 @@ fn a_packet_is_answered_from_the_frame_it_came_in() {
 }
 
 #[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "a frame of another queue")]
+fn a_frame_of_another_queue_is_found_out() {
+    let (mut one, mut other) = (queue(Wake::NeedWakeup), queue(Wake::NeedWakeup));
+    assert!(one.inject(&packet(0)));
+    let frame = take_all(&mut one).pop().unwrap();
+    other.release(frame);
+}
+
+#[test]
 fn packets_keep_their_order_and_their_bytes() {
     let mut queue = queue(Wake::NeedWakeup);
     for number in 0..100 {

@@ -23,6 +23,7 @@ use std::fmt;
 
 use ring::{Consumer, Producer};
 
+use super::lent::Lent;
 use super::umem::{BURST, HEADROOM, Layout, PageSize, Region};
 use crate::queue::{Burst, FRAME_LEN_MIN, Frame, Queue};
 
@@ -174,6 +175,7 @@ impl Free {
 pub struct XdpQueue<K: Kernel> {
     rings: Rings,
     free: Free,
+    lent: Lent,
     /// How many frames the receiver is to have: [`Layout::receive_share`].
     receive_share: u32,
     wake: Wake,
@@ -187,9 +189,11 @@ impl<K: Kernel> XdpQueue<K> {
     /// A queue over new rings: the receiver has its share of frames, all others are free.
     pub(super) fn new(rings: Rings, region: Region, wake: Wake, kernel: K) -> Self {
         let free = Free::all_of(region.layout());
+        let lent = Lent::none_of(region.layout());
         let receive_share = region.layout().receive_share();
         let kicks = Kicks::default();
-        let mut queue = Self { rings, free, receive_share, wake, has_received: false, kicks, kernel, region };
+        let mut queue =
+            Self { rings, free, lent, receive_share, wake, has_received: false, kicks, kernel, region };
         queue.recycle(receive_share);
         queue
     }
@@ -206,6 +210,7 @@ impl<K: Kernel> XdpQueue<K> {
         let address = self.free.last(1).first().copied()?;
         self.free.discard(1);
         let chunk = address as u32 & !(self.layout().chunk_size() - 1);
+        self.lent.lend(chunk);
         Some(Frame::new(chunk | HEADROOM, 0))
     }
 
@@ -347,11 +352,13 @@ impl<K: Kernel> Queue for XdpQueue<K> {
         // The ring gives what `rx` has found in it, which is the burst: one check does for both.
         let descriptor = self.rings.rx.read()?;
         burst.remaining = burst.remaining.saturating_sub(1);
+        self.lent.lend(descriptor.address as u32);
         Some(Frame::new(descriptor.address as u32, descriptor.len))
     }
 
     #[inline]
     fn room_mut(&mut self, frame: &Frame) -> &mut [u8] {
+        debug_assert!(self.lent.has(frame.address()), "a frame of another queue");
         let room = self.region.room_mut(frame.address());
         debug_assert!(
             room.len() >= frame.len().max(FRAME_LEN_MIN),
@@ -365,7 +372,11 @@ impl<K: Kernel> Queue for XdpQueue<K> {
     fn tx(&mut self, frame: Frame) -> Result<(), Frame> {
         let address = u64::from(frame.address());
         let descriptor = Descriptor { address, len: frame.len() as u32, options: 0 };
-        self.rings.tx.write(descriptor).map_err(|_full| frame)
+        let written = self.rings.tx.write(descriptor);
+        if written.is_ok() {
+            self.lent.take_back(frame.address());
+        }
+        written.map_err(|_full| frame)
     }
 
     /// Always gives it back: what AF_XDP has received cannot return to the kernel, so the XDP program decides.
@@ -376,6 +387,7 @@ impl<K: Kernel> Queue for XdpQueue<K> {
 
     #[inline]
     fn release(&mut self, frame: Frame) {
+        self.lent.take_back(frame.address());
         self.free.push(u64::from(frame.address()));
     }
 

@@ -204,8 +204,9 @@ impl Region {
 
     /// The room from a packet's first byte to the end of its chunk. Two masks, no branch.
     ///
-    /// The caller holds the frame of this address. If he holds one of another queue, he sees wrong bytes, but never
-    /// bytes outside of this memory.
+    /// The caller holds the frame of this address, and it is one of this memory's own: a precondition that no type
+    /// proves (see [`lent`](super::lent)). Whoever breaks it sees bytes of this memory that may change under him, and
+    /// never bytes outside of it.
     #[inline]
     pub(super) fn room_mut(&mut self, address: u32) -> &mut [u8] {
         let first = address & self.address_mask;
@@ -216,8 +217,12 @@ impl Region {
         let len = (last - first) as usize + 1;
         // SAFETY: `first..=last` is within one chunk, since setting all low bits stays below the next multiple of the
         // chunk, and chunks fill the region to its end. Bytes are always initialised: the mapping began as zeros. No
-        // other reference into the region lives, because this one borrows it; the kernel does not touch the chunk of a
-        // frame between its receive descriptor and its transmit or fill descriptor.
+        // other reference into the region lives, because this one borrows it. The kernel does not touch the chunk of a
+        // frame between its receive descriptor and its transmit or fill descriptor, and the frame is between them
+        // because it is held, given that it is this queue's. That last condition is a rule, not a type: a lane owns one
+        // queue and gets no frame of another (`Lane::new` takes one, `serve` moves each to a thread of its own), the
+        // measuring client keeps queue and frame together within one call, and with debug assertions each `room_mut`
+        // of a queue looks whether it has lent the frame.
         unsafe { NonNull::slice_from_raw_parts(start, len).as_mut() }
     }
 }
