@@ -34,6 +34,17 @@ pub(super) fn why_refused(source: &io::Error) -> &'static str {
     }
 }
 
+/// What the kernel's refusal to map memory means (`mmap(2)`). In a process that has locked all that it will take
+/// (`mlockall(2)` with `MCL_FUTURE`) a mapping beyond `RLIMIT_MEMLOCK` is refused with `EAGAIN`.
+fn why_unmapped(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::EAGAIN) => {
+            "this process may not lock so much; raise RLIMIT_MEMLOCK (`ulimit -l`) or grant CAP_IPC_LOCK"
+        }
+        _ => "give less with a smaller ring size",
+    }
+}
+
 fn or_unknown(program: Option<&AttachedProgram>) -> String {
     program.map_or_else(|| "that the kernel does not name".to_owned(), ToString::to_string)
 }
@@ -66,10 +77,12 @@ pub enum XdpError {
     )]
     ZeroCopyGeneric,
 
-    #[error("{what} needs {privilege}: run as root, or grant it with `setcap`: {source}")]
+    #[error(
+        "{what} needs {privilege}: run as root, or grant what is needed: `setcap cap_net_admin,cap_net_raw,cap_bpf,cap_ipc_lock+ep BINARY`: {source}"
+    )]
     Privileges { what: &'static str, privilege: &'static str, source: io::Error },
 
-    #[error("packet memory: {size} bytes cannot be mapped; give less with a smaller ring size: {source}")]
+    #[error("packet memory: {size} bytes cannot be mapped; {}: {source}", why_unmapped(source))]
     MemoryMap { size: usize, source: io::Error },
 
     #[error(
@@ -108,7 +121,7 @@ pub enum XdpError {
     ModeAbsent { interface: String, mode: Mode, source: io::Error },
 
     #[error(
-        "interface {interface}: an XDP program is already attached, {}; it is not replaced: stop what owns it, or `ip link set dev {interface} xdp off`",
+        "interface {interface}: an XDP program is already attached, {}; it is not replaced: stop what owns it, or `ip link set dev {interface} xdp off`, or where a link holds it `bpftool link detach`",
         or_unknown(program.as_ref())
     )]
     Occupied { interface: String, program: Option<AttachedProgram> },
@@ -135,5 +148,26 @@ impl XdpError {
             Some(libc::EPERM | libc::EACCES) => Self::Privileges { what, privilege, source },
             _ => Self::System { what, source },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_may_not_be_locked_is_told_apart_from_memory_that_is_not_there() {
+        let said = |errno| {
+            XdpError::MemoryMap { size: 4096, source: io::Error::from_raw_os_error(errno) }.to_string()
+        };
+        assert!(said(libc::EAGAIN).contains("RLIMIT_MEMLOCK") && said(libc::EAGAIN).contains("CAP_IPC_LOCK"));
+        assert!(said(libc::ENOMEM).contains("smaller ring size"));
+    }
+
+    #[test]
+    fn what_lacks_a_privilege_says_what_setcap_takes() {
+        let source = io::Error::from_raw_os_error(libc::EPERM);
+        let said = XdpError::of("making an AF_XDP socket", "CAP_NET_RAW")(source).to_string();
+        assert!(said.contains("setcap cap_net_admin,cap_net_raw,cap_bpf,cap_ipc_lock+ep"), "{said}");
     }
 }
