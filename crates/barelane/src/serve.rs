@@ -48,12 +48,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     // Before the card is opened, so that no signal finds it half open.
     let signals = Signals::catch()?;
-    let stop = signals.stop_flag();
-    let config = Config::new(arguments)?;
-    Facts::settle(&config, &stop)?;
-    let plan = Plan::new(&config)?;
-    check_privileges(&plan)?;
-    let Some(mut server) = Server::start(plan, &stop)? else {
+    let Some(mut server) = start(arguments, &signals)? else {
         say::note("stopped before anything was served");
         return Ok(());
     };
@@ -70,6 +65,19 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     }
     ended?;
     stopped?.check()
+}
+
+/// Starts the server that the arguments mean; nothing where the process was told to stop before it served.
+fn start(arguments: &ServeArguments, signals: &Signals) -> Result<Option<Server>, Error> {
+    let stop = signals.stop_flag();
+    let config = Config::new(arguments)?;
+    Facts::settle(&config, &stop)?;
+    if signals.is_stopping() {
+        return Ok(None);
+    }
+    let plan = Plan::new(&config)?;
+    check_privileges(&plan)?;
+    Server::start(plan, &stop)
 }
 
 /// Looks after the lanes until they are told to stop, or cannot answer any more.
