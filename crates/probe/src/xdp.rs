@@ -4,7 +4,9 @@
 //! kernel, ARP and NDP for our own address included. When the probe ends, however it ends, the card is as it was.
 
 use nic::queue::Frame;
-use nic::xdp::{self, Attachment, ClaimKey, Claims, Kernel, Owner, Settings, Vlans, XdpError, XdpQueue, XdpSocket};
+use nic::xdp::{
+    self, Attachment, ClaimKey, Claims, Kernel, Owner, Settings, Vlans, XdpError, XdpQueue, XdpSocket,
+};
 use telemetry::Tick;
 use thiserror::Error;
 
