@@ -17,7 +17,7 @@ mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod simd;
 
-use core::ops::{Add, AddAssign};
+use core::ops::Add;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -152,13 +152,6 @@ impl Add<[u8; 2]> for Sum {
     #[inline(always)]
     fn add(self, word: [u8; 2]) -> Self {
         self + u16::from_ne_bytes(word)
-    }
-}
-
-impl AddAssign for Sum {
-    #[inline(always)]
-    fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
     }
 }
 

@@ -1,12 +1,14 @@
 //! The limits of what strangers can make us send: RFC 1812 4.3.2.8, RFC 4443 2.4 (f).
 
+use barelane_lane::{State, Verdict, classify, respond};
 use route::PartialChecksums;
-use telemetry::{Counter, Ns, Reason};
+use telemetry::{Counter, Ns, Reason, Tick, TickRate};
 use testkit::endpoint;
 use testkit::vectors::{self, Outcome, QUIET, Tier};
 use wire::checksum::Summer;
 
 use crate::simulated::{SimulatedLane, card};
+use crate::tables::limited;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -90,4 +92,45 @@ fn our_own_announcement_come_back_is_no_conflict() {
         assert!(!matches!(outcome, Outcome::Reply(_)), "{outcome:?}");
     }
     assert_eq!(lane.lane.counters().of(Counter::ArpConflict), 0);
+}
+
+/// RFC 2464 section 7: groups of IPv6 have 33-33 in front, and a host listens to no others for it.
+#[test]
+fn a_solicitation_in_a_frame_to_a_group_of_another_protocol_is_not_answered() {
+    let mut lane = SimulatedLane::new(card(), PartialChecksums::Refuse, Summer::fastest());
+    let mut solicitation = question("D2-solicitation");
+    assert!(matches!(lane.ask(&solicitation, QUIET), Outcome::Reply(_)));
+    for start in [[0x33, 0x32], [0x33, 0x00], [0x01, 0x33], [0xff, 0xff]] {
+        solicitation[..2].copy_from_slice(&start);
+        assert_eq!(
+            lane.ask(&solicitation, QUIET),
+            Outcome::Drop(Some(Reason::EthernetNotOurs)),
+            "{start:02x?}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_the_room_is_too_short_for_is_not_given_and_nothing_is_written() {
+    let tables = limited(10);
+    for id in ["U3-closed-port", "U3-closed-port-6", "D3-probe"] {
+        let question = question(id);
+        let headers = wire::parse(&question).unwrap();
+        let class = classify(headers, &question, &tables).unwrap();
+        let mut state = State::new(&tables, TickRate::NANOSECONDS);
+        let mut room = question.clone();
+        let verdict = respond(class, headers, &mut room, &tables, &mut state, Tick(0));
+        assert_eq!((verdict, room), (Verdict::Drop(Reason::TailroomMissing), question), "{id}");
+    }
+}
+
+/// A switch that sends a frame back to where it came from is no other host.
+#[test]
+fn an_arp_packet_from_our_own_station_is_no_conflict() {
+    let mut lane = SimulatedLane::new(card(), PartialChecksums::Refuse, Summer::fastest());
+    let mut conflict = question("A4-conflict-request-to-another");
+    assert!(matches!(lane.ask(&conflict, QUIET), Outcome::Reply(_)));
+    conflict[6..12].copy_from_slice(&endpoint::load().unwrap().mac);
+    assert!(matches!(lane.ask(&conflict, QUIET), Outcome::Pass(..)));
+    assert_eq!(lane.lane.counters().of(Counter::ArpConflict), 1, "the first one only");
 }

@@ -9,10 +9,12 @@
     reason = "a test may stop"
 )]
 
+mod counts;
 mod faults;
 mod limits;
 mod simulated;
 mod sweeps;
+mod tables;
 
 use route::PartialChecksums;
 use testkit::allocations::{self, CountingAllocator};

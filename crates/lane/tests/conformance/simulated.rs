@@ -175,7 +175,7 @@ impl<Q: Window> Tier for SimulatedLane<Q> {
     }
 }
 
-fn table_of(endpoint: &Endpoint) -> RouteTable {
+pub(crate) fn table_of(endpoint: &Endpoint) -> RouteTable {
     let mut addresses = Vec::new();
     let mut routes = Vec::new();
     for &endpoint::Address { ip, prefix_len, owner, ref services } in &endpoint.addresses {

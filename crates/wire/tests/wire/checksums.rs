@@ -214,6 +214,35 @@ fn bytes_behind_the_udp_length_are_not_summed() {
 }
 
 #[test]
+fn a_datagram_that_fills_its_packet_is_not_shorter_and_one_with_bytes_behind_it_is_trimmed_to_itself() {
+    for (question, len_field) in
+        [(frames::udp_v4(&[]), 16), (frames::udp_v6(&[]), 18), (frames::udp_v6(&payload(21)), 18)]
+    {
+        let whole = parse(&question).unwrap();
+        assert!(!udp::is_shorter(&question, whole));
+        // The last so many that the packet ends where the datagram's offset times its length is.
+        let udp_len = whole.end - whole.transport();
+        for behind in [1, 7, whole.transport() * udp_len - whole.end] {
+            let mut longer = question.clone();
+            let len = u16::from_be_bytes([longer[len_field], longer[len_field + 1]]) + behind as u16;
+            longer[len_field..len_field + 2].copy_from_slice(&len.to_be_bytes());
+            longer.extend(vec![0xa5; behind]);
+            if len_field == 16 {
+                frames::mend_ipv4(&mut longer, 14);
+            }
+            let headers = parse(&longer).unwrap();
+            assert!(udp::is_shorter(&longer, headers), "{behind} bytes behind");
+            let trimmed = udp::trim(&mut longer, headers.network, headers.kind).unwrap();
+            assert_eq!(trimmed, wire::Headers { selector: 0, ..whole });
+            if len_field == 16 {
+                frames::mend_ipv4(&mut longer, 14);
+            }
+            assert_eq!(longer[..question.len()], question);
+        }
+    }
+}
+
+#[test]
 fn an_echo_request_of_any_length_is_right_and_with_any_bit_flipped_it_is_not() {
     for summer in Summer::available() {
         for len in (0..=300).chain([1472]) {
