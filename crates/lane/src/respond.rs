@@ -1,7 +1,8 @@
 //! One `match`: each class has one responder, which writes the answer into the frame that the question came in.
 //!
 //! Every responder checks in the same order: that the asker can be asked back, that the packet is undamaged, that an
-//! answer may be given. Only then does it write. A responder that returns anything but a reply has written nothing.
+//! answer may be given. Only then does it write an answer. A frame that is passed on is unchanged; in one that is dropped,
+//! what follows the packet may have been cleared, and a length trimmed, before the checksum was found wrong.
 
 mod arp;
 mod closed;
