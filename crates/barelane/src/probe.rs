@@ -9,8 +9,9 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use host::clock::Clock as HostClock;
+use probe::clock::Anchor;
 use probe::socket::{Socket, Wait};
-use probe::{Ask, Clock, End, ProbeError, Protocol, Report};
+use probe::{Ask, Clock, End, ProbeError, Protocol, Report, WallTime};
 use telemetry::{Tick, TickRate};
 
 use crate::args::ProbeArguments;
@@ -38,7 +39,7 @@ pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     let ask = ask_of(arguments, &target)?;
     ask.check().map_err(|error| Error::Input(error.to_string()))?;
     let next_hop = target.find_neighbour()?;
-    let clock = CycleClock(HostClock::calibrate());
+    let clock = CycleClock::calibrate();
     let stop = signals.stop_flag();
     let report = match backend {
         Backend::Socket => {
@@ -136,20 +137,35 @@ fn judge(report: &Report) -> Result<(), Error> {
 
 /// The host's calibrated cycle counter, as the probe wants a clock.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CycleClock(pub(crate) HostClock);
+pub(crate) struct CycleClock {
+    clock: HostClock,
+    anchor: Anchor,
+}
+
+impl CycleClock {
+    /// Measures the counter's rate, which takes 50 ms.
+    pub(crate) fn calibrate() -> Self {
+        let clock = HostClock::calibrate();
+        Self { clock, anchor: Anchor::take(|| Tick(clock.now())) }
+    }
+}
 
 impl Clock for CycleClock {
     #[inline]
     fn now(&self) -> Tick {
-        Tick(self.0.now())
+        Tick(self.clock.now())
     }
 
     fn rate(&self) -> TickRate {
-        TickRate::new(self.0.ticks_per_second())
+        TickRate::new(self.clock.ticks_per_second())
+    }
+
+    fn wall(&self, at: Tick) -> WallTime {
+        self.anchor.wall(at, self.rate())
     }
 
     fn name(&self) -> &'static str {
-        match self.0.source() {
+        match self.clock.source() {
             host::clock::Source::TimeStampCounter => "TSC",
             host::clock::Source::Kernel => "CLOCK_MONOTONIC_RAW",
         }

@@ -24,6 +24,7 @@ use wire::udp::{self, Checksum, Udp};
 use wire::{Headers, Kind, Mac, parse};
 
 use crate::ask::{Ask, Protocol};
+use crate::clock::WallTime;
 use crate::question::Question;
 use crate::transport::{Coverage, TransportError, What};
 
@@ -132,7 +133,7 @@ impl Frames {
 
     /// Writes the question as a frame to the beginning of `room`, and gives the frame's length; nothing where the room
     /// is too small.
-    pub fn write(&self, question: &Question, room: &mut [u8]) -> Option<usize> {
+    pub fn write(&self, question: &Question<'_>, sent_at: WallTime, room: &mut [u8]) -> Option<usize> {
         let transport = Ethernet::LEN + self.network.header_len();
         let end = transport + TRANSPORT_LEN + question.size();
         let (frame, _) = room.split_at_mut_checked(end)?;
@@ -142,7 +143,7 @@ impl Frames {
             Network::V6(header) => *Ipv6::of_mut(frame, Ethernet::LEN)? = *header,
         }
         let message = frame.get_mut(transport..)?;
-        question.write(message.get_mut(TRANSPORT_LEN..)?);
+        question.write(message.get_mut(TRANSPORT_LEN..)?, sent_at);
         match self.protocol {
             Protocol::Udp { port } => self.write_udp(message, port)?,
             Protocol::Icmp => self.write_echo(message, question)?,
@@ -159,7 +160,7 @@ impl Frames {
         Some(())
     }
 
-    fn write_echo(&self, message: &mut [u8], question: &Question) -> Option<()> {
+    fn write_echo(&self, message: &mut [u8], question: &Question<'_>) -> Option<()> {
         *Icmpv4Echo::of_mut(message, 0)? = Icmpv4Echo {
             kind: self.network.echo_request(),
             code: 0,

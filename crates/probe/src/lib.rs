@@ -45,7 +45,7 @@ pub mod transport;
 pub mod xdp;
 
 pub use ask::{Ask, AskError, End, Protocol};
-pub use clock::{Clock, MonotonicClock};
+pub use clock::{Clock, MonotonicClock, WallTime};
 pub use measure::{ProbeError, measure};
 pub use report::Report;
 pub use schedule::Schedule;

@@ -135,6 +135,16 @@ impl Matcher {
         }
     }
 
+    /// Notes the kernel's own stamp of a question that still waits: it takes the place of the one before.
+    pub fn stamped(&mut self, sequence: u64, at: Tick) {
+        if let Some(slot) = self.slot(sequence)
+            && slot.sequence == sequence
+            && slot.state != State::Settled
+        {
+            slot.sent_at = at;
+        }
+    }
+
     /// Notes a right answer to `sequence`. Gives the round trip in ticks where it is a first answer within the
     /// time-out.
     pub fn answered(&mut self, sequence: u64, at: Tick) -> Option<u64> {
@@ -319,6 +329,15 @@ mod tests {
         assert_eq!(*matcher.counts(), Counts::default());
         matcher.sent(Tick(3));
         assert_eq!(matcher.answered(2, Tick(5)), Some(2));
+    }
+
+    #[test]
+    fn a_later_stamp_takes_the_place_of_the_first_until_the_answer_has_come() {
+        let mut matcher = matcher(&[0, 0]);
+        matcher.stamped(0, Tick(4));
+        matcher.stamped(7, Tick(4));
+        assert_eq!(matcher.answered(0, Tick(10)), Some(6));
+        assert_eq!(matcher.answered(1, Tick(10)), Some(10));
     }
 
     #[test]

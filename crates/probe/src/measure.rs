@@ -105,7 +105,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
     fn new(ask: &Ask, transport: &'a mut T, clock: &'a C, stop: &'a AtomicBool) -> Result<Self, ProbeError> {
         let rate = clock.rate();
         Ok(Self {
-            questions: Questions::new(ask.seed, ask.size),
+            questions: Questions::new(ask),
             transport,
             clock,
             stop,
@@ -170,6 +170,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
     fn send(&mut self, now: Tick) -> Result<(), ProbeError> {
         let question = self.questions.at(self.matcher.next());
         if let Some(at) = self.transport.send(&question, self.clock)? {
+            self.transport.flush()?;
             self.matcher.sent(at);
             self.full_since = None;
             return Ok(());
@@ -185,10 +186,11 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         match what {
             What::Answer { payload, echo_sequence, checksum } => {
                 match self.questions.recognise(payload, echo_sequence, self.matcher.next()) {
-                    Some(sequence) => self.take(sequence, at, checksum),
+                    Some(answer) => self.take(answer.sequence, at, checksum),
                     None => self.matcher.corrupted(),
                 }
             }
+            What::Sent { sequence } => self.matcher.stamped(sequence, at),
             What::Corrupted => self.matcher.corrupted(),
             What::Refused => self.matcher.refused(),
         }

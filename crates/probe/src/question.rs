@@ -16,34 +16,48 @@
 //!
 //! ICMP brings its own 16 bits of sequence number, so that a payload too short for ours can be measured as well.
 
+use telemetry::Ns;
+
+use crate::ask::Ask;
+use crate::clock::WallTime;
+
 /// The bytes of sequence and token. A UDP question carries both whole, since UDP has no sequence of its own.
 pub const UDP_SIZE_MIN: usize = 16;
 
 /// All questions of one run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Questions {
     seed: u64,
     size: usize,
 }
 
 /// One question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Question {
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    run: &'a Questions,
     sequence: u64,
     token: u64,
-    size: usize,
+}
+
+/// What a right answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recognised {
+    /// Which question it answers.
+    pub sequence: u64,
+    /// How long the target says that it had the question, where the protocol tells (T3 − T2 of STAMP).
+    pub residence: Option<Ns>,
 }
 
 impl Questions {
-    /// Questions of `size` payload bytes, with tokens from `seed`.
-    pub const fn new(seed: u64, size: usize) -> Self {
-        Self { seed, size }
+    /// The questions of this measurement.
+    pub const fn new(ask: &Ask) -> Self {
+        Self { seed: ask.seed, size: ask.size }
     }
 
     /// The question of this sequence number.
-    pub const fn at(&self, sequence: u64) -> Question {
+    pub const fn at(&self, sequence: u64) -> Question<'_> {
         let token = scatter(self.seed.wrapping_add(sequence.wrapping_mul(STEP)));
-        Question { sequence, token, size: self.size }
+        Question { run: self, sequence, token }
     }
 
     /// Which question a payload answers, or nothing where it is not exactly the payload of a question of this run.
@@ -51,7 +65,7 @@ impl Questions {
     /// `echo_sequence` is the sequence number of the ICMP header, where there is one; `next` is the number of the
     /// question that has not been asked yet. A payload without room for its own sequence number is taken for the
     /// newest question with these 16 bits.
-    pub fn recognise(&self, payload: &[u8], echo_sequence: Option<u16>, next: u64) -> Option<u64> {
+    pub fn recognise(&self, payload: &[u8], echo_sequence: Option<u16>, next: u64) -> Option<Recognised> {
         let sequence = match (payload.first_chunk::<8>(), echo_sequence) {
             (Some(bytes), _) => u64::from_be_bytes(*bytes),
             (None, Some(low)) => newest_with(low, next)?,
@@ -59,11 +73,11 @@ impl Questions {
         };
         let question = self.at(sequence);
         let is_right = echo_sequence.is_none_or(|low| low == question.echo_sequence());
-        (is_right && question.is_echoed_by(payload)).then_some(sequence)
+        (is_right && question.is_echoed_by(payload)).then_some(Recognised { sequence, residence: None })
     }
 }
 
-impl Question {
+impl Question<'_> {
     /// Its number in the run, from 0.
     pub const fn sequence(&self) -> u64 {
         self.sequence
@@ -77,12 +91,13 @@ impl Question {
 
     /// How many payload bytes it has.
     pub const fn size(&self) -> usize {
-        self.size
+        self.run.size
     }
 
-    /// Writes the payload to the beginning of `room`, as far as both reach.
-    pub fn write(&self, room: &mut [u8]) {
-        let size = self.size.min(room.len());
+    /// Writes the payload to the beginning of `room`, as far as both reach. `sent_at` is now, for protocols whose
+    /// questions say when they were sent.
+    pub fn write(&self, room: &mut [u8], _sent_at: WallTime) {
+        let size = self.size().min(room.len());
         let (payload, _) = room.split_at_mut(size);
         for (chunk, word) in payload.chunks_mut(8).zip(self.words()) {
             for (byte, value) in chunk.iter_mut().zip(word.to_be_bytes()) {
@@ -93,7 +108,7 @@ impl Question {
 
     /// Whether these are exactly the payload's bytes.
     pub fn is_echoed_by(&self, payload: &[u8]) -> bool {
-        payload.len() == self.size
+        payload.len() == self.size()
             && payload.chunks(8).zip(self.words()).all(|(chunk, word)| word.to_be_bytes().starts_with(chunk))
     }
 
@@ -124,13 +139,31 @@ fn newest_with(low: u16, next: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
+    use crate::ask::Protocol;
 
-    const RUN: Questions = Questions::new(7, 61);
+    fn questions(seed: u64, size: usize) -> Questions {
+        Questions::new(&Ask { size, seed, ..Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), Protocol::Icmp) })
+    }
 
-    fn payload(questions: Questions, sequence: u64) -> Vec<u8> {
+    fn run() -> Questions {
+        questions(7, 61)
+    }
+
+    fn recognise(
+        questions: &Questions,
+        payload: &[u8],
+        echo_sequence: Option<u16>,
+        next: u64,
+    ) -> Option<u64> {
+        questions.recognise(payload, echo_sequence, next).map(|answer| answer.sequence)
+    }
+
+    fn payload(questions: &Questions, sequence: u64) -> Vec<u8> {
         let mut room = vec![0xa5; questions.size + 3];
-        questions.at(sequence).write(&mut room);
+        questions.at(sequence).write(&mut room, WallTime(0));
         assert_eq!(room.split_off(questions.size), [0xa5; 3], "written beyond its size");
         room
     }
@@ -138,42 +171,42 @@ mod tests {
     #[test]
     fn an_exact_echo_is_recognised_whatever_its_size() {
         for size in 0..100 {
-            let questions = Questions::new(7, size);
+            let questions = questions(7, size);
             for sequence in [0, 1, 65_535, 65_536, 1 << 40] {
-                let bytes = payload(questions, sequence);
+                let bytes = payload(&questions, sequence);
                 let echo_sequence = Some(questions.at(sequence).echo_sequence());
-                assert_eq!(questions.recognise(&bytes, echo_sequence, sequence + 3), Some(sequence));
+                assert_eq!(recognise(&questions, &bytes, echo_sequence, sequence + 3), Some(sequence));
             }
         }
     }
 
     #[test]
     fn every_flipped_bit_is_found() {
-        let right = payload(RUN, 5);
+        let right = payload(&run(), 5);
         for bit in 0..right.len() * 8 {
             let mut wrong = right.clone();
             wrong[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(RUN.recognise(&wrong, None, 6), None, "bit {bit}");
+            assert_eq!(recognise(&run(), &wrong, None, 6), None, "bit {bit}");
         }
     }
 
     #[test]
     fn a_shorter_a_longer_and_an_empty_answer_are_found() {
-        let mut bytes = payload(RUN, 5);
-        assert_eq!(RUN.recognise(&bytes[..60], None, 6), None);
-        assert_eq!(RUN.recognise(&[], None, 6), None);
+        let mut bytes = payload(&run(), 5);
+        assert_eq!(recognise(&run(), &bytes[..60], None, 6), None);
+        assert_eq!(recognise(&run(), &[], None, 6), None);
         bytes.push(0);
-        assert_eq!(RUN.recognise(&bytes, None, 6), None);
+        assert_eq!(recognise(&run(), &bytes, None, 6), None);
     }
 
     #[test]
     fn an_answer_of_another_run_is_found() {
-        assert_eq!(RUN.recognise(&payload(Questions::new(8, 61), 5), None, 6), None);
+        assert_eq!(recognise(&run(), &payload(&questions(8, 61), 5), None, 6), None);
     }
 
     #[test]
     fn a_sequence_that_differs_between_header_and_payload_is_found() {
-        assert_eq!(RUN.recognise(&payload(RUN, 5), Some(6), 7), None);
+        assert_eq!(recognise(&run(), &payload(&run(), 5), Some(6), 7), None);
     }
 
     #[test]
@@ -187,7 +220,7 @@ mod tests {
 
     #[test]
     fn no_word_of_the_pattern_is_zero_or_repeats() {
-        let bytes = payload(Questions::new(7, 1472), 0);
+        let bytes = payload(&questions(7, 1472), 0);
         let mut words: Vec<&[u8]> = bytes.chunks(8).skip(1).collect();
         assert!(words.iter().all(|word| *word != [0; 8]));
         words.sort_unstable();

@@ -98,26 +98,31 @@ impl<Q: Origin> Transport for Card<Q> {
         self.facts.clone()
     }
 
-    fn send(&mut self, question: &Question, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
+    fn send(&mut self, question: &Question<'_>, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
         let Some(queue) = self.queues.first_mut() else { return Ok(None) };
         let Some(mut frame) = queue.spare() else { return Ok(None) };
         let room = queue.room_mut(&frame);
         let most = room.len();
-        let Some(len) = self.frames.write(question, room) else {
+        let Some(len) = self.frames.write(question, clock.wall(clock.now()), room) else {
             queue.release(frame);
             return Err(TransportError::TooLarge { found: question.size(), most });
         };
         frame.set_len(len);
         let at = clock.now();
-        let refused = queue.tx(frame);
-        queue.flush();
-        Ok(match refused {
+        Ok(match queue.tx(frame) {
             Ok(()) => Some(at),
             Err(frame) => {
                 queue.release(frame);
                 None
             }
         })
+    }
+
+    fn flush(&mut self) -> Result<(), TransportError> {
+        if let Some(queue) = self.queues.first_mut() {
+            queue.flush();
+        }
+        Ok(())
     }
 
     fn receive(&mut self, _: Tick, clock: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError> {

@@ -22,7 +22,7 @@ use rustix::net::{
 use telemetry::{Ns, Tick};
 
 use crate::ask::{Ask, Protocol};
-use crate::clock::Clock;
+use crate::clock::{Clock, WallTime};
 use crate::question::Question;
 use crate::transport::{Arrival, Coverage, Facts, Transport, TransportError, What};
 
@@ -149,10 +149,11 @@ impl Transport for Socket {
         }
     }
 
-    fn send(&mut self, question: &Question, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
+    fn send(&mut self, question: &Question<'_>, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
+        let sent_at = clock.wall(clock.now());
         let bytes = match &self.form {
-            Form::Udp => whole(question, &mut self.question),
-            Form::Echo(echo) => echo.write(question, &mut self.question),
+            Form::Udp => whole(question, sent_at, &mut self.question),
+            Form::Echo(echo) => echo.write(question, sent_at, &mut self.question),
         };
         let at = clock.now();
         match send(&self.descriptor, bytes, SendFlags::DONTWAIT) {
@@ -165,6 +166,10 @@ impl Transport for Socket {
         let at = clock.now();
         send(&self.descriptor, bytes, SendFlags::DONTWAIT).map_err(failed("sending", SEND_REMEDY))?;
         Ok(Some(at))
+    }
+
+    fn flush(&mut self) -> Result<(), TransportError> {
+        Ok(())
     }
 
     fn receive(&mut self, until: Tick, clock: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError> {
@@ -218,8 +223,8 @@ fn connect_to(socket: &OwnedFd, target: SocketAddr) -> Result<(), TransportError
     connect(socket, &target).map_err(failed("connecting to the target", "see that there is a route to it"))
 }
 
-fn whole<'a>(question: &Question, room: &'a mut [u8]) -> &'a [u8] {
-    question.write(room);
+fn whole<'a>(question: &Question<'_>, sent_at: WallTime, room: &'a mut [u8]) -> &'a [u8] {
+    question.write(room, sent_at);
     room.get(..question.size()).unwrap_or_default()
 }
 

@@ -12,6 +12,10 @@ use thiserror::Error;
 use crate::clock::Clock;
 use crate::question::Question;
 
+/// The most questions that are queued before one [`Transport::flush`]. The first of them waits for the last to be
+/// written, some 100 ns each, and this wait is in its round trip; fewer would cost more system calls at high rates.
+pub const BATCH_MAX: usize = 32;
+
 /// What every report says about its backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -48,6 +52,12 @@ pub enum What<'a> {
         /// Whether its checksum covers it.
         checksum: Coverage,
     },
+    /// The kernel's own stamp of an earlier question's departure: it takes the place of the stamp that
+    /// [`Transport::send`] gave. It comes before the answer, where both wait.
+    Sent {
+        /// Which question.
+        sequence: u64,
+    },
     /// An answer whose headers are wrong.
     Corrupted,
     /// An ICMP error that the kernel reported instead of an answer.
@@ -68,9 +78,13 @@ pub trait Transport {
     /// What the report says about this backend.
     fn facts(&self) -> Facts;
 
-    /// Sends a question; gives the stamp taken as late before the hand-over as can be, or nothing where there was no
-    /// room: then the question was not sent and may be tried again.
-    fn send(&mut self, question: &Question, clock: &impl Clock) -> Result<Option<Tick>, TransportError>;
+    /// Queues a question, and gives the stamp taken as late before the hand-over as can be, or nothing where there
+    /// was no room: then the question was not queued and may be tried again. The caller hands the questions that are
+    /// due together over by one [`Transport::flush`], after at most [`BATCH_MAX`].
+    fn send(&mut self, question: &Question<'_>, clock: &impl Clock) -> Result<Option<Tick>, TransportError>;
+
+    /// Hands over what was queued, where [`Transport::send`] has not done so itself.
+    fn flush(&mut self) -> Result<(), TransportError>;
 
     /// The next arrival. A backend that spins gives nothing at once where there is none; one that blocks waits, at
     /// most until `until`, and may give up earlier.

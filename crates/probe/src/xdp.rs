@@ -92,8 +92,12 @@ impl Transport for Xdp {
         self.card.facts()
     }
 
-    fn send(&mut self, question: &Question, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
+    fn send(&mut self, question: &Question<'_>, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
         self.card.send(question, clock)
+    }
+
+    fn flush(&mut self) -> Result<(), TransportError> {
+        self.card.flush()
     }
 
     fn receive(&mut self, until: Tick, clock: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError> {

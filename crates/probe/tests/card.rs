@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 
 use barelane_probe::frames::{Frames, Link, PartialChecksums};
 use barelane_probe::queue::{Card, Origin};
-use barelane_probe::{Ask, Clock, End, Protocol, Report, measure};
+use barelane_probe::{Ask, Clock, End, Protocol, Report, WallTime, measure};
 use nic::queue::{Burst, Frame, Queue};
 use nic::sim::{self, Faults, Impairments};
 use telemetry::{Ns, Tick, TickRate};
@@ -134,6 +134,10 @@ impl Clock for CountingClock {
 
     fn rate(&self) -> TickRate {
         TickRate::NANOSECONDS
+    }
+
+    fn wall(&self, at: Tick) -> WallTime {
+        WallTime(at.0)
     }
 
     fn name(&self) -> &'static str {

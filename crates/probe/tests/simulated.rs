@@ -23,7 +23,7 @@ use std::sync::atomic::AtomicBool;
 use barelane_probe::question::Question;
 use barelane_probe::transport::{Arrival, Coverage, Facts, What};
 use barelane_probe::{
-    Ask, Clock, End, ProbeError, Protocol, Report, Schedule, Transport, TransportError, measure,
+    Ask, Clock, End, ProbeError, Protocol, Report, Schedule, Transport, TransportError, WallTime, measure,
 };
 use telemetry::{Ns, Tick, TickRate};
 
@@ -51,6 +51,10 @@ impl Clock for SimulatedClock {
 
     fn rate(&self) -> TickRate {
         TickRate::NANOSECONDS
+    }
+
+    fn wall(&self, at: Tick) -> WallTime {
+        WallTime(at.0)
     }
 
     fn name(&self) -> &'static str {
@@ -173,9 +177,9 @@ impl<'a, F: FnMut(u64) -> Fate> Network<'a, F> {
         self.under_way.push(Reverse((at, self.carried, what)));
     }
 
-    fn do_to(&mut self, question: &Question, now: u64, fate: Fate) {
+    fn do_to(&mut self, question: &Question<'_>, now: u64, fate: Fate) {
         let mut payload = vec![0xa5; question.size()];
-        question.write(&mut payload);
+        question.write(&mut payload, WallTime(now));
         let answer = |payload: &[u8]| Carried::Answer { payload: payload.to_vec(), is_partial: false };
         match fate {
             Fate::Lost => (),
@@ -236,7 +240,7 @@ impl<F: FnMut(u64) -> Fate> Transport for Network<'_, F> {
         }
     }
 
-    fn send(&mut self, question: &Question, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
+    fn send(&mut self, question: &Question<'_>, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
         let now = clock.now();
         let fate =
             if question.sequence() < WARM_UP { WARMED_UP } else { (self.fate_of)(question.sequence()) };
@@ -245,6 +249,10 @@ impl<F: FnMut(u64) -> Fate> Transport for Network<'_, F> {
             self.expect(question.sequence(), now.0, fate);
         }
         Ok(Some(now))
+    }
+
+    fn flush(&mut self) -> Result<(), TransportError> {
+        Ok(())
     }
 
     fn receive(&mut self, until: Tick, clock: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError> {
@@ -391,8 +399,12 @@ impl Transport for Full {
         Facts { backend: "full", means: String::new(), wait: "spin", sent_stamp: "", received_stamp: "" }
     }
 
-    fn send(&mut self, _: &Question, _: &impl Clock) -> Result<Option<Tick>, TransportError> {
+    fn send(&mut self, _: &Question<'_>, _: &impl Clock) -> Result<Option<Tick>, TransportError> {
         Ok(None)
+    }
+
+    fn flush(&mut self) -> Result<(), TransportError> {
+        Ok(())
     }
 
     fn receive(&mut self, _: Tick, _: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError> {
@@ -420,6 +432,10 @@ impl Clock for Leaping<'_> {
 
     fn rate(&self) -> TickRate {
         TickRate::NANOSECONDS
+    }
+
+    fn wall(&self, at: Tick) -> WallTime {
+        WallTime(at.0)
     }
 
     fn name(&self) -> &'static str {

@@ -81,7 +81,7 @@ impl Hosts {
         let kernels_own = [(IpAddr::from(KERNEL.server), PREFIX_LEN)];
         lay(&KERNEL, &client, &server, &kernels_own)?;
         lay(&LANE, &client, &server, &[])?;
-        let clock = CycleClock(host::clock::Clock::calibrate());
+        let clock = CycleClock::calibrate();
         Ok(Self { client, server, client_core, server_core, clock })
     }
 

@@ -18,6 +18,7 @@ use wire::icmpv4::{self, Icmpv4Echo};
 use wire::icmpv6;
 
 use super::{connect_to, failed, family};
+use crate::clock::WallTime;
 use crate::question::Question;
 use crate::transport::{Coverage, TransportError, What};
 
@@ -100,11 +101,16 @@ impl Echo {
 
     /// Writes the question's message to the beginning of `room`, and gives it. The identifier and, but for a raw IPv4
     /// socket, the checksum are the kernel's to fill in.
-    pub(super) fn write<'a>(&self, question: &Question, room: &'a mut [u8]) -> &'a [u8] {
+    pub(super) fn write<'a>(
+        &self,
+        question: &Question<'_>,
+        sent_at: WallTime,
+        room: &'a mut [u8],
+    ) -> &'a [u8] {
         let size = (HEADER_SIZE + question.size()).min(room.len());
         let (message, _) = room.split_at_mut(size);
         if let Some(payload) = message.get_mut(HEADER_SIZE..) {
-            question.write(payload);
+            question.write(payload, sent_at);
         }
         self.write_header(message, question.echo_sequence());
         message
@@ -157,15 +163,20 @@ mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
+    use crate::ask::{Ask, Protocol};
     use crate::question::Questions;
 
     const V4: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
     const V6: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
 
+    fn questions() -> Questions {
+        Questions::new(&Ask { seed: 1, size: 33, ..Ask::new(V4.ip(), Protocol::Icmp) })
+    }
+
     /// The answer to question 5, as this kind of socket gives it, and then whatever `change` does to it.
     fn answer(echo: &Echo, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
         let mut room = vec![0xa5; HEADER_SIZE + 33];
-        let mut message = echo.write(&Questions::new(1, 33).at(5), &mut room).to_vec();
+        let mut message = echo.write(&questions().at(5), WallTime(0), &mut room).to_vec();
         message[0] = echo.reply;
         message[2..4].fill(0);
         let checksum = echo.summer.sum(&message).complement();
@@ -187,7 +198,8 @@ mod tests {
             let Some(What::Answer { payload, echo_sequence, .. }) = echo.read(&bytes) else {
                 panic!("{echo:?}")
             };
-            assert_eq!(Questions::new(1, 33).recognise(payload, echo_sequence, 6), Some(5));
+            let recognised = questions().recognise(payload, echo_sequence, 6);
+            assert_eq!(recognised.map(|answer| answer.sequence), Some(5));
         }
     }
 
@@ -211,7 +223,7 @@ mod tests {
     fn a_raw_ipv4_question_carries_a_right_checksum() {
         let [_, raw, _] = kinds();
         let mut room = [0xa5; HEADER_SIZE + 33];
-        let message = raw.write(&Questions::new(1, 33).at(5), &mut room);
+        let message = raw.write(&questions().at(5), WallTime(0), &mut room);
         assert!(raw.summer.sum(message).is_right());
     }
 }
