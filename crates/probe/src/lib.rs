@@ -32,6 +32,7 @@
 
 pub mod ask;
 pub mod clock;
+pub mod figures;
 pub mod frames;
 pub mod matching;
 pub mod measure;
@@ -46,6 +47,7 @@ pub mod xdp;
 
 pub use ask::{Ask, AskError, End, Protocol};
 pub use clock::{Clock, MonotonicClock, WallTime};
+pub use figures::Figures;
 pub use measure::{ProbeError, measure};
 pub use report::Report;
 pub use schedule::Schedule;

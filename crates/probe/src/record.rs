@@ -6,6 +6,8 @@
 use hdrhistogram::{CreationError, Histogram};
 use telemetry::Ns;
 
+use crate::figures::Figures;
+
 /// Three digits are more than any percentile's own spread carries; four would take ten times the memory.
 const DIGITS: u8 = 3;
 
@@ -39,6 +41,21 @@ impl Record {
     /// How many round trips there are.
     pub fn samples(&self) -> u64 {
         self.histogram.len()
+    }
+
+    /// The round trips in figures.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            samples: self.samples(),
+            min_ns: self.min(),
+            mean_ns: self.mean(),
+            p50_ns: self.exceeded_by_one_in(2),
+            p90_ns: self.exceeded_by_one_in(10),
+            p99_ns: self.exceeded_by_one_in(100),
+            p99_9_ns: self.exceeded_by_one_in(1_000),
+            p99_99_ns: self.exceeded_by_one_in(10_000),
+            max_ns: self.max(),
+        }
     }
 
     /// The shortest, exact.

@@ -3,39 +3,62 @@
 //! `docs/probe-json.md` explains every key. A key's meaning never changes; a new meaning is a new key, and
 //! [`SCHEMA`] changes where a key goes away.
 
-use std::fmt;
+mod parts;
+mod table;
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use telemetry::Ns;
+use thiserror::Error;
+
+pub use parts::{Interval, Outlier, OwnError, Point, Run, Stall};
 
 use crate::ask::{Ask, Protocol};
+use crate::figures::Figures;
+use crate::figures::prefix::prefix;
 use crate::matching::Counts;
 use crate::record::Record;
 use crate::schedule::Schedule;
 use crate::transport::Facts;
 
 /// Which keys a report has.
-pub const SCHEMA: &str = "barelane-probe-1";
+pub const SCHEMA: &str = "barelane-probe-2";
 
-/// The figures of one run. Its fields are the keys of the JSON form, in their order.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+prefix!(rtt);
+prefix!(response);
+prefix!(network);
+prefix!(residence);
+prefix!(pdv);
+prefix!(ipdv);
+
+/// The figures of one measurement, of one run or several. Its fields are the keys of the JSON form, in their order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "docs/probe-json.md explains every key, once")]
 pub struct Report {
-    pub schema: &'static str,
+    pub schema: String,
     pub target: String,
-    pub protocol: &'static str,
+    pub protocol: String,
     pub port: Option<u16>,
-    pub size_bytes: usize,
-    pub schedule: &'static str,
-    pub gap_ns: u64,
+    pub is_authenticated: bool,
+    pub size_bytes: u64,
+    pub schedule: String,
+    pub window: Option<u32>,
+    pub gap_ns: Option<u64>,
+    pub rate_from_per_second: Option<f64>,
+    pub rate_to_per_second: Option<f64>,
     pub timeout_ns: u64,
-    pub backend: &'static str,
+    pub loss_threshold_ns: u64,
+    pub seed: u64,
+    pub backend: String,
     pub means: String,
-    pub wait: &'static str,
-    pub clock: &'static str,
-    pub sent_stamp: &'static str,
-    pub received_stamp: &'static str,
+    pub wait: String,
+    pub clock: String,
+    pub sent_stamp: String,
+    pub received_stamp: String,
+    pub began_unix_ns: Option<u64>,
     pub wall_ns: u64,
+    pub ended: String,
     pub sent: u64,
     pub answered: u64,
     pub lost: u64,
@@ -47,16 +70,45 @@ pub struct Report {
     pub refused: u64,
     pub partial_checksums: u64,
     pub loss_ratio: Option<f64>,
+    pub reordered_ratio: Option<f64>,
+    pub sent_per_second: Option<f64>,
     pub answered_per_second: Option<f64>,
-    pub rtt_samples: u64,
-    pub rtt_min_ns: Option<u64>,
-    pub rtt_mean_ns: Option<u64>,
-    pub rtt_p50_ns: Option<u64>,
-    pub rtt_p90_ns: Option<u64>,
-    pub rtt_p99_ns: Option<u64>,
-    pub rtt_p99_9_ns: Option<u64>,
-    pub rtt_p99_99_ns: Option<u64>,
-    pub rtt_max_ns: Option<u64>,
+    #[serde(flatten, with = "rtt")]
+    pub rtt: Figures,
+    #[serde(flatten, with = "response")]
+    pub response: Figures,
+    #[serde(flatten, with = "network")]
+    pub network: Figures,
+    #[serde(flatten, with = "residence")]
+    pub residence: Figures,
+    pub jitter_rfc3550_ns: Option<u64>,
+    #[serde(flatten, with = "pdv")]
+    pub pdv: Figures,
+    #[serde(flatten, with = "ipdv")]
+    pub ipdv: Figures,
+    pub typical_latency_ns: Option<u64>,
+    pub worst_case_latency_ns: Option<u64>,
+    pub pdv_rfc8219_ns: Option<u64>,
+    pub own_error: OwnError,
+    pub repeats: Vec<Run>,
+    pub intervals: BTreeMap<String, Interval>,
+    pub outliers: Vec<Outlier>,
+    pub series: Vec<Point>,
+    pub hdr_log: String,
+}
+
+/// Why a text is not a report.
+#[derive(Debug, Error)]
+pub enum ReportError {
+    /// It is not JSON, or a key is missing or has the wrong type.
+    #[error("not a report of barelane probe: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    /// It has another schema.
+    #[error("its schema is \"{found}\"; this version reads {SCHEMA}")]
+    Schema {
+        /// What was found.
+        found: String,
+    },
 }
 
 impl Report {
@@ -75,21 +127,29 @@ impl Report {
         };
         let Schedule::Closed { gap } = ask.schedule;
         Self {
-            schema: SCHEMA,
+            schema: SCHEMA.to_owned(),
             target: ask.target.to_string(),
-            protocol,
+            protocol: protocol.to_owned(),
             port,
-            size_bytes: ask.size,
-            schedule: "closed",
-            gap_ns: gap.0,
+            is_authenticated: false,
+            size_bytes: ask.size as u64,
+            schedule: "closed".to_owned(),
+            window: Some(1),
+            gap_ns: Some(gap.0),
+            rate_from_per_second: None,
+            rate_to_per_second: None,
             timeout_ns: ask.timeout.0,
-            backend: facts.backend,
+            loss_threshold_ns: ask.timeout.0,
+            seed: ask.seed,
+            backend: facts.backend.to_owned(),
             means: facts.means.clone(),
-            wait: facts.wait,
-            clock,
-            sent_stamp: facts.sent_stamp,
-            received_stamp: facts.received_stamp,
+            wait: facts.wait.to_owned(),
+            clock: clock.to_owned(),
+            sent_stamp: facts.sent_stamp.to_owned(),
+            received_stamp: facts.received_stamp.to_owned(),
+            began_unix_ns: None,
             wall_ns: wall.0,
+            ended: "done".to_owned(),
             sent: counts.sent,
             answered: counts.answered,
             lost: counts.lost,
@@ -101,17 +161,39 @@ impl Report {
             refused: counts.refused,
             partial_checksums: counts.partial_checksums,
             loss_ratio: ratio(counts.lost + counts.late, counts.sent),
-            answered_per_second: ratio(counts.answered, wall.0).map(|per_ns| per_ns * 1e9),
-            rtt_samples: record.samples(),
-            rtt_min_ns: record.min(),
-            rtt_mean_ns: record.mean(),
-            rtt_p50_ns: record.exceeded_by_one_in(2),
-            rtt_p90_ns: record.exceeded_by_one_in(10),
-            rtt_p99_ns: record.exceeded_by_one_in(100),
-            rtt_p99_9_ns: record.exceeded_by_one_in(1_000),
-            rtt_p99_99_ns: record.exceeded_by_one_in(10_000),
-            rtt_max_ns: record.max(),
+            reordered_ratio: ratio(counts.reordered, counts.answered + counts.late),
+            sent_per_second: per_second(counts.sent, wall),
+            answered_per_second: per_second(counts.answered, wall),
+            rtt: record.figures(),
+            response: Figures::default(),
+            network: Figures::default(),
+            residence: Figures::default(),
+            jitter_rfc3550_ns: None,
+            pdv: Figures::default(),
+            ipdv: Figures::default(),
+            typical_latency_ns: None,
+            worst_case_latency_ns: None,
+            pdv_rfc8219_ns: None,
+            own_error: OwnError::default(),
+            repeats: Vec::new(),
+            intervals: BTreeMap::new(),
+            outliers: Vec::new(),
+            series: Vec::new(),
+            hdr_log: String::new(),
         }
+    }
+
+    /// Reads the JSON form.
+    ///
+    /// # Errors
+    /// The text is not JSON, not a report, or a report of another schema.
+    pub fn from_json(text: &str) -> Result<Self, ReportError> {
+        let value: serde_json::Value = serde_json::from_str(text)?;
+        let found = value.get("schema").and_then(serde_json::Value::as_str).unwrap_or_default();
+        if found != SCHEMA {
+            return Err(ReportError::Schema { found: found.to_owned() });
+        }
+        Ok(serde_json::from_value(value)?)
     }
 
     /// The JSON form, indented, with a newline at its end.
@@ -123,78 +205,6 @@ impl Report {
     pub const fn is_clean(&self) -> bool {
         self.sent > 0 && self.answered == self.sent && self.duplicated == 0 && self.corrupted == 0
     }
-
-    /// The round trips by name, in the order of the table.
-    fn round_trips(&self) -> [(&'static str, Option<u64>); 8] {
-        [
-            ("min", self.rtt_min_ns),
-            ("mean", self.rtt_mean_ns),
-            ("p50", self.rtt_p50_ns),
-            ("p90", self.rtt_p90_ns),
-            ("p99", self.rtt_p99_ns),
-            ("p99.9", self.rtt_p99_9_ns),
-            ("p99.99", self.rtt_p99_99_ns),
-            ("max", self.rtt_max_ns),
-        ]
-    }
-}
-
-/// The table for people: what was asked, how it was measured, what became of the questions, the round trips.
-impl fmt::Display for Report {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_setting(out)?;
-        self.write_fates(out)?;
-        self.write_round_trips(out)
-    }
-}
-
-impl Report {
-    fn write_setting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
-        writeln!(out, "{} {}{port}, {} payload bytes", self.target, self.protocol, self.size_bytes)?;
-        writeln!(out, "  {} loop, {} ns gap, {} ns time-out", self.schedule, self.gap_ns, self.timeout_ns)?;
-        writeln!(out, "  by {}: {} ({})", self.backend, self.means, self.wait)?;
-        writeln!(out, "  stamps by {}: {}; {}", self.clock, self.sent_stamp, self.received_stamp)
-    }
-
-    fn write_fates(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [sent, answered, lost, late] = [self.sent, self.answered, self.lost, self.late];
-        let percent =
-            self.loss_ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{:.4} %", ratio * 100.0));
-        writeln!(out, "  sent {sent} = answered {answered} + lost {lost} + late {late}; loss {percent}")?;
-        let notes = [
-            ("duplicated", self.duplicated),
-            ("reordered", self.reordered),
-            ("corrupted", self.corrupted),
-            ("unmatched", self.unmatched),
-            ("refused", self.refused),
-            ("partial checksums", self.partial_checksums),
-        ];
-        let seen: Vec<String> = notes
-            .iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(name, count)| format!("{name} {count}"))
-            .collect();
-        if seen.is_empty() { Ok(()) } else { writeln!(out, "  {}", seen.join(", ")) }
-    }
-
-    fn write_round_trips(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cells = self.round_trips();
-        write!(out, "  rtt µs ")?;
-        for (name, _) in cells {
-            write!(out, " {name:>9}")?;
-        }
-        write!(out, "\n         ")?;
-        for (_, ns) in cells {
-            write!(out, " {:>9}", ns.map_or_else(|| "–".to_owned(), microseconds))?;
-        }
-        writeln!(out, "   of {} samples", self.rtt_samples)
-    }
-}
-
-/// Nanoseconds as microseconds with three decimals, exact.
-fn microseconds(ns: u64) -> String {
-    format!("{}.{:03}", ns / 1_000, ns % 1_000)
 }
 
 /// A part of a whole, or nothing where the whole is nothing.
@@ -204,6 +214,15 @@ fn microseconds(ns: u64) -> String {
 )]
 fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// How many there were in a second of `wall`, or nothing where no time has passed.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a rate is shown with some six digits, a double holds fifteen"
+)]
+fn per_second(count: u64, wall: Ns) -> Option<f64> {
+    (wall.0 > 0).then(|| count as f64 * 1e9 / wall.0 as f64)
 }
 
 #[cfg(test)]
@@ -237,7 +256,9 @@ mod tests {
     #[test]
     fn a_figure_without_samples_is_null_in_json_and_a_dash_in_the_table() {
         let report = report(999);
-        let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
+        let text = report.to_json().unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(Report::from_json(&text).unwrap(), report);
         assert!(json["rtt_p99_9_ns"].is_null());
         assert_eq!(json["rtt_p50_ns"], 12_345);
         assert!(report.to_string().contains("–"), "{report}");
@@ -250,11 +271,23 @@ mod tests {
         assert!(text.contains("12.345"), "{text}");
     }
 
+    /// The keys of an object and of the objects in it, each row of figures as one.
+    fn keys_of(value: &serde_json::Value, keys: &mut std::collections::BTreeSet<String>) {
+        let ends: Vec<&str> = Figures::default().keyed().map(|(key, _)| key).to_vec();
+        for (key, inner) in value.as_object().into_iter().flatten() {
+            let end =
+                ends.iter().find(|end| key.strip_suffix(*end).is_some_and(|start| start.ends_with('_')));
+            keys.insert(end.map_or_else(|| key.clone(), |end| format!("…_{end}")));
+            keys_of(inner, keys);
+        }
+    }
+
     #[test]
     fn every_key_of_the_report_is_documented() {
         let text = include_str!("../../../docs/probe-json.md");
-        let json = serde_json::to_value(report(1)).unwrap();
-        for key in json.as_object().unwrap().keys() {
+        let mut keys = std::collections::BTreeSet::new();
+        keys_of(&serde_json::to_value(report(1)).unwrap(), &mut keys);
+        for key in keys {
             assert!(text.contains(&format!("| `{key}` |")), "docs/probe-json.md does not explain `{key}`");
         }
     }

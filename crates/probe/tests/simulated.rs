@@ -315,9 +315,9 @@ fn assert_told(report: &Report, expected: &Expected, seed: u64) {
 
 /// The figures against the sorted round trips themselves: extremes exact, percentiles within a thousandth.
 fn assert_figures(report: &Report, sorted: &[u64]) {
-    assert_eq!(report.rtt_samples, sorted.len() as u64);
-    assert_eq!((report.rtt_min_ns, report.rtt_max_ns), (sorted.first().copied(), sorted.last().copied()));
-    for (figure, percent) in [(report.rtt_p50_ns, 50.0), (report.rtt_p90_ns, 90.0), (report.rtt_p99_ns, 99.0)]
+    assert_eq!(report.rtt.samples, sorted.len() as u64);
+    assert_eq!((report.rtt.min_ns, report.rtt.max_ns), (sorted.first().copied(), sorted.last().copied()));
+    for (figure, percent) in [(report.rtt.p50_ns, 50.0), (report.rtt.p90_ns, 90.0), (report.rtt.p99_ns, 99.0)]
     {
         let Some(figure) = figure else { continue };
         let rank = (sorted.len() as f64 * percent / 100.0).ceil() as usize;
@@ -387,7 +387,7 @@ fn a_gap_and_an_end_in_seconds_give_the_number_of_questions_that_fit() {
 fn a_silent_target_loses_everything_and_no_figure_is_made_up() {
     let (report, expected) = run(&ask(End::Count(10)), |_| Fate::Lost);
     assert_told(&report, &expected, 0);
-    assert_eq!((report.lost, report.rtt_p50_ns, report.rtt_max_ns), (10, None, None));
+    assert_eq!((report.lost, report.rtt.p50_ns, report.rtt.max_ns), (10, None, None));
     assert_eq!(report.loss_ratio, Some(1.0));
 }
 

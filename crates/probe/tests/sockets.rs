@@ -81,9 +81,9 @@ fn a_udp_echo_answers_every_question_whichever_way_the_probe_waits() {
         for (wait, name) in [(Wait::Block, "block"), (Wait::Spin, "spin")] {
             let report = run(&ask(ip, udp(server.address.port()), 300), wait);
             assert!(report.is_clean(), "{report}");
-            assert_eq!((report.sent, report.rtt_samples, report.wait), (300, 300, name));
-            assert!(report.rtt_p99_ns.unwrap() < report.wall_ns, "{report}");
-            assert!(report.rtt_p99_9_ns.is_none(), "{report}");
+            assert_eq!((report.sent, report.rtt.samples, report.wait.as_str()), (300, 300, name));
+            assert!(report.rtt.p99_ns.unwrap() < report.wall_ns, "{report}");
+            assert!(report.rtt.p99_9_ns.is_none(), "{report}");
         }
     }
 }
@@ -102,7 +102,7 @@ fn an_answer_with_one_wrong_byte_is_corrupted_and_its_question_lost() {
     let server = Server::start(LOCALHOSTS[0], |bytes| bytes[40] ^= 1);
     let timeout = Ns(100_000_000);
     let report = run(&Ask { timeout, ..ask(LOCALHOSTS[0], udp(server.address.port()), 3) }, Wait::Block);
-    assert_eq!((report.sent, report.lost, report.corrupted, report.rtt_samples), (3, 3, 3, 0), "{report}");
+    assert_eq!((report.sent, report.lost, report.corrupted, report.rtt.samples), (3, 3, 3, 0), "{report}");
 }
 
 #[test]

@@ -65,8 +65,8 @@ impl Outcome {
         let sum = |what: fn(&Report) -> u64| reports.iter().map(what).sum();
         Figures {
             row,
-            p50_ns: median(reports.iter().filter_map(|report| report.rtt_p50_ns)),
-            p99_ns: median(reports.iter().filter_map(|report| report.rtt_p99_ns)),
+            p50_ns: median(reports.iter().filter_map(|report| report.rtt.p50_ns)),
+            p99_ns: median(reports.iter().filter_map(|report| report.rtt.p99_ns)),
             p50_ratio: self.ratio(reports),
             asked: sum(|report| report.sent),
             answered: sum(|report| report.answered),
@@ -82,7 +82,7 @@ impl Outcome {
         let mut ratios: Vec<f64> = reports
             .iter()
             .zip(reference)
-            .filter_map(|(ours, theirs)| Some(ours.rtt_p50_ns? as f64 / theirs.rtt_p50_ns? as f64))
+            .filter_map(|(ours, theirs)| Some(ours.rtt.p50_ns? as f64 / theirs.rtt.p50_ns? as f64))
             .collect();
         ratios.sort_by(f64::total_cmp);
         ratios.get(ratios.len() / 2).copied()
