@@ -22,6 +22,7 @@
 //! | [`xdp`] | … over a card that is opened for the probe alone |
 //! | [`matching`] | what became of each question; sent = answered + lost + late, exactly |
 //! | [`record`] | the round trips, and how deep a percentile the samples carry |
+//! | [`own_error`] | what the probe does wrong itself: when it was late, when it was not there, and why |
 //! | [`measure`](mod@measure) | the loop, on one screen |
 //! | [`report`] | the figures, as JSON with units in its keys and as a table |
 //!
@@ -36,6 +37,7 @@ pub mod figures;
 pub mod frames;
 pub mod matching;
 pub mod measure;
+pub mod own_error;
 pub mod question;
 pub mod queue;
 pub mod record;
@@ -49,6 +51,7 @@ pub use ask::{Ask, AskError, End, Protocol};
 pub use clock::{Clock, MonotonicClock, WallTime};
 pub use figures::Figures;
 pub use measure::{ProbeError, measure};
+pub use own_error::{OwnError, Watch};
 pub use report::Report;
 pub use schedule::Schedule;
 pub use transport::{Transport, TransportError};
