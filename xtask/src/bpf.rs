@@ -1,12 +1,12 @@
-//! The XDP program's C source, compiled into the table that the loader holds.
+//! The XDP programs' C sources, compiled into the tables that the loader holds.
 //!
-//! Building Barelane needs no clang: the table is committed. Whoever changes `lane.c` runs this once, and CI runs it
+//! Building Barelane needs no clang: the tables are committed. Whoever changes a source runs this once, and CI runs it
 //! again to compare. The code section depends on the source and the compiler's version alone, so the version is
 //! pinned; a newer one may be as good, but its table would differ without a reason that a reader could see.
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -16,34 +16,41 @@ use crate::workspace;
 
 /// The pinned compiler. Debian's package has the same name.
 const COMPILER: &str = "clang-14";
-const SOURCE: &str = "crates/nic/bpf/lane.c";
-const TABLE: &str = "crates/nic/src/xdp/program/lane.rs";
-/// The section that `lane.c` puts its one function into.
+/// The programs, each with its table.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("crates/nic/bpf/lane.c", "crates/nic/src/xdp/program/lane.rs"),
+    ("crates/nic/bpf/swap.c", "crates/nic/src/xdp/bare/swap.rs"),
+    ("crates/nic/bpf/pass.c", "crates/nic/src/xdp/bare/pass.rs"),
+];
+/// The section that each source puts its one function into.
 const SECTION: &str = "xdp";
 const INSTRUCTION_SIZE: u64 = 8;
 const WORDS_PER_LINE: usize = 4;
 
-/// What to do with the table.
+/// What to do with the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Write it.
+    /// Write them.
     Write,
-    /// Compare the committed one with what the source gives; fail where they differ.
+    /// Compare the committed ones with what the sources give; fail where they differ.
     Check,
 }
 
-/// Compiles the program and writes its table, or compares the committed one.
+/// Compiles the programs and writes their tables, or compares the committed ones.
 pub(crate) fn run(mode: Mode) -> Result<()> {
-    let object = compile(&workspace::root().join(SOURCE))?;
-    let table = table(&object)?;
-    let path = workspace::root().join(TABLE);
+    PROGRAMS.iter().try_for_each(|(source, committed)| run_one(mode, source, committed))
+}
+
+fn run_one(mode: Mode, source: &str, committed: &str) -> Result<()> {
+    let table = table(source, &compile(source)?)?;
+    let path = workspace::root().join(committed);
     match mode {
-        Mode::Write => fs::write(&path, table).with_context(|| format!("writing {TABLE}")),
+        Mode::Write => fs::write(&path, table).with_context(|| format!("writing {committed}")),
         Mode::Check => {
-            let committed = fs::read_to_string(&path).with_context(|| format!("reading {TABLE}"))?;
+            let found = fs::read_to_string(&path).with_context(|| format!("reading {committed}"))?;
             ensure!(
-                committed == table,
-                "{TABLE} is not what {SOURCE} gives: run `cargo xtask bpf` and commit it"
+                found == table,
+                "{committed} is not what {source} gives: run `cargo xtask bpf` and commit it"
             );
             Ok(())
         }
@@ -51,34 +58,35 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
 }
 
 /// The bytes of the object file.
-fn compile(source: &Path) -> Result<Vec<u8>> {
+fn compile(source: &str) -> Result<Vec<u8>> {
     let output = object_path()?;
     let status = Command::new(COMPILER)
         .args(["-O2", "-target", "bpf", "-mcpu=v3", "-g0", "-Wall", "-Wextra", "-Werror", "-c"])
-        .arg(source)
+        .arg(workspace::root().join(source))
         .arg("-o")
         .arg(&output)
         .status()
         .with_context(|| format!("{COMPILER} does not start: apt-get install {COMPILER}"))?;
-    ensure!(status.success(), "{COMPILER} refuses {SOURCE}");
+    ensure!(status.success(), "{COMPILER} refuses {source}");
     fs::read(&output).with_context(|| format!("reading {}", output.display()))
 }
 
 fn object_path() -> Result<PathBuf> {
     let directory = workspace::target().join("bpf");
     fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
-    Ok(directory.join("lane.o"))
+    Ok(directory.join("program.o"))
 }
 
 /// The Rust source of the table.
-fn table(bytes: &[u8]) -> Result<String> {
+fn table(source: &str, bytes: &[u8]) -> Result<String> {
     let object = object::File::parse(bytes).context("the compiler's output is no object file")?;
     let section = object.section_by_name(SECTION).with_context(|| format!("no section `{SECTION}`"))?;
     let words = words(section.data()?)?;
     let mut out = String::new();
+    let name = source.rsplit('/').next().unwrap_or(source);
     writeln!(
         out,
-        "//! `bpf/lane.c` as {COMPILER} compiles it. Written by `cargo xtask bpf`; never by hand.\n"
+        "//! `bpf/{name}` as {COMPILER} compiles it. Written by `cargo xtask bpf`; never by hand.\n"
     )?;
     writeln!(out, "/// The instructions, as `struct bpf_insn` lies in a little-endian machine's memory.")?;
     writeln!(out, "#[rustfmt::skip]\npub(super) const INSTRUCTIONS: [u64; {}] = [", words.len())?;
@@ -86,9 +94,14 @@ fn table(bytes: &[u8]) -> Result<String> {
         let line: Vec<_> = line.iter().map(|&word| hexadecimal(word)).collect();
         writeln!(out, "    {},", line.join(", "))?;
     }
-    writeln!(out, "];\n\n/// Which instruction takes the address of which map.")?;
+    writeln!(out, "];")?;
+    let relocations: Vec<_> = section.relocations().collect();
+    if relocations.is_empty() {
+        return Ok(out);
+    }
+    writeln!(out, "\n/// Which instruction takes the address of which map.")?;
     writeln!(out, "#[rustfmt::skip]\npub(super) const RELOCATIONS: &[(usize, &str)] = &[")?;
-    for (offset, relocation) in section.relocations() {
+    for (offset, relocation) in relocations {
         writeln!(out, "    ({}, \"{}\"),", offset / INSTRUCTION_SIZE, target(&object, relocation.target())?)?;
     }
     writeln!(out, "];")?;

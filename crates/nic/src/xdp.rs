@@ -15,6 +15,7 @@
 //! | `queue` | rings and memory as a lane sees them: [`Queue`](crate::Queue) |
 //! | `socket` | AF_XDP socket, bind, counts |
 //! | `program` | the XDP program, its maps, attaching it |
+//! | [`bare`] | programs that only swap or pass, to be measured against |
 //! | `vlans` | which VLANs of the link are looked at |
 //! | `bpf`, `sys`, `interface` | bpf(2), the other system calls, and what the kernel says of an interface |
 //! | `testing` | the kernel's side in memory, for tests and instruction counts |
@@ -26,6 +27,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
+pub mod bare;
 mod bpf;
 mod error;
 mod interface;

@@ -176,6 +176,17 @@ fn linked(maps: &Maps) -> io::Result<Vec<u64>> {
     Ok(instructions)
 }
 
+/// Loads a program's instructions.
+pub(super) fn load(name: &str, instructions: &[u64]) -> Result<OwnedFd, XdpError> {
+    bpf::load(name, LICENSE, instructions).map_err(|refusal| {
+        if refusal.log.is_empty() {
+            XdpError::of("loading the XDP program", PRIVILEGE)(refusal.source)
+        } else {
+            XdpError::ProgramRefused { log: refusal.log, source: refusal.source }
+        }
+    })
+}
+
 /// A program in force.
 #[derive(Debug)]
 pub(super) struct Attached {
@@ -185,59 +196,64 @@ pub(super) struct Attached {
     pub(super) why_not_native: Option<String>,
 }
 
+/// Attaches a loaded program to an interface, where no other is.
+pub(super) fn attach(
+    program: BorrowedFd<'_>,
+    interface: &str,
+    ifindex: u32,
+    mode: ModeChoice,
+) -> Result<Attached, XdpError> {
+    let attach_in = |mode| attach_in(program, interface, ifindex, mode);
+    match mode {
+        ModeChoice::Native => attach_in(Mode::Native),
+        ModeChoice::Generic => attach_in(Mode::Generic),
+        ModeChoice::Auto => match attach_in(Mode::Native) {
+            Err(XdpError::ModeAbsent { source, .. }) => {
+                let why = format!("{}: {source}", why_refused(&source));
+                attach_in(Mode::Generic).map(|attached| Attached { why_not_native: Some(why), ..attached })
+            }
+            result => result,
+        },
+    }
+}
+
+fn attach_in(
+    program: BorrowedFd<'_>,
+    interface: &str,
+    ifindex: u32,
+    mode: Mode,
+) -> Result<Attached, XdpError> {
+    let flags = match mode {
+        Mode::Native => FLAG_NATIVE,
+        Mode::Generic => FLAG_GENERIC,
+    };
+    let name = interface.to_owned();
+    let link = bpf::attach(program, ifindex, flags).map_err(|source| match source.raw_os_error() {
+        // EEXIST: one is attached in the other mode.
+        Some(libc::EBUSY | libc::EEXIST) => {
+            XdpError::Occupied { interface: name, program: interface::program(ifindex) }
+        }
+        Some(libc::EPERM | libc::EACCES) => {
+            XdpError::Privileges { what: "attaching the XDP program", privilege: PRIVILEGE, source }
+        }
+        _ => XdpError::ModeAbsent { interface: name, mode, source },
+    })?;
+    Ok(Attached { link, mode, why_not_native: None })
+}
+
 impl Program {
     /// Makes the maps and loads the program.
     pub(super) fn load(queue_count: u32) -> Result<Self, XdpError> {
         let maps =
             Maps::new(queue_count).map_err(XdpError::of("making the XDP program's maps", PRIVILEGE))?;
         let instructions = linked(&maps).map_err(XdpError::of("linking the XDP program", PRIVILEGE))?;
-        let descriptor = bpf::load(PROGRAM_NAME, LICENSE, &instructions).map_err(|refusal| {
-            if refusal.log.is_empty() {
-                XdpError::of("loading the XDP program", PRIVILEGE)(refusal.source)
-            } else {
-                XdpError::ProgramRefused { log: refusal.log, source: refusal.source }
-            }
-        })?;
+        let descriptor = load(PROGRAM_NAME, &instructions)?;
         Ok(Self { descriptor, maps, claims: BTreeSet::new(), owned: BTreeSet::new() })
     }
 
     /// Attaches it, where no other is.
     pub(super) fn attach(&self, settings: &Settings) -> Result<Attached, XdpError> {
-        match settings.mode {
-            ModeChoice::Native => self.attach_in(settings, Mode::Native),
-            ModeChoice::Generic => self.attach_in(settings, Mode::Generic),
-            ModeChoice::Auto => match self.attach_in(settings, Mode::Native) {
-                Err(XdpError::ModeAbsent { source, .. }) => {
-                    let attached = self.attach_in(settings, Mode::Generic)?;
-                    Ok(Attached {
-                        why_not_native: Some(format!("{}: {source}", why_refused(&source))),
-                        ..attached
-                    })
-                }
-                result => result,
-            },
-        }
-    }
-
-    fn attach_in(&self, settings: &Settings, mode: Mode) -> Result<Attached, XdpError> {
-        let flags = match mode {
-            Mode::Native => FLAG_NATIVE,
-            Mode::Generic => FLAG_GENERIC,
-        };
-        let name = settings.interface.clone();
-        let link = bpf::attach(self.descriptor.as_fd(), settings.ifindex, flags).map_err(|source| {
-            match source.raw_os_error() {
-                // EEXIST: one is attached in the other mode.
-                Some(libc::EBUSY | libc::EEXIST) => {
-                    XdpError::Occupied { interface: name, program: interface::program(settings.ifindex) }
-                }
-                Some(libc::EPERM | libc::EACCES) => {
-                    XdpError::Privileges { what: "attaching the XDP program", privilege: PRIVILEGE, source }
-                }
-                _ => XdpError::ModeAbsent { interface: name, mode, source },
-            }
-        })?;
-        Ok(Attached { link, mode, why_not_native: None })
+        attach(self.descriptor.as_fd(), &settings.interface, settings.ifindex, settings.mode)
     }
 
     /// From now on redirects what is for the lane of `queue` to `socket`.

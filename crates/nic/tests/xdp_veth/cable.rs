@@ -27,7 +27,7 @@ pub(crate) struct Cable {
     pub(crate) server: Namespace,
     pub(crate) client: Namespace,
     pub(crate) ifindex: u32,
-    peer: u32,
+    pub(crate) peer: u32,
 }
 
 impl Cable {

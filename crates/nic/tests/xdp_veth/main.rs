@@ -21,6 +21,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test that does not run says so")]
 
 mod attaching;
+mod bare;
 mod cable;
 mod decisions;
 mod packets;

@@ -1,0 +1,65 @@
+//! Programs that do as little as a program can: what everything else is measured against.
+//!
+//! [`Bare::Swap`] answers in the driver by swapping addresses and checks nothing (`bpf/swap.c` says what that means);
+//! nothing that answers on a link can be faster. It is no server. `barelane demo` attaches it on a cable of its own,
+//! and [`Bare::Pass`] on the cable's other end, without which a veth does not deliver what `XDP_TX` sends.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::error::XdpError;
+use super::program::{self, Mode, ModeChoice};
+
+mod pass;
+mod swap;
+
+/// Which program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bare {
+    /// Sends UDP over IPv4 and ICMP echo requests back with their addresses swapped, and passes the rest.
+    Swap,
+    /// Passes everything.
+    Pass,
+}
+
+impl Bare {
+    /// What the kernel, `bpftool` and `ip link` call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Swap => "barelane_swap",
+            Self::Pass => "barelane_pass",
+        }
+    }
+
+    const fn instructions(self) -> &'static [u64] {
+        match self {
+            Self::Swap => &swap::INSTRUCTIONS,
+            Self::Pass => &pass::INSTRUCTIONS,
+        }
+    }
+}
+
+/// A bare program in force. Dropping it detaches.
+#[derive(Debug)]
+pub struct BareAttachment {
+    _link: OwnedFd,
+    mode: Mode,
+}
+
+impl BareAttachment {
+    /// Where the program runs.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+}
+
+/// Attaches a bare program to an interface of the calling thread's network namespace, where no other is.
+pub fn attach(
+    bare: Bare,
+    interface: &str,
+    ifindex: u32,
+    mode: ModeChoice,
+) -> Result<BareAttachment, XdpError> {
+    let loaded = program::load(bare.name(), bare.instructions())?;
+    let attached = program::attach(loaded.as_fd(), interface, ifindex, mode)?;
+    Ok(BareAttachment { _link: attached.link, mode: attached.mode })
+}
