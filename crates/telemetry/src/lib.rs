@@ -14,4 +14,4 @@ pub mod time;
 pub use counters::{Counter, Counters, Kind, Reason, Stage};
 pub use histogram::Histogram;
 pub use page::Page;
-pub use time::{Ns, Tick, TickRate};
+pub use time::{Ns, Tick, TickRate, WallTime};

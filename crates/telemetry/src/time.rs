@@ -10,6 +10,11 @@ pub struct Tick(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ns(pub u64);
 
+/// An instant of the clock on the wall: nanoseconds since 1 January 1970 in UTC, without leap seconds, as the kernel's
+/// `CLOCK_REALTIME` counts them. It may step; a [`Tick`] never does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime(pub u64);
+
 impl Sub for Tick {
     type Output = u64;
 

@@ -63,6 +63,9 @@ pub mod icmpv6;
 pub mod ndp;
 pub mod udp;
 
+pub mod sockperf;
+pub mod stamp;
+
 pub mod checksum;
 pub mod template;
 mod view;
