@@ -13,6 +13,7 @@
 //! | frames that no socket would carry | [`packet`], [`groups`] |
 //! | where does a thread run, and on what memory? | [`cores`], [`memory`] |
 //! | what time is it? | [`clock`] |
+//! | who had our core, and what did a thread wait for? | [`steal`], [`usage`] |
 //! | may we? | [`privileges`] |
 //!
 //! Interfaces, addresses, queues and offloads are read by netlink, never by parsing a program's output and never
@@ -34,6 +35,8 @@ pub mod packet;
 pub mod ports;
 pub mod privileges;
 pub mod routes;
+pub mod steal;
+pub mod usage;
 pub mod veth;
 
 mod netlink;

@@ -1,0 +1,132 @@
+//! What happened to a thread: how often its core was taken away, what it waited for, which memory was missing.
+//!
+//! Asked by the thread itself, of itself: getrusage(2) for its switches and faults, which costs a third of a
+//! microsecond, and its `schedstat` for how long it was ready to run without a core.
+
+use std::fs::File;
+use std::marker::PhantomData;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+use crate::HostError;
+
+/// Run time, run delay and time slices of a thread (Documentation/scheduler/sched-stats.rst), 20 digits each at most.
+const SCHEDSTAT: &str = "/proc/thread-self/schedstat";
+const ROOM: usize = 64;
+
+/// What was counted of a thread since it began. Every figure only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How often the scheduler gave its core to somebody else.
+    pub involuntary_switches: u64,
+    /// How often it left its core: waiting in the kernel, or stopped by a signal.
+    pub voluntary_switches: u64,
+    /// Page faults that were answered from memory.
+    pub minor_faults: u64,
+    /// Page faults that were answered from a disk.
+    pub major_faults: u64,
+    /// How long it was ready to run and waited for a core. Nothing where the kernel does not count that
+    /// (`CONFIG_SCHED_INFO`).
+    pub run_delay: Option<Duration>,
+}
+
+/// The calling thread. Its file is this thread's, so that it cannot be sent to another one.
+#[derive(Debug)]
+pub struct ThisThread {
+    schedstat: Option<File>,
+    stays: PhantomData<*const ()>,
+}
+
+impl ThisThread {
+    /// The calling thread.
+    pub fn open() -> Self {
+        Self { schedstat: File::open(SCHEDSTAT).ok(), stays: PhantomData }
+    }
+
+    /// What was counted of it up to now. Allocates nothing; costs about two microseconds.
+    ///
+    /// # Errors
+    /// The kernel refuses to tell.
+    pub fn usage(&self) -> Result<Usage, HostError> {
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).map_err(|errno| HostError::Refused {
+            asked: "count this thread's switches and faults".to_owned(),
+            source: errno.into(),
+            said: String::new(),
+            remedy: "",
+        })?;
+        Ok(Usage {
+            involuntary_switches: usage.involuntary_context_switches().cast_unsigned(),
+            voluntary_switches: usage.voluntary_context_switches().cast_unsigned(),
+            minor_faults: usage.minor_page_faults().cast_unsigned(),
+            major_faults: usage.major_page_faults().cast_unsigned(),
+            run_delay: self.run_delay(),
+        })
+    }
+
+    fn run_delay(&self) -> Option<Duration> {
+        let mut room = [0; ROOM];
+        let len = self.schedstat.as_ref()?.read_at(&mut room, 0).ok()?;
+        run_delay_in(std::str::from_utf8(room.get(..len)?).ok()?)
+    }
+}
+
+/// The second number. A kernel that does not count says that the thread has never run, which is not so.
+fn run_delay_in(schedstat: &str) -> Option<Duration> {
+    let mut numbers = schedstat.split_whitespace().map(str::parse::<u64>);
+    let ran = numbers.next()?.ok()?;
+    let delay = numbers.next()?.ok()?;
+    (ran > 0).then_some(Duration::from_nanos(delay))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hint;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn the_run_delay_is_the_second_number_of_a_thread_that_has_run() {
+        assert_eq!(run_delay_in("555158 61441 2\n"), Some(Duration::from_nanos(61_441)));
+        assert_eq!(run_delay_in("0 0 0\n"), None);
+        assert_eq!(run_delay_in("555158\n"), None);
+        assert_eq!(run_delay_in(""), None);
+    }
+
+    #[test]
+    fn a_sleep_is_a_voluntary_switch() {
+        let thread = ThisThread::open();
+        let before = thread.usage().unwrap();
+        thread::sleep(Duration::from_millis(1));
+        let after = thread.usage().unwrap();
+        assert!(after.voluntary_switches > before.voluntary_switches, "{before:?} {after:?}");
+    }
+
+    #[test]
+    fn touching_new_memory_is_a_minor_fault() {
+        let thread = ThisThread::open();
+        let before = thread.usage().unwrap();
+        let mut memory = vec![0_u8; 64 << 20];
+        memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+        hint::black_box(&memory);
+        let after = thread.usage().unwrap();
+        assert!(after.minor_faults > before.minor_faults, "{before:?} {after:?}");
+    }
+
+    #[test]
+    fn another_threads_switches_are_not_this_ones() {
+        let thread = ThisThread::open();
+        let before = thread.usage().unwrap();
+        let others = thread::spawn(|| {
+            let thread = ThisThread::open();
+            (0..100).for_each(|_| thread::sleep(Duration::from_micros(1)));
+            thread.usage().unwrap()
+        });
+        let others = others.join().unwrap();
+        let after = thread.usage().unwrap();
+        assert!(others.voluntary_switches >= 100, "{others:?}");
+        assert!(after.voluntary_switches - before.voluntary_switches < 100, "{before:?} {after:?}");
+    }
+}
