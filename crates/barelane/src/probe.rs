@@ -11,7 +11,7 @@ use std::str::FromStr;
 use host::clock::Clock as HostClock;
 use probe::clock::Anchor;
 use probe::socket::{Socket, Wait};
-use probe::{Ask, Clock, End, ProbeError, Protocol, Report, WallTime};
+use probe::{Ask, Clock, Controls, End, ProbeError, Progress, Protocol, Report, WallTime};
 use telemetry::{Tick, TickRate};
 
 use crate::args::ProbeArguments;
@@ -41,18 +41,19 @@ pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     let next_hop = target.find_neighbour()?;
     let clock = CycleClock::calibrate();
     let stop = signals.stop_flag();
-    let report = match backend {
+    let controls = Controls { stop: &stop, progress: &Progress::default() };
+    let outcome = match backend {
         Backend::Socket => {
             let wait = if arguments.spin { Wait::Spin } else { Wait::Block };
             let mut socket = Socket::open(&ask, wait).map_err(|error| Error::Input(error.to_string()))?;
-            probe::measure(&ask, &mut socket, &clock, &stop)
+            probe::measure(&ask, &mut socket, &clock, &controls)
         }
         Backend::Xdp => {
             let mut reserved = card::open(&ask, &target, next_hop)?;
-            probe::measure(&ask, &mut reserved.card, &clock, &stop)
+            probe::measure(&ask, &mut reserved.card, &clock, &controls)
         }
     };
-    let report = report.map_err(failed)?;
+    let report = Report::new(&outcome.map_err(failed)?);
     say::answer(report.to_string().trim_end());
     let text = report.to_json().map_err(|error| Error::Failed(error.to_string()))?;
     json::write(arguments.json.as_deref(), &text)?;

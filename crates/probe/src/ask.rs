@@ -8,8 +8,9 @@ use std::num::NonZeroU16;
 use telemetry::Ns;
 use thiserror::Error;
 
+use crate::matching::{self, REMEMBERED_MAX};
 use crate::question::UDP_SIZE_MIN;
-use crate::schedule::Schedule;
+use crate::schedule::{Ramp, Schedule};
 
 /// The longest time-out and the longest linger. Longer waits would only make a dead target look like a hung probe.
 pub const TIMEOUT_MAX: Ns = Ns(60_000_000_000);
@@ -17,6 +18,16 @@ pub const TIMEOUT_MAX: Ns = Ns(60_000_000_000);
 /// The largest payload: the largest IPv4 datagram without its headers of 20 and 8 bytes (RFC 791, RFC 768). IPv6
 /// would carry 20 more; one limit for both makes figures of both families comparable.
 pub const SIZE_MAX: usize = 65_507;
+
+/// The highest rate of an open loop, in questions per second: 64-byte frames at 100 Gbit/s come at 149 million. It is
+/// there so that a slip of the pen is told from a wish.
+pub const RATE_MAX: f64 = 1e9;
+
+/// The lowest: one question in a thousand seconds.
+pub const RATE_MIN: f64 = 1e-3;
+
+/// The largest window of a closed loop: as many as the smallest memory of questions holds.
+pub const WINDOW_MAX: u32 = 1 << 16;
 
 /// Which kind of question is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +94,7 @@ impl Ask {
             scope: 0,
             protocol,
             size: 56,
-            schedule: Schedule::Closed { gap: Ns(0) },
+            schedule: Schedule::ONE_AT_A_TIME,
             end: End::Seconds(1.0),
             timeout: Ns(1_000_000_000),
             linger: Ns(10_000_000),
@@ -96,6 +107,7 @@ impl Ask {
     pub fn check(&self) -> Result<(), AskError> {
         self.check_size()?;
         self.check_end()?;
+        self.check_schedule()?;
         if self.timeout == Ns(0) || self.timeout > TIMEOUT_MAX {
             return Err(AskError::Timeout(self.timeout.0));
         }
@@ -105,7 +117,7 @@ impl Ask {
         if matches!(self.target, IpAddr::V6(ip) if ip.is_unicast_link_local()) && self.scope == 0 {
             return Err(AskError::ScopeMissing(self.target));
         }
-        Ok(())
+        matching::slot_count(self).map(drop)
     }
 
     fn check_size(&self) -> Result<(), AskError> {
@@ -117,6 +129,20 @@ impl Ask {
             Ok(())
         } else {
             Err(AskError::Size { found: self.size, protocol: self.protocol, least })
+        }
+    }
+
+    fn check_schedule(&self) -> Result<(), AskError> {
+        let is_rate = |rate: f64| (RATE_MIN..=RATE_MAX).contains(&rate);
+        match self.schedule {
+            Schedule::Closed { window, .. } if !(1..=WINDOW_MAX).contains(&window) => {
+                Err(AskError::Window(window))
+            }
+            Schedule::Open { rate, .. } if !is_rate(rate.highest()) || !is_rate(rate.mean()) => {
+                Err(AskError::Rate(rate))
+            }
+            Schedule::Open { rate, .. } if rate.from < 0.0 || rate.to < 0.0 => Err(AskError::Rate(rate)),
+            Schedule::Closed { .. } | Schedule::Open { .. } => Ok(()),
         }
     }
 
@@ -148,6 +174,37 @@ pub enum AskError {
     /// Not a length of time that a measurement can have.
     #[error("seconds: a measurement cannot take {0} s; give a number above 0, at most 1e9")]
     Seconds(f64),
+    /// Nothing would be asked, or more than any link carries.
+    #[error("rate: {0} is no number of questions per second; give {RATE_MIN} to {RATE_MAX}")]
+    Rate(Ramp),
+    /// Nothing would be asked, or more at once than is remembered.
+    #[error("window: {0} questions cannot be under way at once; give 1 to {WINDOW_MAX}")]
+    Window(u32),
+    /// More questions would wait for their answers than there is memory for.
+    #[error(
+        "timeout: {timeout} ns at {rate} questions per second is {waiting} questions that wait, more than are \
+         remembered; give a time-out of at most {most:.0} ns, or a lower rate",
+        most = longest_timeout(*rate)
+    )]
+    TooManyWaiting {
+        /// What was asked for.
+        rate: Ramp,
+        /// In nanoseconds.
+        timeout: u64,
+        /// How many would wait.
+        waiting: f64,
+    },
+    /// Payloads without room for a sequence number have the 16 bits of the echo header, and no more.
+    #[error(
+        "size: {size} bytes of payload leave the 16 bits of the ICMP header to tell {waiting} questions apart that \
+         wait at once; give at least 8 bytes, a lower rate or a shorter time-out"
+    )]
+    NotToldApart {
+        /// What was asked for.
+        size: usize,
+        /// How many would wait.
+        waiting: f64,
+    },
     /// Not a time-out.
     #[error("timeout: {0} ns is no time-out; give 1 ns to {most} ns", most = TIMEOUT_MAX.0)]
     Timeout(u64),
@@ -159,11 +216,18 @@ pub enum AskError {
     ScopeMissing(IpAddr),
 }
 
+/// The longest time-out at a rate, in nanoseconds: half of what is remembered may wait.
+#[expect(clippy::cast_precision_loss, reason = "a power of two is exact")]
+fn longest_timeout(rate: Ramp) -> f64 {
+    (REMEMBERED_MAX as f64 / 2.0 / rate.highest() * 1e9).floor()
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
+    use crate::schedule::Arrivals;
 
     fn udp() -> Ask {
         Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), Protocol::Udp { port: NonZeroU16::new(7).unwrap() })
@@ -193,6 +257,33 @@ mod tests {
     fn a_time_out_of_zero_or_more_than_a_minute_is_refused() {
         for timeout in [Ns(0), Ns(TIMEOUT_MAX.0 + 1)] {
             assert_eq!(Ask { timeout, ..udp() }.check(), Err(AskError::Timeout(timeout.0)));
+        }
+    }
+
+    #[test]
+    fn a_rate_of_zero_below_it_or_without_end_is_refused() {
+        let open = |from, to| Schedule::Open { arrivals: Arrivals::Periodic, rate: Ramp { from, to } };
+        for (from, to) in [
+            (0.0, 0.0),
+            (-1.0, 3.0),
+            (3.0, -1.0),
+            (f64::NAN, 1.0),
+            (1.0, f64::INFINITY),
+            (0.0, RATE_MAX * 1.1),
+        ] {
+            let found = Ask { schedule: open(from, to), ..udp() }.check();
+            assert!(matches!(found, Err(AskError::Rate(_))), "{from}..{to}: {found:?}");
+        }
+        for (from, to) in [(RATE_MIN, RATE_MIN), (0.0, 100.0), (100.0, 0.0), (RATE_MAX, RATE_MAX)] {
+            assert_eq!(Ask { schedule: open(from, to), timeout: Ns(1_000), ..udp() }.check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_window_is_refused_one_step_beyond_its_limits() {
+        for (window, is_right) in [(0, false), (1, true), (WINDOW_MAX, true), (WINDOW_MAX + 1, false)] {
+            let schedule = Schedule::Closed { window, gap: Ns(0) };
+            assert_eq!(Ask { schedule, ..udp() }.check().is_ok(), is_right, "{window}");
         }
     }
 

@@ -17,13 +17,27 @@
 //! answer that is not what was asked is **corrupted**, and a right one to a question that is no longer remembered is
 //! **unmatched**.
 //!
-//! The memory is bounded whatever the loss: the newest [`REMEMBERED`] questions, overwritten in a circle.
+//! # Memory
+//!
+//! Questions are remembered in a circle, the newest over the oldest, all of it taken before the first one
+//! ([`memory`]):
+//!
+//! ```text
+//!     forgotten │ settled or lost, remembered for late │ the oldest      waiting, or settled        │ next
+//!               │ and doubled answers                  │ that waits      out of order               │
+//!   ────────────┴──────────────────────────────────────┴────────────────────────────────────────────┴──▶ sequence
+//!               ◀───────────────────────── as many as there are slots ─────────────────────────────▶
+//! ```
+//!
+//! A question that waits is never forgotten: where the circle is full of them ([`Matcher::has_room`]), the next one is
+//! asked later, which an open loop's figures show as every other delay. So what is counted as lost had its whole
+//! time-out.
 
-use telemetry::Tick;
+mod memory;
 
-/// How many questions are remembered: as many as the 16-bit sequence number of an echo header can tell apart.
-/// More would be of no use to short ICMP payloads; fewer would make answers that are very late unmatched.
-pub const REMEMBERED: usize = 1 << 16;
+pub use memory::{REMEMBERED_MAX, REMEMBERED_MIN, slot_count};
+
+use telemetry::{Ns, Tick};
 
 /// What was counted. See the [module](self) for the law that holds between these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +48,8 @@ pub struct Counts {
     pub answered: u64,
     /// Questions without any right answer.
     pub lost: u64,
+    /// Those of the lost that were given up before their time-out, because the run was stopped or its backend failed.
+    pub abandoned: u64,
     /// Questions whose first right answer came after the time-out.
     pub late: u64,
     /// Right answers to a question that had one already.
@@ -57,6 +73,21 @@ impl Counts {
     }
 }
 
+/// A question that was answered in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Its sequence number, as it was on the wire.
+    pub sequence: u64,
+    /// When it was due.
+    pub intended: Tick,
+    /// When it was sent.
+    pub sent: Tick,
+    /// When its answer arrived.
+    pub received: Tick,
+    /// How long it was at the server, by the server's own clock, where the protocol says so.
+    pub residence: Option<Ns>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Waiting,
@@ -67,7 +98,8 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     sequence: u64,
-    sent_at: Tick,
+    intended: Tick,
+    sent: Tick,
     state: State,
 }
 
@@ -88,11 +120,12 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// A matcher that gives a question up `timeout` ticks after it was sent.
-    pub fn new(timeout: u64) -> Self {
-        let free = Slot { sequence: u64::MAX, sent_at: Tick(0), state: State::Settled };
+    /// A matcher that remembers `slot_count` questions, rounded up to a power of two, and gives each of them up
+    /// `timeout` ticks after it was sent.
+    pub fn new(slot_count: usize, timeout: u64) -> Self {
+        let free = Slot { sequence: u64::MAX, intended: Tick(0), sent: Tick(0), state: State::Settled };
         Self {
-            slots: vec![free; REMEMBERED].into_boxed_slice(),
+            slots: vec![free; slot_count.next_power_of_two()].into_boxed_slice(),
             timeout,
             first: 0,
             next: 0,
@@ -121,37 +154,43 @@ impl Matcher {
         &self.counts
     }
 
-    /// Notes that the question [`Matcher::next`] was sent. The question that its slot held is forgotten; if that one
-    /// still waited, it is lost.
-    pub fn sent(&mut self, at: Tick) {
-        if self.next - self.oldest == REMEMBERED as u64 {
-            self.give_up_oldest();
-        }
-        let sequence = self.next;
-        if let Some(slot) = self.slot(sequence) {
-            *slot = Slot { sequence, sent_at: at, state: State::Waiting };
-            self.next += 1;
-            self.counts.sent += 1;
-        }
+    /// Whether one more question can be remembered without forgetting one that waits.
+    pub fn has_room(&mut self) -> bool {
+        self.skip_settled();
+        self.next - self.oldest < self.slots.len() as u64
     }
 
-    /// Notes the kernel's own stamp of a question that still waits: it takes the place of the one before.
-    pub fn stamped(&mut self, sequence: u64, at: Tick) {
+    /// Notes that the question [`Matcher::next`] was sent. The question that its slot held is forgotten.
+    ///
+    /// # Panics
+    /// That one still waits. [`Matcher::has_room`] tells.
+    pub fn sent(&mut self, intended: Tick, sent: Tick) {
+        assert!(self.has_room(), "a question that waits would be forgotten");
+        let sequence = self.next;
+        if let Some(slot) = self.slot(sequence) {
+            *slot = Slot { sequence, intended, sent, state: State::Waiting };
+        }
+        self.next += 1;
+        self.counts.sent += 1;
+    }
+
+    /// Notes a better sending stamp of a question. One that is no longer remembered, or settled, keeps its own: its
+    /// round trip is recorded already.
+    pub fn stamped(&mut self, sequence: u64, sent: Tick) {
         if let Some(slot) = self.slot(sequence)
             && slot.sequence == sequence
             && slot.state != State::Settled
         {
-            slot.sent_at = at;
+            slot.sent = sent;
         }
     }
 
-    /// Notes a right answer to `sequence`. Gives the round trip in ticks where it is a first answer within the
-    /// time-out.
-    pub fn answered(&mut self, sequence: u64, at: Tick) -> Option<u64> {
+    /// Notes a right answer to `sequence`. Gives the sample where it is a first answer within the time-out.
+    pub fn answered(&mut self, sequence: u64, received: Tick, residence: Option<Ns>) -> Option<Sample> {
         if sequence < self.first {
             return None;
         }
-        let Some(&mut Slot { sent_at, state, .. }) =
+        let Some(&mut Slot { intended, sent, state, .. }) =
             self.slot(sequence).filter(|slot| slot.sequence == sequence)
         else {
             self.counts.unmatched += 1;
@@ -162,37 +201,31 @@ impl Matcher {
             return None;
         }
         self.settle(sequence, state);
-        let took = at - sent_at;
-        if took > self.timeout {
+        if received - sent > self.timeout {
             self.counts.late += 1;
             return None;
         }
         self.counts.answered += 1;
-        Some(took)
+        Some(Sample { sequence, intended, sent, received, residence })
     }
 
-    /// Gives up what has waited longer than the time-out. Gives how many those were.
-    pub fn expire(&mut self, now: Tick) -> u64 {
-        let lost_before = self.counts.lost;
-        while self.expires_at().is_some_and(|at| at < now) {
-            self.give_up_oldest();
-        }
-        self.counts.lost - lost_before
+    /// Gives up the oldest waiting question where it has waited longer than the time-out; says when it was sent.
+    pub fn expire(&mut self, now: Tick) -> Option<(u64, Tick)> {
+        self.expires_at().filter(|at| *at < now).and_then(|_| self.give_up_oldest())
+    }
+
+    /// Gives up the oldest waiting question before its time-out, because nobody listens for its answer any more; says
+    /// when it was sent.
+    pub fn abandon(&mut self) -> Option<(u64, Tick)> {
+        let given_up = self.give_up_oldest();
+        self.counts.abandoned += u64::from(given_up.is_some());
+        given_up
     }
 
     /// The last instant at which an answer to the oldest waiting question is in time, or nothing where none waits.
     pub fn expires_at(&mut self) -> Option<Tick> {
-        while self.oldest < self.next {
-            let oldest = self.oldest;
-            match self.slot(oldest) {
-                Some(slot) if slot.state == State::Waiting => {
-                    let sent_at = slot.sent_at.0;
-                    return Some(Tick(sent_at.saturating_add(self.timeout)));
-                }
-                _ => self.oldest += 1,
-            }
-        }
-        None
+        let timeout = self.timeout;
+        self.oldest_waiting().map(|slot| Tick(slot.sent.0.saturating_add(timeout)))
     }
 
     /// Counts an answer that is not what was asked.
@@ -223,20 +256,33 @@ impl Matcher {
         self.expected = self.expected.max(sequence + 1);
     }
 
-    fn give_up_oldest(&mut self) {
+    fn give_up_oldest(&mut self) -> Option<(u64, Tick)> {
+        let slot = self.oldest_waiting()?;
+        slot.state = State::Lost;
+        let given_up = (slot.sequence, slot.sent);
+        self.counts.lost += 1;
+        Some(given_up)
+    }
+
+    fn oldest_waiting(&mut self) -> Option<&mut Slot> {
+        self.skip_settled();
         let oldest = self.oldest;
-        self.oldest += 1;
-        if let Some(slot) = self.slot(oldest)
-            && slot.state == State::Waiting
+        if oldest < self.next { self.slot(oldest) } else { None }
+    }
+
+    /// Passes over what does not wait any more: each question once in its life.
+    fn skip_settled(&mut self) {
+        while self.oldest < self.next
+            && self.slot(self.oldest).is_some_and(|slot| slot.state != State::Waiting)
         {
-            slot.state = State::Lost;
-            self.counts.lost += 1;
+            self.oldest += 1;
         }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "masked to the number of slots")]
     fn slot(&mut self, sequence: u64) -> Option<&mut Slot> {
-        self.slots.get_mut(sequence as usize & (REMEMBERED - 1))
+        let mask = self.slots.len() - 1;
+        self.slots.get_mut(sequence as usize & mask)
     }
 }
 
@@ -245,13 +291,23 @@ mod tests {
     use super::*;
 
     const TIMEOUT: u64 = 100;
+    const SLOTS: usize = 8;
 
     fn matcher(sent_at: &[u64]) -> Matcher {
-        let mut matcher = Matcher::new(TIMEOUT);
+        let mut matcher = Matcher::new(SLOTS, TIMEOUT);
         for &at in sent_at {
-            matcher.sent(Tick(at));
+            matcher.sent(Tick(at), Tick(at));
         }
         matcher
+    }
+
+    /// The round trip of an answer that is in time and the first one.
+    fn answer(matcher: &mut Matcher, sequence: u64, at: u64) -> Option<u64> {
+        matcher.answered(sequence, Tick(at), None).map(|sample| sample.received - sample.sent)
+    }
+
+    fn expire_all(matcher: &mut Matcher, now: u64) -> usize {
+        std::iter::from_fn(|| matcher.expire(Tick(now))).count()
     }
 
     fn fates(matcher: &Matcher) -> [u64; 4] {
@@ -262,34 +318,34 @@ mod tests {
     #[test]
     fn an_answer_at_the_time_out_is_in_time_and_one_tick_later_it_is_late() {
         let mut matcher = matcher(&[0, 0]);
-        assert_eq!(matcher.answered(0, Tick(TIMEOUT)), Some(TIMEOUT));
-        assert_eq!(matcher.answered(1, Tick(TIMEOUT + 1)), None);
+        assert_eq!(answer(&mut matcher, 0, TIMEOUT), Some(TIMEOUT));
+        assert_eq!(answer(&mut matcher, 1, TIMEOUT + 1), None);
         assert_eq!(fates(&matcher), [1, 0, 1, 0]);
     }
 
     #[test]
     fn a_lost_question_becomes_late_when_its_answer_comes_after_all() {
         let mut matcher = matcher(&[0]);
-        assert_eq!(matcher.expire(Tick(TIMEOUT)), 0);
-        assert_eq!(matcher.expire(Tick(TIMEOUT + 1)), 1);
+        assert_eq!(expire_all(&mut matcher, TIMEOUT), 0);
+        assert_eq!(expire_all(&mut matcher, TIMEOUT + 1), 1);
         assert_eq!(fates(&matcher), [0, 1, 0, 0]);
-        assert_eq!(matcher.answered(0, Tick(500)), None);
+        assert_eq!(answer(&mut matcher, 0, 500), None);
         assert_eq!(fates(&matcher), [0, 0, 1, 0]);
     }
 
     #[test]
     fn an_answer_stamped_in_time_counts_in_time_although_it_was_read_after_the_time_out() {
         let mut matcher = matcher(&[0]);
-        matcher.expire(Tick(500));
-        assert_eq!(matcher.answered(0, Tick(7)), Some(7));
+        expire_all(&mut matcher, 500);
+        assert_eq!(answer(&mut matcher, 0, 7), Some(7));
         assert_eq!(fates(&matcher), [1, 0, 0, 0]);
     }
 
     #[test]
     fn a_second_answer_is_duplicated_and_changes_no_fate() {
         let mut matcher = matcher(&[0]);
-        matcher.answered(0, Tick(1));
-        assert_eq!(matcher.answered(0, Tick(2)), None);
+        answer(&mut matcher, 0, 1);
+        assert_eq!(answer(&mut matcher, 0, 2), None);
         assert_eq!((fates(&matcher), matcher.counts().duplicated), ([1, 0, 0, 0], 1));
     }
 
@@ -297,7 +353,7 @@ mod tests {
     fn an_answer_behind_a_later_one_is_reordered_once() {
         let mut matcher = matcher(&[0, 1, 2]);
         for sequence in [2, 0, 0, 1] {
-            matcher.answered(sequence, Tick(10));
+            answer(&mut matcher, sequence, 10);
         }
         assert_eq!((fates(&matcher), matcher.counts().reordered), ([3, 0, 0, 0], 2));
     }
@@ -305,47 +361,77 @@ mod tests {
     #[test]
     fn an_answer_to_a_question_never_asked_is_unmatched() {
         let mut matcher = matcher(&[0]);
-        matcher.answered(1, Tick(1));
+        answer(&mut matcher, 1, 1);
         assert_eq!((fates(&matcher), matcher.counts().unmatched), ([0, 0, 0, 1], 1));
     }
 
     #[test]
-    fn a_question_that_is_no_longer_remembered_is_lost_and_its_answer_unmatched() {
-        let mut matcher = Matcher::new(u64::MAX);
-        for at in 0..=REMEMBERED as u64 {
-            matcher.sent(Tick(at));
-        }
-        assert_eq!(fates(&matcher), [0, 1, 0, REMEMBERED as u64]);
-        matcher.answered(0, Tick(1 << 20));
-        assert_eq!((fates(&matcher), matcher.counts().unmatched), ([0, 1, 0, REMEMBERED as u64], 1));
+    fn a_question_that_waits_is_never_forgotten() {
+        let mut matcher = matcher(&[0; SLOTS]);
+        assert!(!matcher.has_room());
+        answer(&mut matcher, 1, 1);
+        assert!(!matcher.has_room(), "the oldest still waits");
+        answer(&mut matcher, 0, 1);
+        assert!(matcher.has_room());
+        matcher.sent(Tick(2), Tick(2));
+        matcher.sent(Tick(2), Tick(2));
+        assert!(!matcher.has_room());
+        assert_eq!(answer(&mut matcher, 2, 5), Some(5));
+    }
+
+    #[test]
+    #[should_panic(expected = "would be forgotten")]
+    fn asking_without_room_is_a_mistake_of_ours() {
+        matcher(&[0; SLOTS + 1]);
+    }
+
+    #[test]
+    fn a_lost_question_is_remembered_until_its_slot_is_used_again() {
+        let mut matcher = matcher(&[0; SLOTS]);
+        assert_eq!(expire_all(&mut matcher, TIMEOUT + 1), SLOTS);
+        matcher.sent(Tick(200), Tick(200));
+        answer(&mut matcher, 0, 250);
+        answer(&mut matcher, 1, 250);
+        assert_eq!(fates(&matcher), [0, SLOTS as u64 - 1, 1, 1]);
+        assert_eq!(matcher.counts().unmatched, 1);
+    }
+
+    #[test]
+    fn a_better_sending_stamp_takes_the_place_of_the_first() {
+        let mut matcher = matcher(&[0, 0]);
+        matcher.stamped(0, Tick(3));
+        assert_eq!(answer(&mut matcher, 0, 10), Some(7));
+        matcher.stamped(0, Tick(5));
+        matcher.stamped(9, Tick(5));
+        assert_eq!(answer(&mut matcher, 1, 10), Some(10));
+    }
+
+    #[test]
+    fn what_is_abandoned_is_lost_and_the_fates_add_up() {
+        let mut matcher = matcher(&[0, 1, 2]);
+        answer(&mut matcher, 1, 5);
+        assert_eq!((matcher.abandon(), matcher.abandon()), (Some((0, Tick(0))), Some((2, Tick(2)))));
+        assert_eq!(matcher.abandon(), None);
+        assert_eq!((fates(&matcher), matcher.counts().abandoned), ([1, 2, 0, 0], 2));
     }
 
     #[test]
     fn the_warm_up_counts_for_nothing_and_neither_do_its_stragglers() {
         let mut matcher = matcher(&[0, 0]);
-        matcher.answered(0, Tick(1));
+        answer(&mut matcher, 0, 1);
         matcher.begin(TIMEOUT);
-        matcher.answered(1, Tick(2));
+        answer(&mut matcher, 1, 2);
         assert_eq!(*matcher.counts(), Counts::default());
-        matcher.sent(Tick(3));
-        assert_eq!(matcher.answered(2, Tick(5)), Some(2));
-    }
-
-    #[test]
-    fn a_later_stamp_takes_the_place_of_the_first_until_the_answer_has_come() {
-        let mut matcher = matcher(&[0, 0]);
-        matcher.stamped(0, Tick(4));
-        matcher.stamped(7, Tick(4));
-        assert_eq!(matcher.answered(0, Tick(10)), Some(6));
-        assert_eq!(matcher.answered(1, Tick(10)), Some(10));
+        matcher.sent(Tick(3), Tick(3));
+        assert_eq!(answer(&mut matcher, 2, 5), Some(2));
     }
 
     #[test]
     fn the_oldest_waiting_question_says_when_the_next_one_expires() {
         let mut matcher = matcher(&[0, 10, 20]);
-        matcher.answered(0, Tick(30));
+        answer(&mut matcher, 0, 30);
         assert_eq!(matcher.expires_at(), Some(Tick(10 + TIMEOUT)));
-        matcher.expire(Tick(1000));
+        expire_all(&mut matcher, 1000);
         assert_eq!(matcher.expires_at(), None);
     }
 }

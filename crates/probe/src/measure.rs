@@ -3,6 +3,12 @@
 //! The probe's only loop that touches packets. It is the same for every schedule, backend and clock; a simulation
 //! passes its own.
 
+mod outcome;
+mod progress;
+
+pub use outcome::{Ended, Outcome};
+pub use progress::{PUBLISHED_EVERY, Progress};
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hdrhistogram::CreationError;
@@ -11,12 +17,11 @@ use thiserror::Error;
 
 use crate::ask::{Ask, AskError, End};
 use crate::clock::Clock;
-use crate::matching::Matcher;
-use crate::question::Questions;
+use crate::matching::{self, Matcher};
+use crate::question::{Questions, Recognised};
 use crate::record::Record;
-use crate::report::Report;
 use crate::schedule::Pace;
-use crate::transport::{Arrival, Coverage, Transport, TransportError, What};
+use crate::transport::{Arrival, BATCH_MAX, Coverage, Transport, TransportError, What};
 
 /// How long the first warm-up question may take: a neighbour is resolved in one to three tries of a second each
 /// (`mcast_solicit`, `retrans_time_ms` of the kernel), and a target that has not answered within the first will show
@@ -26,7 +31,23 @@ pub const WARM_UP_PATIENCE: Ns = Ns(1_000_000_000);
 /// How long a backend may have no room for a question. Longer means that it is stuck, not busy.
 pub const NO_ROOM_PATIENCE: Ns = Ns(1_000_000_000);
 
-/// Why there is no report.
+/// How long a run that was told to stop still listens for answers to what it has asked.
+pub const STOP_PATIENCE: Ns = Ns(1_000_000_000);
+
+/// How much later a question is given up while answers come without a pause, so that one that has arrived in time and
+/// waits behind others is still taken for what it is.
+const FLOOD_PATIENCE: Ns = Ns(100_000_000);
+
+/// What goes on beside a run: who ends it, and who looks on.
+#[derive(Clone, Copy, Debug)]
+pub struct Controls<'a> {
+    /// Becomes true when the run is to end early.
+    pub stop: &'a AtomicBool,
+    /// Where the run publishes how far it is.
+    pub progress: &'a Progress,
+}
+
+/// Why there is no outcome.
 #[derive(Debug, Error)]
 pub enum ProbeError {
     /// It cannot be asked.
@@ -43,35 +64,37 @@ pub enum ProbeError {
     Record(#[from] CreationError),
 }
 
-/// Measures, until the end or until `stop` becomes true. After that nothing more is asked, but what was asked still
-/// gets its fate: that takes up to the time-out where the target is silent.
+/// Measures, until the end or until it is told to stop. After that nothing more is asked, but what was asked still
+/// gets its fate: that takes up to the time-out where the target is silent, and no more than [`STOP_PATIENCE`] after a
+/// stop. A backend that fails once questions are counted ends the run, and what was measured until then is kept.
 ///
 /// # Errors
-/// Nothing was measured, or the backend failed on the way.
+/// Nothing was measured.
 pub fn measure<T: Transport, C: Clock>(
     ask: &Ask,
     transport: &mut T,
     clock: &C,
-    stop: &AtomicBool,
-) -> Result<Report, ProbeError> {
+    controls: &Controls<'_>,
+) -> Result<Outcome, ProbeError> {
     ask.check()?;
-    let mut run = Run::new(ask, transport, clock, stop)?;
-    run.warm_up(ask.warm_up)?;
-    let began = clock.now();
-    run.ask_until(&Finish::of(ask.end, began, clock))?;
-    let ended = run.settle_all()?;
-    run.linger(ask.linger)?;
-    let wall = clock.rate().ns(ended - began);
-    Ok(Report::new(ask, &run.transport.facts(), clock.name(), wall, run.matcher.counts(), &run.record))
+    let mut run = Run::new(ask, transport, clock, *controls)?;
+    run.warm_up()?;
+    let began = run.begin()?;
+    let failure = run.ask_and_listen(began).err();
+    Ok(run.outcome(began, failure))
 }
 
 /// When to stop asking, in ticks and sequence numbers.
 struct Finish {
+    /// No question is due at this instant or later.
     at: Tick,
+    /// No question is sent at this instant or later, however many are overdue.
+    limit: Tick,
     count: u64,
 }
 
 impl Finish {
+    /// A run of some seconds takes at most as long again for what it could not send in time.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -79,114 +102,203 @@ impl Finish {
     )]
     fn of(end: End, began: Tick, clock: &impl Clock) -> Self {
         match end {
-            End::Count(count) => Self { at: Tick(u64::MAX), count },
+            End::Count(count) => Self { at: Tick(u64::MAX), limit: Tick(u64::MAX), count },
             End::Seconds(seconds) => {
                 let ticks = clock.rate().ticks(Ns((seconds * 1e9) as u64));
-                Self { at: Tick(began.0.saturating_add(ticks)), count: u64::MAX }
+                let at = Tick(began.0.saturating_add(ticks));
+                Self { at, limit: Tick(at.0.saturating_add(ticks)), count: u64::MAX }
             }
         }
     }
 }
 
 struct Run<'a, T, C> {
+    ask: &'a Ask,
     questions: Questions,
     transport: &'a mut T,
     clock: &'a C,
-    stop: &'a AtomicBool,
-    timeout: Ns,
+    controls: Controls<'a>,
     pace: Pace,
     matcher: Matcher,
     record: Record,
     /// Since when the backend has had no room.
     full_since: Option<Tick>,
+    /// When the progress is to be published next.
+    publish_at: Tick,
+    /// When the asking was over, and when every question had its fate.
+    asked_until: Tick,
+    settled_at: Tick,
 }
 
 impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
-    fn new(ask: &Ask, transport: &'a mut T, clock: &'a C, stop: &'a AtomicBool) -> Result<Self, ProbeError> {
+    fn new(
+        ask: &'a Ask,
+        transport: &'a mut T,
+        clock: &'a C,
+        controls: Controls<'a>,
+    ) -> Result<Self, ProbeError> {
         let rate = clock.rate();
+        let now = clock.now();
         Ok(Self {
+            ask,
             questions: Questions::new(ask),
             transport,
             clock,
-            stop,
-            timeout: ask.timeout,
-            pace: Pace::new(ask.schedule, rate),
-            matcher: Matcher::new(rate.ticks(ask.timeout.max(WARM_UP_PATIENCE))),
-            record: Record::up_to(ask.timeout)?,
+            controls,
+            pace: Pace::one_at_a_time(now),
+            matcher: Matcher::new(matching::slot_count(ask)?, rate.ticks(ask.timeout.max(WARM_UP_PATIENCE))),
+            record: Record::new(ask, rate)?,
             full_since: None,
+            publish_at: now,
+            asked_until: now,
+            settled_at: now,
         })
     }
 
-    /// Asks without counting, and forgets it.
-    fn warm_up(&mut self, count: u64) -> Result<(), ProbeError> {
-        self.ask_until(&Finish { at: Tick(u64::MAX), count })?;
-        self.settle_all()?;
-        self.matcher.begin(self.clock.rate().ticks(self.timeout));
-        self.record = Record::up_to(self.timeout)?;
-        Ok(())
+    /// Asks without counting, one question at a time.
+    fn warm_up(&mut self) -> Result<(), ProbeError> {
+        let forever = Tick(u64::MAX);
+        self.ask_until(&Finish { at: forever, limit: forever, count: self.ask.warm_up })?;
+        self.settle_all()
+    }
+
+    /// Forgets the warm-up; gives the instant at which the run begins.
+    fn begin(&mut self) -> Result<Tick, ProbeError> {
+        let rate = self.clock.rate();
+        self.matcher.begin(rate.ticks(self.ask.timeout));
+        self.record = Record::new(self.ask, rate)?;
+        let began = self.clock.now();
+        self.pace = Pace::new(self.ask, rate, began);
+        (self.asked_until, self.settled_at) = (began, began);
+        Ok(began)
+    }
+
+    fn ask_and_listen(&mut self, began: Tick) -> Result<(), ProbeError> {
+        let asked = self.ask_until(&Finish::of(self.ask.end, began, self.clock));
+        self.asked_until = self.clock.now();
+        let settled = asked.and_then(|()| self.settle_all());
+        while self.matcher.abandon().is_some() {}
+        self.controls.progress.publish(self.matcher.counts());
+        self.settled_at = self.clock.now();
+        settled?;
+        self.linger()
     }
 
     /// The loop.
     fn ask_until(&mut self, finish: &Finish) -> Result<(), ProbeError> {
         let mut now = self.clock.now();
-        while now < finish.at && self.matcher.counts().sent < finish.count && !self.is_stopped() {
-            if self.due().is_some_and(|due| due <= now) {
-                self.send(now)?;
-            }
-            self.receive(self.due().map_or(finish.at, |due| due.min(finish.at)))?;
+        while !self.is_over(finish, now) && !self.is_stopped() {
+            self.send_due(finish, now)?;
+            let until = self.due().map_or(finish.at, |due| due.min(finish.at));
+            self.take_arrivals(until, now)?;
+            self.publish(now);
             now = self.clock.now();
-            self.expire(now);
         }
         Ok(())
     }
 
-    /// Waits until every question has its fate; gives the instant.
-    fn settle_all(&mut self) -> Result<Tick, ProbeError> {
+    /// Waits until every question has its fate, or until patience ends after a stop.
+    fn settle_all(&mut self) -> Result<(), ProbeError> {
+        let mut limit = None;
         while self.matcher.counts().outstanding() > 0 {
-            self.receive(Tick(u64::MAX))?;
             let now = self.clock.now();
-            self.expire(now);
+            if self.is_stopped() && now > *limit.get_or_insert_with(|| self.after(now, STOP_PATIENCE)) {
+                break;
+            }
+            self.take_arrivals(limit.unwrap_or(Tick(u64::MAX)), now)?;
+            self.publish(now);
         }
-        Ok(self.clock.now())
+        Ok(())
     }
 
     /// Listens on for a while, for what is late or double.
-    fn linger(&mut self, linger: Ns) -> Result<(), ProbeError> {
-        let until = Tick(self.clock.now().0.saturating_add(self.clock.rate().ticks(linger)));
-        while self.clock.now() < until {
+    fn linger(&mut self) -> Result<(), ProbeError> {
+        let until = self.after(self.clock.now(), self.ask.linger);
+        while self.clock.now() < until && !self.is_stopped() {
             self.receive(until)?;
         }
         Ok(())
     }
 
-    fn due(&self) -> Option<Tick> {
-        self.pace.due(self.matcher.counts().outstanding())
+    /// A closed loop is over at its instant. An open one is over when it has asked all that was due before, since
+    /// leaving out what is overdue would leave out just what was slow.
+    fn is_over(&mut self, finish: &Finish, now: Tick) -> bool {
+        let is_late = if self.pace.is_open() {
+            now >= finish.limit || self.pace.due().is_none_or(|due| due >= finish.at)
+        } else {
+            now >= finish.at
+        };
+        is_late || self.matcher.counts().sent >= finish.count
+    }
+
+    /// When the next question is due, where it can be remembered.
+    fn due(&mut self) -> Option<Tick> {
+        if self.matcher.has_room() { self.pace.due() } else { None }
     }
 
     fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.controls.stop.load(Ordering::Relaxed)
     }
 
-    fn send(&mut self, now: Tick) -> Result<(), ProbeError> {
+    fn after(&self, now: Tick, wait: Ns) -> Tick {
+        Tick(now.0.saturating_add(self.clock.rate().ticks(wait)))
+    }
+
+    /// Sends what is due, a burst at the most.
+    fn send_due(&mut self, finish: &Finish, now: Tick) -> Result<(), ProbeError> {
+        let mut has_sent = false;
+        for _ in 0..BATCH_MAX {
+            let Some(due) = self.due().filter(|due| *due <= now) else { break };
+            if self.is_over(finish, now) || !self.send(due, now)? {
+                break;
+            }
+            has_sent = true;
+        }
+        if has_sent { Ok(self.transport.flush()?) } else { Ok(()) }
+    }
+
+    /// Sends one question; false where the backend has no room for it.
+    fn send(&mut self, due: Tick, now: Tick) -> Result<bool, ProbeError> {
         let question = self.questions.at(self.matcher.next());
         if let Some(at) = self.transport.send(&question, self.clock)? {
-            self.transport.flush()?;
-            self.matcher.sent(at);
+            self.matcher.sent(due, at);
+            self.pace.asked();
             self.full_since = None;
-            return Ok(());
+            return Ok(true);
         }
         let since = *self.full_since.get_or_insert(now);
-        if now - since > self.clock.rate().ticks(NO_ROOM_PATIENCE) { Err(ProbeError::Stuck) } else { Ok(()) }
+        if now - since > self.clock.rate().ticks(NO_ROOM_PATIENCE) {
+            Err(ProbeError::Stuck)
+        } else {
+            Ok(false)
+        }
     }
 
-    /// Takes one arrival, waiting for it no longer than to `until` or to the next time-out.
-    fn receive(&mut self, until: Tick) -> Result<(), ProbeError> {
-        let until = self.matcher.expires_at().map_or(until, |at| until.min(at));
-        let Some(Arrival { at, what }) = self.transport.receive(until, self.clock)? else { return Ok(()) };
+    /// Takes what has arrived, a burst at the most, waiting for the first of it no longer than to `until` or to the
+    /// next time-out. Then gives up what is overdue: after the answers that were there before `now`.
+    fn take_arrivals(&mut self, until: Tick, now: Tick) -> Result<(), ProbeError> {
+        let mut until = self.matcher.expires_at().map_or(until, |at| until.min(at));
+        for _ in 0..BATCH_MAX {
+            if !self.receive(until)? {
+                self.expire(now);
+                return Ok(());
+            }
+            if self.matcher.counts().outstanding() == 0 {
+                return Ok(());
+            }
+            until = now;
+        }
+        self.expire(Tick(now.0.saturating_sub(self.clock.rate().ticks(FLOOD_PATIENCE))));
+        Ok(())
+    }
+
+    /// Takes one arrival, waiting for it no longer than to `until`; false where there was none.
+    fn receive(&mut self, until: Tick) -> Result<bool, ProbeError> {
+        let Some(Arrival { at, what }) = self.transport.receive(until, self.clock)? else { return Ok(false) };
         match what {
             What::Answer { payload, echo_sequence, checksum } => {
                 match self.questions.recognise(payload, echo_sequence, self.matcher.next()) {
-                    Some(answer) => self.take(answer.sequence, at, checksum),
+                    Some(answer) => self.take(answer, at, checksum),
                     None => self.matcher.corrupted(),
                 }
             }
@@ -194,16 +306,16 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
             What::Corrupted => self.matcher.corrupted(),
             What::Refused => self.matcher.refused(),
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn take(&mut self, sequence: u64, at: Tick, checksum: Coverage) {
+    fn take(&mut self, answer: Recognised, at: Tick, checksum: Coverage) {
         if checksum == Coverage::Partial {
             self.matcher.partial_checksum();
         }
         let outstanding_before = self.matcher.counts().outstanding();
-        if let Some(took) = self.matcher.answered(sequence, at) {
-            self.record.add(self.clock.rate().ns(took));
+        if let Some(sample) = self.matcher.answered(answer.sequence, at, answer.residence) {
+            self.record.add(&sample);
         }
         if self.matcher.counts().outstanding() < outstanding_before {
             self.pace.settled(at);
@@ -211,8 +323,34 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
     }
 
     fn expire(&mut self, now: Tick) {
-        if self.matcher.expire(now) > 0 {
+        while self.matcher.expire(now).is_some() {
             self.pace.settled(now);
+        }
+    }
+
+    fn publish(&mut self, now: Tick) {
+        if now >= self.publish_at {
+            self.controls.progress.publish(self.matcher.counts());
+            self.publish_at = self.after(now, PUBLISHED_EVERY);
+        }
+    }
+
+    fn outcome(self, began: Tick, failure: Option<ProbeError>) -> Outcome {
+        let ended = match failure {
+            Some(error) => Ended::Failed(error.to_string()),
+            None if self.is_stopped() => Ended::Stopped,
+            None => Ended::Done,
+        };
+        let rate = self.clock.rate();
+        Outcome {
+            ask: self.ask.clone(),
+            facts: self.transport.facts(),
+            clock: self.clock.name(),
+            wall: rate.ns(self.settled_at - began),
+            asking: rate.ns(self.asked_until - began),
+            counts: *self.matcher.counts(),
+            record: self.record,
+            ended,
         }
     }
 }

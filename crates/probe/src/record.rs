@@ -4,7 +4,10 @@
 //! in bounded memory whatever the number of samples. Minimum, maximum and mean are exact.
 
 use hdrhistogram::{CreationError, Histogram};
-use telemetry::Ns;
+use telemetry::TickRate;
+
+use crate::ask::Ask;
+use crate::matching::Sample;
 
 use crate::figures::Figures;
 
@@ -14,6 +17,7 @@ const DIGITS: u8 = 3;
 /// The round trips of one run.
 #[derive(Clone, Debug)]
 pub struct Record {
+    rate: TickRate,
     histogram: Histogram<u64>,
     min: u64,
     max: u64,
@@ -21,17 +25,18 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record of round trips up to `longest`. All its memory is taken here.
+    /// A record of a run of `ask`, by a clock of this rate. All its memory is taken here.
     ///
     /// # Errors
-    /// `longest` cannot be a histogram's highest value; [`crate::Ask::check`] lets no such time-out through.
-    pub fn up_to(longest: Ns) -> Result<Self, CreationError> {
-        let histogram = Histogram::new_with_bounds(1, longest.0.max(2), DIGITS)?;
-        Ok(Self { histogram, min: u64::MAX, max: 0, sum: 0 })
+    /// The time-out cannot be a histogram's highest value; [`Ask::check`] lets no such one through.
+    pub fn new(ask: &Ask, rate: TickRate) -> Result<Self, CreationError> {
+        let histogram = Histogram::new_with_bounds(1, ask.timeout.0.max(2), DIGITS)?;
+        Ok(Self { rate, histogram, min: u64::MAX, max: 0, sum: 0 })
     }
 
-    /// Adds one round trip.
-    pub fn add(&mut self, took: Ns) {
+    /// Adds a question that was answered in time.
+    pub fn add(&mut self, sample: &Sample) {
+        let took = self.rate.ns(sample.received - sample.sent);
         self.histogram.saturating_record(took.0);
         self.min = self.min.min(took.0);
         self.max = self.max.max(took.0);
@@ -84,12 +89,18 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use telemetry::Tick;
+
     use super::*;
+    use crate::ask::Protocol;
 
     fn record(samples: u64) -> Record {
-        let mut record = Record::up_to(Ns(1_000_000_000)).unwrap();
+        let ask = Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), Protocol::Icmp);
+        let mut record = Record::new(&ask, TickRate::NANOSECONDS).unwrap();
         for sample in 1..=samples {
-            record.add(Ns(sample * 1_000));
+            record.add(&Sample { received: Tick(sample * 1_000), ..Sample::default() });
         }
         record
     }

@@ -14,13 +14,11 @@ use thiserror::Error;
 
 pub use parts::{Interval, Outlier, OwnError, Point, Run, Stall};
 
-use crate::ask::{Ask, Protocol};
+use crate::ask::Protocol;
 use crate::figures::Figures;
 use crate::figures::prefix::prefix;
-use crate::matching::Counts;
-use crate::record::Record;
+use crate::measure::{Ended, Outcome};
 use crate::schedule::Schedule;
-use crate::transport::Facts;
 
 /// Which keys a report has.
 pub const SCHEMA: &str = "barelane-probe-2";
@@ -112,20 +110,18 @@ pub enum ReportError {
 }
 
 impl Report {
-    /// The figures of a run that took `wall`, without its warm-up and its linger.
-    pub fn new(
-        ask: &Ask,
-        facts: &Facts,
-        clock: &'static str,
-        wall: Ns,
-        counts: &Counts,
-        record: &Record,
-    ) -> Self {
+    /// The figures of a run.
+    pub fn new(outcome: &Outcome) -> Self {
+        let Outcome { ask, facts, clock, wall, counts, record, ended, .. } = outcome;
+        let wall = *wall;
         let (protocol, port) = match ask.protocol {
             Protocol::Icmp => ("icmp", None),
             Protocol::Udp { port } => ("udp", Some(port.get())),
         };
-        let Schedule::Closed { gap } = ask.schedule;
+        let (schedule, window, gap, rate) = match ask.schedule {
+            Schedule::Closed { window, gap } => ("closed".to_owned(), Some(window), Some(gap.0), None),
+            Schedule::Open { arrivals, rate } => (arrivals.to_string(), None, None, Some(rate)),
+        };
         Self {
             schema: SCHEMA.to_owned(),
             target: ask.target.to_string(),
@@ -133,23 +129,27 @@ impl Report {
             port,
             is_authenticated: false,
             size_bytes: ask.size as u64,
-            schedule: "closed".to_owned(),
-            window: Some(1),
-            gap_ns: Some(gap.0),
-            rate_from_per_second: None,
-            rate_to_per_second: None,
+            schedule,
+            window,
+            gap_ns: gap,
+            rate_from_per_second: rate.map(|rate| rate.from),
+            rate_to_per_second: rate.map(|rate| rate.to),
             timeout_ns: ask.timeout.0,
             loss_threshold_ns: ask.timeout.0,
             seed: ask.seed,
             backend: facts.backend.to_owned(),
             means: facts.means.clone(),
             wait: facts.wait.to_owned(),
-            clock: clock.to_owned(),
+            clock: (*clock).to_owned(),
             sent_stamp: facts.sent_stamp.to_owned(),
             received_stamp: facts.received_stamp.to_owned(),
             began_unix_ns: None,
             wall_ns: wall.0,
-            ended: "done".to_owned(),
+            ended: match ended {
+                Ended::Done => "done".to_owned(),
+                Ended::Stopped => "stopped".to_owned(),
+                Ended::Failed(why) => format!("failed: {why}"),
+            },
             sent: counts.sent,
             answered: counts.answered,
             lost: counts.lost,
@@ -230,7 +230,13 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
     use std::num::NonZeroU16;
 
+    use telemetry::{Tick, TickRate};
+
     use super::*;
+    use crate::ask::Ask;
+    use crate::matching::{Counts, Sample};
+    use crate::record::Record;
+    use crate::transport::Facts;
 
     const FACTS: Facts = Facts {
         backend: "simulation",
@@ -240,17 +246,21 @@ mod tests {
         received_stamp: "after receive",
     };
 
-    fn report(samples: u64) -> Report {
-        let ask = Ask {
-            seed: 1,
-            ..Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), Protocol::Udp { port: NonZeroU16::new(7).unwrap() })
-        };
-        let mut record = Record::up_to(Ns(1_000_000_000)).unwrap();
-        for _ in 0..samples {
-            record.add(Ns(12_345));
+    fn outcome(counts: Counts) -> Outcome {
+        let udp = Protocol::Udp { port: NonZeroU16::new(7).unwrap() };
+        let ask = Ask { seed: 1, ..Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), udp) };
+        let mut record = Record::new(&ask, TickRate::NANOSECONDS).unwrap();
+        for _ in 0..counts.answered {
+            record.add(&Sample { received: Tick(12_345), ..Sample::default() });
         }
+        let wall = Ns(if counts.sent == 0 { 0 } else { 1_000_000_000 });
+        let (clock, ended) = ("simulated", Ended::Done);
+        Outcome { ask, facts: FACTS, clock, wall, asking: wall, counts, record, ended }
+    }
+
+    fn report(samples: u64) -> Report {
         let counts = Counts { sent: samples + 2, answered: samples, lost: 1, late: 1, ..Counts::default() };
-        Report::new(&ask, &FACTS, "simulated", Ns(1_000_000_000), &counts, &record)
+        Report::new(&outcome(counts))
     }
 
     #[test]
@@ -294,9 +304,7 @@ mod tests {
 
     #[test]
     fn a_run_with_nothing_sent_has_no_ratios_and_is_not_clean() {
-        let ask = Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), Protocol::Icmp);
-        let record = Record::up_to(Ns(1_000)).unwrap();
-        let report = Report::new(&ask, &FACTS, "simulated", Ns(0), &Counts::default(), &record);
+        let report = Report::new(&outcome(Counts::default()));
         assert_eq!((report.loss_ratio, report.answered_per_second, report.is_clean()), (None, None, false));
     }
 }

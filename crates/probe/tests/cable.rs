@@ -18,7 +18,9 @@ use std::time::Duration;
 use barelane_probe::frames::{Link, PartialChecksums};
 use barelane_probe::socket::{Socket, Wait};
 use barelane_probe::xdp::Xdp;
-use barelane_probe::{Ask, End, MonotonicClock, Protocol, Report, measure};
+use barelane_probe::{
+    Ask, Clock, Controls, End, MonotonicClock, Progress, Protocol, Report, Transport, measure,
+};
 use host::namespace::Namespace;
 use host::veth::{self, Indices, VethPair};
 use host::{links, privileges};
@@ -90,7 +92,7 @@ impl Hosts {
     ) -> Report {
         let measuring = || {
             let mut xdp = Xdp::open(ask, Self::link(own), settings, partial).unwrap();
-            measure(ask, &mut xdp, &MonotonicClock::start(), &AtomicBool::new(false)).unwrap()
+            report(ask, &mut xdp, &MonotonicClock::start(), &AtomicBool::new(false))
         };
         self.a.run(measuring).unwrap()
     }
@@ -101,6 +103,12 @@ impl Drop for Hosts {
         self.stop.store(true, Ordering::Relaxed);
         self.servers.drain(..).for_each(|server| server.join().unwrap());
     }
+}
+
+/// Measures until the end or a stop.
+fn report(ask: &Ask, transport: &mut impl Transport, clock: &impl Clock, stop: &AtomicBool) -> Report {
+    let controls = Controls { stop, progress: &Progress::default() };
+    Report::new(&measure(ask, transport, clock, &controls).unwrap())
 }
 
 fn addresses(host: &str) -> [(IpAddr, u8); 2] {
@@ -181,7 +189,7 @@ fn the_kernel_keeps_what_the_probe_does_not_claim() {
         let _xdp = Xdp::open(&asks[1], Hosts::link(own), &settings, PartialChecksums::Accept).unwrap();
         asks.each_ref().map(|ask| {
             let mut socket = Socket::open(ask, Wait::Spin).unwrap();
-            measure(ask, &mut socket, &MonotonicClock::start(), &AtomicBool::new(false)).unwrap()
+            report(ask, &mut socket, &MonotonicClock::start(), &AtomicBool::new(false))
         })
     };
     for report in hosts.a.run(beside).unwrap() {
@@ -207,7 +215,7 @@ fn a_link_local_target_is_asked_over_its_link() {
         links::add_address(hosts.indices.a, own, 64).unwrap();
         let ask = Ask { scope: hosts.indices.a, ..ask(target, Protocol::Icmp, 64) };
         let mut socket = Socket::open(&ask, Wait::Block).unwrap();
-        measure(&ask, &mut socket, &MonotonicClock::start(), &AtomicBool::new(false)).unwrap()
+        report(&ask, &mut socket, &MonotonicClock::start(), &AtomicBool::new(false))
     };
     hosts.b.run(|| links::add_address(hosts.indices.b, target, 64).unwrap()).unwrap();
     let report = hosts.a.run(measuring).unwrap();

@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 
 use barelane_probe::frames::{Frames, Link, PartialChecksums};
 use barelane_probe::queue::{Card, Origin};
-use barelane_probe::{Ask, Clock, End, Protocol, Report, WallTime, measure};
+use barelane_probe::{Ask, Clock, Controls, End, Progress, Protocol, Report, Transport, WallTime, measure};
 use nic::queue::{Burst, Frame, Queue};
 use nic::sim::{self, Faults, Impairments};
 use telemetry::{Ns, Tick, TickRate};
@@ -149,13 +149,19 @@ fn ask(size: usize) -> Ask {
     Ask { size, end: End::Count(COUNT), timeout: Ns(100_000), linger: Ns(100_000), ..Ask::new(TARGET, UDP) }
 }
 
+/// Measures until the end or a stop.
+fn report(ask: &Ask, transport: &mut impl Transport, clock: &impl Clock, stop: &AtomicBool) -> Report {
+    let controls = Controls { stop, progress: &Progress::default() };
+    Report::new(&measure(ask, transport, clock, &controls).unwrap())
+}
+
 fn run(ask: &Ask, seed: u64, faults: Faults) -> (Report, Impairments) {
     let [mac, next_hop] = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
     let link = Link { mac, ip: OWN, next_hop, identity: NonZeroU16::new(40_000).unwrap(), mtu: 1500 };
     let frames = Frames::new(ask, link, PartialChecksums::Refuse).unwrap();
     let queues = vec![Echoing::new(COUNT + ask.warm_up, seed, faults)];
     let mut card = Card::new(queues, frames, "simulation", "a card in memory".to_owned()).unwrap();
-    let report = measure(ask, &mut card, &CountingClock::default(), &AtomicBool::new(false)).unwrap();
+    let report = report(ask, &mut card, &CountingClock::default(), &AtomicBool::new(false));
     let [echoing] = card.queues() else { panic!("there is one queue") };
     echoing.card.accounted().unwrap();
     (report, echoing.impairments())

@@ -23,7 +23,8 @@ use std::sync::atomic::AtomicBool;
 use barelane_probe::question::Question;
 use barelane_probe::transport::{Arrival, Coverage, Facts, What};
 use barelane_probe::{
-    Ask, Clock, End, ProbeError, Protocol, Report, Schedule, Transport, TransportError, WallTime, measure,
+    Ask, Clock, Controls, End, ProbeError, Progress, Protocol, Report, Schedule, Transport, TransportError,
+    WallTime, measure,
 };
 use telemetry::{Ns, Tick, TickRate};
 
@@ -287,10 +288,16 @@ fn ask(end: End) -> Ask {
     }
 }
 
+/// Measures until the end or a stop.
+fn report(ask: &Ask, transport: &mut impl Transport, clock: &impl Clock, stop: &AtomicBool) -> Report {
+    let controls = Controls { stop, progress: &Progress::default() };
+    Report::new(&measure(ask, transport, clock, &controls).unwrap())
+}
+
 fn run(ask: &Ask, fate_of: impl FnMut(u64) -> Fate) -> (Report, Expected) {
     let clock = SimulatedClock::default();
     let mut network = Network::new(&clock, fate_of);
-    let report = measure(ask, &mut network, &clock, &AtomicBool::new(false)).unwrap();
+    let report = report(ask, &mut network, &clock, &AtomicBool::new(false));
     (report, network.expected())
 }
 
@@ -376,7 +383,7 @@ fn a_late_answer_behind_others_is_reordered_and_one_behind_too_many_is_unmatched
 
 #[test]
 fn a_gap_and_an_end_in_seconds_give_the_number_of_questions_that_fit() {
-    let schedule = Schedule::Closed { gap: Ns(90_000) };
+    let schedule = Schedule::Closed { window: 1, gap: Ns(90_000) };
     let ask = Ask { schedule, ..ask(End::Seconds(0.01)) };
     let (report, _) = run(&ask, |_| Fate::Answered { after: 10_000 });
     assert!((98..=100).contains(&report.sent), "{report}");
@@ -416,7 +423,8 @@ impl Transport for Full {
 fn a_backend_that_never_has_room_ends_the_run() {
     let clock = SimulatedClock::default();
     let ticking = Leaping(&clock);
-    let outcome = measure(&ask(End::Count(1)), &mut Full, &ticking, &AtomicBool::new(false));
+    let controls = Controls { stop: &AtomicBool::new(false), progress: &Progress::default() };
+    let outcome = measure(&ask(End::Count(1)), &mut Full, &ticking, &controls);
     assert!(matches!(outcome, Err(ProbeError::Stuck)));
 }
 

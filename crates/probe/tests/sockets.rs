@@ -16,7 +16,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use barelane_probe::socket::{Socket, Wait};
-use barelane_probe::{Ask, End, MonotonicClock, Protocol, Report, Schedule, TransportError, measure};
+use barelane_probe::{
+    Ask, Clock, Controls, End, MonotonicClock, Progress, Protocol, Report, Schedule, Transport,
+    TransportError, measure,
+};
 use telemetry::Ns;
 
 /// Long enough that no answer is late on a machine that is busy with other tests.
@@ -65,13 +68,19 @@ fn udp(port: u16) -> Protocol {
     Protocol::Udp { port: NonZeroU16::new(port).unwrap() }
 }
 
+/// Measures until the end or a stop.
+fn report(ask: &Ask, transport: &mut impl Transport, clock: &impl Clock, stop: &AtomicBool) -> Report {
+    let controls = Controls { stop, progress: &Progress::default() };
+    Report::new(&measure(ask, transport, clock, &controls).unwrap())
+}
+
 fn run(ask: &Ask, wait: Wait) -> Report {
     try_run(ask, wait).unwrap()
 }
 
 fn try_run(ask: &Ask, wait: Wait) -> Result<Report, TransportError> {
     let mut socket = Socket::open(ask, wait)?;
-    Ok(measure(ask, &mut socket, &MonotonicClock::start(), &AtomicBool::new(false)).unwrap())
+    Ok(report(ask, &mut socket, &MonotonicClock::start(), &AtomicBool::new(false)))
 }
 
 #[test]
@@ -118,7 +127,7 @@ fn a_closed_port_is_refused_and_its_questions_lost() {
 #[test]
 fn a_gap_is_kept() {
     let server = Server::start(LOCALHOSTS[0], |_| ());
-    let schedule = Schedule::Closed { gap: Ns(5_000_000) };
+    let schedule = Schedule::Closed { window: 1, gap: Ns(5_000_000) };
     let report = run(&Ask { schedule, ..ask(LOCALHOSTS[0], udp(server.address.port()), 5) }, Wait::Block);
     assert!(report.is_clean() && report.wall_ns >= 20_000_000, "{report}");
 }
@@ -139,7 +148,7 @@ fn a_stop_gives_what_was_measured_so_far() {
     let report = thread::scope(|scope| {
         let measuring = scope.spawn(|| {
             let mut socket = Socket::open(&ask, Wait::Block).unwrap();
-            measure(&ask, &mut socket, &MonotonicClock::start(), &stop).unwrap()
+            report(&ask, &mut socket, &MonotonicClock::start(), &stop)
         });
         thread::sleep(Duration::from_millis(30));
         stop.store(true, Ordering::Relaxed);

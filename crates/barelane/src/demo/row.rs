@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use probe::socket::{self, Socket};
-use probe::{Ask, End, Protocol, Report, measure};
+use probe::{Ask, Controls, End, Progress, Protocol, Report, measure};
 use telemetry::Ns;
 
 use super::echo::{Echo, Wait};
@@ -147,17 +147,19 @@ impl Row {
     /// Asks on the client's core: by a socket that spins, or sleeps where it has to leave the core to the server; in
     /// the last row past the client's kernel.
     fn ask(self, hosts: &Hosts, ask: &Ask, stop: &AtomicBool) -> Result<Report, Error> {
-        hosts.client.run(|| {
+        let controls = Controls { stop, progress: &Progress::default() };
+        let outcome = hosts.client.run(|| {
             host::cores::pin(hosts.client_core)?;
             if self == Self::LaneUdpXdp {
                 let link = host::links::link(LANE.name)?;
                 let mut reserved = reserve(ask, &link, LANE.client.into(), LANE.server_mac())?;
-                return measure(ask, &mut reserved.card, &hosts.clock, stop).map_err(failed);
+                return measure(ask, &mut reserved.card, &hosts.clock, &controls).map_err(failed);
             }
             let wait = if hosts.share_a_core() { socket::Wait::Block } else { socket::Wait::Spin };
             let mut socket = Socket::open(ask, wait).map_err(|error| Error::Failed(error.to_string()))?;
-            measure(ask, &mut socket, &hosts.clock, stop).map_err(failed)
-        })?
+            measure(ask, &mut socket, &hosts.clock, &controls).map_err(failed)
+        })??;
+        Ok(Report::new(&outcome))
     }
 }
 

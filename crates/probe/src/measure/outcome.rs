@@ -1,0 +1,40 @@
+//! What a run leaves behind.
+
+use telemetry::Ns;
+
+use crate::ask::Ask;
+use crate::matching::Counts;
+use crate::record::Record;
+use crate::transport::Facts;
+
+/// What a run leaves behind: everything that a report says about it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was asked for.
+    pub ask: Ask,
+    /// By which backend, with stamps from where.
+    pub facts: Facts,
+    /// By which clock.
+    pub clock: &'static str,
+    /// From the beginning until every question had its fate, without the warm-up and the linger.
+    pub wall: Ns,
+    /// From the beginning until the last question was sent: what a rate that was reached is a rate over.
+    pub asking: Ns,
+    /// What became of the questions.
+    pub counts: Counts,
+    /// The round trips.
+    pub record: Record,
+    /// How it ended.
+    pub ended: Ended,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As it was asked for.
+    Done,
+    /// Early, because it was told to.
+    Stopped,
+    /// Early, because the backend failed: this is why. What was measured until then stands.
+    Failed(String),
+}
