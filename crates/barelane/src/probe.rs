@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use host::clock::Clock as HostClock;
 use probe::clock::Anchor;
+use probe::own_error::NoPlatform;
 use probe::socket::{Socket, Wait};
 use probe::{Ask, Clock, Controls, End, ProbeError, Progress, Protocol, Report, WallTime};
 use telemetry::{Tick, TickRate};
@@ -41,7 +42,7 @@ pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     let next_hop = target.find_neighbour()?;
     let clock = CycleClock::calibrate();
     let stop = signals.stop_flag();
-    let controls = Controls { stop: &stop, progress: &Progress::default() };
+    let controls = Controls { stop: &stop, progress: &Progress::default(), platform: &NoPlatform };
     let outcome = match backend {
         Backend::Socket => {
             let wait = if arguments.spin { Wait::Spin } else { Wait::Block };

@@ -18,6 +18,7 @@ use thiserror::Error;
 use crate::ask::{Ask, AskError, End};
 use crate::clock::Clock;
 use crate::matching::{self, Matcher};
+use crate::own_error::{Limits, Platform, Watch};
 use crate::question::{Questions, Recognised};
 use crate::record::Record;
 use crate::schedule::Pace;
@@ -45,6 +46,8 @@ pub struct Controls<'a> {
     pub stop: &'a AtomicBool,
     /// Where the run publishes how far it is.
     pub progress: &'a Progress,
+    /// Who is asked what held the probe up.
+    pub platform: &'a dyn Platform,
 }
 
 /// Why there is no outcome.
@@ -121,6 +124,9 @@ struct Run<'a, T, C> {
     pace: Pace,
     matcher: Matcher,
     record: Record,
+    watch: Watch<'a, C>,
+    /// Whether the backend sleeps until an answer comes.
+    sleeps: bool,
     /// Since when the backend has had no room.
     full_since: Option<Tick>,
     /// When the progress is to be published next.
@@ -139,6 +145,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
     ) -> Result<Self, ProbeError> {
         let rate = clock.rate();
         let now = clock.now();
+        let wait = transport.facts().wait;
         Ok(Self {
             ask,
             questions: Questions::new(ask),
@@ -148,6 +155,8 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
             pace: Pace::one_at_a_time(now),
             matcher: Matcher::new(matching::slot_count(ask)?, rate.ticks(ask.timeout.max(WARM_UP_PATIENCE))),
             record: Record::new(ask, rate)?,
+            watch: Watch::new(clock, Limits::of(wait), controls.platform),
+            sleeps: wait == "block",
             full_since: None,
             publish_at: now,
             asked_until: now,
@@ -167,6 +176,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         let rate = self.clock.rate();
         self.matcher.begin(rate.ticks(self.ask.timeout));
         self.record = Record::new(self.ask, rate)?;
+        self.watch.begin();
         let began = self.clock.now();
         self.pace = Pace::new(self.ask, rate, began);
         (self.asked_until, self.settled_at) = (began, began);
@@ -190,9 +200,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         while !self.is_over(finish, now) && !self.is_stopped() {
             self.send_due(finish, now)?;
             let until = self.due().map_or(finish.at, |due| due.min(finish.at));
-            self.take_arrivals(until, now)?;
-            self.publish(now);
-            now = self.clock.now();
+            now = self.take_arrivals(until, now)?;
         }
         Ok(())
     }
@@ -200,13 +208,12 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
     /// Waits until every question has its fate, or until patience ends after a stop.
     fn settle_all(&mut self) -> Result<(), ProbeError> {
         let mut limit = None;
+        let mut now = self.clock.now();
         while self.matcher.counts().outstanding() > 0 {
-            let now = self.clock.now();
             if self.is_stopped() && now > *limit.get_or_insert_with(|| self.after(now, STOP_PATIENCE)) {
                 break;
             }
-            self.take_arrivals(limit.unwrap_or(Tick(u64::MAX)), now)?;
-            self.publish(now);
+            now = self.take_arrivals(limit.unwrap_or(Tick(u64::MAX)), now)?;
         }
         Ok(())
     }
@@ -263,6 +270,9 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         if let Some(at) = self.transport.send(&question, self.clock)? {
             self.matcher.sent(due, at);
             self.pace.asked();
+            if self.pace.is_open() {
+                self.watch.paced(due, at);
+            }
             self.full_since = None;
             return Ok(true);
         }
@@ -274,22 +284,31 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         }
     }
 
-    /// Takes what has arrived, a burst at the most, waiting for the first of it no longer than to `until` or to the
-    /// next time-out. Then gives up what is overdue: after the answers that were there before `now`.
-    fn take_arrivals(&mut self, until: Tick, now: Tick) -> Result<(), ProbeError> {
-        let mut until = self.matcher.expires_at().map_or(until, |at| until.min(at));
-        for _ in 0..BATCH_MAX {
-            if !self.receive(until)? {
-                self.expire(now);
-                return Ok(());
-            }
-            if self.matcher.counts().outstanding() == 0 {
-                return Ok(());
-            }
-            until = now;
+    /// Takes what has arrived, a batch at the most, waiting for the first of it no longer than to `until` or to the
+    /// next time-out; gives the instant after that.
+    fn take_arrivals(&mut self, until: Tick, began: Tick) -> Result<Tick, ProbeError> {
+        let until = self.matcher.expires_at().map_or(until, |at| until.min(at));
+        let has_taken_all = self.take_batch(until, began)?;
+        self.expire(began, has_taken_all);
+        let now = self.clock.now();
+        self.notice(until, now);
+        Ok(now)
+    }
+
+    /// Takes a batch of arrivals; whether that were all that had arrived when the turn `began`.
+    fn take_batch(&mut self, until: Tick, began: Tick) -> Result<bool, ProbeError> {
+        if !self.receive(until)? {
+            return Ok(true);
         }
-        self.expire(Tick(now.0.saturating_sub(self.clock.rate().ticks(FLOOD_PATIENCE))));
-        Ok(())
+        for _ in 1..BATCH_MAX {
+            if self.matcher.counts().outstanding() == 0 {
+                return Ok(false);
+            }
+            if !self.receive(began)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Takes one arrival, waiting for it no longer than to `until`; false where there was none.
@@ -322,13 +341,21 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         }
     }
 
-    fn expire(&mut self, now: Tick) {
-        while self.matcher.expire(now).is_some() {
-            self.pace.settled(now);
+    /// Gives up what is overdue, and was so before the answers were taken that had arrived by then.
+    fn expire(&mut self, began: Tick, has_taken_all: bool) {
+        let patience = if has_taken_all { 0 } else { self.clock.rate().ticks(FLOOD_PATIENCE) };
+        while self.matcher.expire(Tick(began.0.saturating_sub(patience))).is_some() {
+            self.pace.settled(began);
         }
     }
 
-    fn publish(&mut self, now: Tick) {
+    /// The end of a turn that could have slept until `until`.
+    fn notice(&mut self, until: Tick, now: Tick) {
+        if self.sleeps {
+            self.watch.slept(until, now);
+        } else {
+            self.watch.turn(now);
+        }
         if now >= self.publish_at {
             self.controls.progress.publish(self.matcher.counts());
             self.publish_at = self.after(now, PUBLISHED_EVERY);
@@ -350,6 +377,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
             asking: rate.ns(self.asked_until - began),
             counts: *self.matcher.counts(),
             record: self.record,
+            own_error: self.watch.finish(),
             ended,
         }
     }

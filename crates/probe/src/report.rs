@@ -235,6 +235,7 @@ mod tests {
     use super::*;
     use crate::ask::Ask;
     use crate::matching::{Counts, Sample};
+    use crate::own_error;
     use crate::record::Record;
     use crate::transport::Facts;
 
@@ -254,8 +255,8 @@ mod tests {
             record.add(&Sample { received: Tick(12_345), ..Sample::default() });
         }
         let wall = Ns(if counts.sent == 0 { 0 } else { 1_000_000_000 });
-        let (clock, ended) = ("simulated", Ended::Done);
-        Outcome { ask, facts: FACTS, clock, wall, asking: wall, counts, record, ended }
+        let (clock, own_error, ended) = ("simulated", own_error::OwnError::default(), Ended::Done);
+        Outcome { ask, facts: FACTS, clock, wall, asking: wall, counts, record, own_error, ended }
     }
 
     fn report(samples: u64) -> Report {

@@ -16,6 +16,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use barelane_probe::frames::{Link, PartialChecksums};
+use barelane_probe::own_error::NoPlatform;
 use barelane_probe::socket::{Socket, Wait};
 use barelane_probe::xdp::Xdp;
 use barelane_probe::{
@@ -107,7 +108,7 @@ impl Drop for Hosts {
 
 /// Measures until the end or a stop.
 fn report(ask: &Ask, transport: &mut impl Transport, clock: &impl Clock, stop: &AtomicBool) -> Report {
-    let controls = Controls { stop, progress: &Progress::default() };
+    let controls = Controls { stop, progress: &Progress::default(), platform: &NoPlatform };
     Report::new(&measure(ask, transport, clock, &controls).unwrap())
 }
 

@@ -13,6 +13,7 @@ use std::num::NonZeroU16;
 use std::sync::atomic::AtomicBool;
 
 use barelane_probe::frames::{Frames, Link, PartialChecksums};
+use barelane_probe::own_error::NoPlatform;
 use barelane_probe::queue::{Card, Origin};
 use barelane_probe::{Ask, Clock, Controls, End, Progress, Protocol, Report, Transport, WallTime, measure};
 use nic::queue::{Burst, Frame, Queue};
@@ -151,7 +152,7 @@ fn ask(size: usize) -> Ask {
 
 /// Measures until the end or a stop.
 fn report(ask: &Ask, transport: &mut impl Transport, clock: &impl Clock, stop: &AtomicBool) -> Report {
-    let controls = Controls { stop, progress: &Progress::default() };
+    let controls = Controls { stop, progress: &Progress::default(), platform: &NoPlatform };
     Report::new(&measure(ask, transport, clock, &controls).unwrap())
 }
 

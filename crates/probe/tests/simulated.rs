@@ -20,6 +20,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 use std::sync::atomic::AtomicBool;
 
+use barelane_probe::own_error::NoPlatform;
 use barelane_probe::question::Question;
 use barelane_probe::transport::{Arrival, Coverage, Facts, What};
 use barelane_probe::{
@@ -290,7 +291,7 @@ fn ask(end: End) -> Ask {
 
 /// Measures until the end or a stop.
 fn report(ask: &Ask, transport: &mut impl Transport, clock: &impl Clock, stop: &AtomicBool) -> Report {
-    let controls = Controls { stop, progress: &Progress::default() };
+    let controls = Controls { stop, progress: &Progress::default(), platform: &NoPlatform };
     Report::new(&measure(ask, transport, clock, &controls).unwrap())
 }
 
@@ -423,7 +424,8 @@ impl Transport for Full {
 fn a_backend_that_never_has_room_ends_the_run() {
     let clock = SimulatedClock::default();
     let ticking = Leaping(&clock);
-    let controls = Controls { stop: &AtomicBool::new(false), progress: &Progress::default() };
+    let controls =
+        Controls { stop: &AtomicBool::new(false), progress: &Progress::default(), platform: &NoPlatform };
     let outcome = measure(&ask(End::Count(1)), &mut Full, &ticking, &controls);
     assert!(matches!(outcome, Err(ProbeError::Stuck)));
 }

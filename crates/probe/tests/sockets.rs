@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use barelane_probe::own_error::NoPlatform;
 use barelane_probe::socket::{Socket, Wait};
 use barelane_probe::{
     Ask, Clock, Controls, End, MonotonicClock, Progress, Protocol, Report, Schedule, Transport,
@@ -70,7 +71,7 @@ fn udp(port: u16) -> Protocol {
 
 /// Measures until the end or a stop.
 fn report(ask: &Ask, transport: &mut impl Transport, clock: &impl Clock, stop: &AtomicBool) -> Report {
-    let controls = Controls { stop, progress: &Progress::default() };
+    let controls = Controls { stop, progress: &Progress::default(), platform: &NoPlatform };
     Report::new(&measure(ask, transport, clock, &controls).unwrap())
 }
 

@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use probe::own_error::NoPlatform;
 use probe::socket::{self, Socket};
 use probe::{Ask, Controls, End, Progress, Protocol, Report, measure};
 use telemetry::Ns;
@@ -147,9 +148,9 @@ impl Row {
     /// Asks on the client's core: by a socket that spins, or sleeps where it has to leave the core to the server; in
     /// the last row past the client's kernel.
     fn ask(self, hosts: &Hosts, ask: &Ask, stop: &AtomicBool) -> Result<Report, Error> {
-        let controls = Controls { stop, progress: &Progress::default() };
         let outcome = hosts.client.run(|| {
             host::cores::pin(hosts.client_core)?;
+            let controls = Controls { stop, progress: &Progress::default(), platform: &NoPlatform };
             if self == Self::LaneUdpXdp {
                 let link = host::links::link(LANE.name)?;
                 let mut reserved = reserve(ask, &link, LANE.client.into(), LANE.server_mac())?;

@@ -4,6 +4,7 @@ use telemetry::Ns;
 
 use crate::ask::Ask;
 use crate::matching::Counts;
+use crate::own_error::OwnError;
 use crate::record::Record;
 use crate::transport::Facts;
 
@@ -24,6 +25,8 @@ pub struct Outcome {
     pub counts: Counts,
     /// The round trips.
     pub record: Record,
+    /// What the probe itself did wrong.
+    pub own_error: OwnError,
     /// How it ended.
     pub ended: Ended,
 }
