@@ -4,13 +4,14 @@
 //! trips are differences of ticks. A [`WallTime`] says when that was for the rest of the world; it is what a question
 //! carries as its own stamp (T1 of STAMP), and no figure is made of it.
 
+mod realtime;
+
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use telemetry::{Tick, TickRate};
 
-/// An instant in nanoseconds since the beginning of 1970, UTC, without leap seconds (POSIX). 64 bits last until 2554.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WallTime(pub u64);
+pub use realtime::RealtimeClock;
+pub use telemetry::WallTime;
 
 /// A clock that only goes forwards.
 pub trait Clock {
@@ -25,6 +26,17 @@ pub trait Clock {
 
     /// What the report calls it: `TSC`, `CLOCK_MONOTONIC`.
     fn name(&self) -> &'static str;
+
+    /// Whether its ticks are the nanoseconds of `CLOCK_REALTIME` since 1970, as the kernel's own stamps are.
+    fn is_realtime(&self) -> bool {
+        false
+    }
+
+    /// Whether somebody has set it since the run began. Then its differences mean nothing, and the run is marked.
+    /// Clocks that only go forwards cannot be set.
+    fn has_stepped(&self) -> bool {
+        false
+    }
 }
 
 /// How often an anchor is tried. The narrowest pair of readings is kept, which no interrupt fell into.

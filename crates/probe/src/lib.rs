@@ -48,7 +48,7 @@ pub mod transport;
 pub mod xdp;
 
 pub use ask::{Ask, AskError, End, Protocol};
-pub use clock::{Clock, MonotonicClock, WallTime};
+pub use clock::{Clock, MonotonicClock, RealtimeClock, WallTime};
 pub use figures::Figures;
 pub use matching::Counts;
 pub use measure::{Controls, Ended, Outcome, ProbeError, Progress, measure};

@@ -39,6 +39,8 @@ pub use memory::{REMEMBERED_MAX, REMEMBERED_MIN, slot_count};
 
 use telemetry::{Ns, Tick};
 
+use crate::transport::Stamps;
+
 /// What was counted. See the [module](self) for the law that holds between these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -62,6 +64,9 @@ pub struct Counts {
     pub unmatched: u64,
     /// ICMP errors that the kernel reported instead of an answer: a closed port, an unreachable host.
     pub refused: u64,
+    /// Those of the answered whose round trip is not measured, because the kernel has not stamped the question or the
+    /// answer.
+    pub unstamped: u64,
     /// Answers accepted although their sender left the checksum unfinished, as stacks behind a veth do.
     pub partial_checksums: u64,
 }
@@ -100,6 +105,8 @@ struct Slot {
     sequence: u64,
     intended: Tick,
     sent: Tick,
+    /// Whether `sent` is a stamp that counts.
+    is_stamped: bool,
     state: State,
 }
 
@@ -108,6 +115,7 @@ struct Slot {
 pub struct Matcher {
     slots: Box<[Slot]>,
     timeout: u64,
+    stamps: Stamps,
     /// The first counted sequence number; those before it were the warm-up.
     first: u64,
     /// The next sequence number.
@@ -123,10 +131,17 @@ impl Matcher {
     /// A matcher that remembers `slot_count` questions, rounded up to a power of two, and gives each of them up
     /// `timeout` ticks after it was sent.
     pub fn new(slot_count: usize, timeout: u64) -> Self {
-        let free = Slot { sequence: u64::MAX, intended: Tick(0), sent: Tick(0), state: State::Settled };
+        let free = Slot {
+            sequence: u64::MAX,
+            intended: Tick(0),
+            sent: Tick(0),
+            is_stamped: false,
+            state: State::Settled,
+        };
         Self {
             slots: vec![free; slot_count.next_power_of_two()].into_boxed_slice(),
             timeout,
+            stamps: Stamps::User,
             first: 0,
             next: 0,
             oldest: 0,
@@ -142,6 +157,13 @@ impl Matcher {
         self.first = self.next;
         self.oldest = self.next;
         self.counts = Counts::default();
+    }
+
+    /// The same, with stamps of this kind. Where they are the kernel's, a question without one is answered as any
+    /// other is, and gives no sample: a round trip between two kinds of stamps would be of neither.
+    #[must_use = "it is another matcher"]
+    pub fn with_stamps(self, stamps: Stamps) -> Self {
+        Self { stamps, ..self }
     }
 
     /// The sequence number of the next question.
@@ -167,8 +189,9 @@ impl Matcher {
     pub fn sent(&mut self, intended: Tick, sent: Tick) {
         assert!(self.has_room(), "a question that waits would be forgotten");
         let sequence = self.next;
+        let is_stamped = self.stamps == Stamps::User;
         if let Some(slot) = self.slot(sequence) {
-            *slot = Slot { sequence, intended, sent, state: State::Waiting };
+            *slot = Slot { sequence, intended, sent, is_stamped, state: State::Waiting };
         }
         self.next += 1;
         self.counts.sent += 1;
@@ -181,7 +204,14 @@ impl Matcher {
             && slot.sequence == sequence
             && slot.state != State::Settled
         {
-            slot.sent = sent;
+            (slot.sent, slot.is_stamped) = (sent, true);
+        }
+    }
+
+    /// Notes that the answer to a question, which is about to be noted, has no stamp that counts.
+    pub fn unstamped(&mut self, sequence: u64) {
+        if let Some(slot) = self.slot(sequence).filter(|slot| slot.sequence == sequence) {
+            slot.is_stamped = false;
         }
     }
 
@@ -190,7 +220,7 @@ impl Matcher {
         if sequence < self.first {
             return None;
         }
-        let Some(&mut Slot { intended, sent, state, .. }) =
+        let Some(&mut Slot { intended, sent, is_stamped, state, .. }) =
             self.slot(sequence).filter(|slot| slot.sequence == sequence)
         else {
             self.counts.unmatched += 1;
@@ -206,7 +236,8 @@ impl Matcher {
             return None;
         }
         self.counts.answered += 1;
-        Some(Sample { sequence, intended, sent, received, residence })
+        self.counts.unstamped += u64::from(!is_stamped);
+        is_stamped.then_some(Sample { sequence, intended, sent, received, residence })
     }
 
     /// Gives up the oldest waiting question where it has waited longer than the time-out; says when it was sent.
@@ -413,6 +444,21 @@ mod tests {
         assert_eq!((matcher.abandon(), matcher.abandon()), (Some((0, Tick(0))), Some((2, Tick(2)))));
         assert_eq!(matcher.abandon(), None);
         assert_eq!((fates(&matcher), matcher.counts().abandoned), ([1, 2, 0, 0], 2));
+    }
+
+    #[test]
+    fn an_answer_without_a_stamp_that_counts_is_answered_and_gives_no_sample() {
+        let mut matcher = Matcher::new(SLOTS, TIMEOUT).with_stamps(Stamps::Kernel);
+        for sequence in 0..3 {
+            matcher.sent(Tick(0), Tick(sequence));
+        }
+        matcher.stamped(1, Tick(5));
+        matcher.stamped(2, Tick(6));
+        matcher.unstamped(2);
+        assert_eq!(matcher.answered(0, Tick(10), None), None);
+        assert_eq!(matcher.answered(1, Tick(10), None).unwrap().sent, Tick(5));
+        assert_eq!(matcher.answered(2, Tick(10), None), None);
+        assert_eq!((fates(&matcher), matcher.counts().unstamped), ([3, 0, 0, 0], 2));
     }
 
     #[test]

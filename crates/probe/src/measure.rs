@@ -39,6 +39,9 @@ pub const STOP_PATIENCE: Ns = Ns(1_000_000_000);
 /// waits behind others is still taken for what it is.
 const FLOOD_PATIENCE: Ns = Ns(100_000_000);
 
+/// What is said of a run whose clock was set, after the clock's name.
+const STEPPED: &str = "was set while it was measured with, so that no time here is right; measure again";
+
 /// What goes on beside a run: who ends it, and who looks on.
 #[derive(Clone, Copy, Debug)]
 pub struct Controls<'a> {
@@ -146,6 +149,8 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         let rate = clock.rate();
         let now = clock.now();
         let wait = transport.facts().wait;
+        let patience = rate.ticks(ask.timeout.max(WARM_UP_PATIENCE));
+        let matcher = Matcher::new(matching::slot_count(ask)?, patience).with_stamps(transport.stamps());
         Ok(Self {
             ask,
             questions: Questions::new(ask),
@@ -153,7 +158,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
             clock,
             controls,
             pace: Pace::one_at_a_time(now),
-            matcher: Matcher::new(matching::slot_count(ask)?, rate.ticks(ask.timeout.max(WARM_UP_PATIENCE))),
+            matcher,
             record: Record::new(ask, rate)?,
             watch: Watch::new(clock, Limits::of(wait), controls.platform),
             sleeps: wait == "block",
@@ -313,11 +318,18 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
 
     /// Takes one arrival, waiting for it no longer than to `until`; false where there was none.
     fn receive(&mut self, until: Tick) -> Result<bool, ProbeError> {
-        let Some(Arrival { at, what }) = self.transport.receive(until, self.clock)? else { return Ok(false) };
+        let Some(Arrival { at, is_stamped, what }) = self.transport.receive(until, self.clock)? else {
+            return Ok(false);
+        };
         match what {
             What::Answer { payload, echo_sequence, checksum } => {
                 match self.questions.recognise(payload, echo_sequence, self.matcher.next()) {
-                    Some(answer) => self.take(answer, at, checksum),
+                    Some(answer) => {
+                        if !is_stamped {
+                            self.matcher.unstamped(answer.sequence);
+                        }
+                        self.take(answer, at, checksum);
+                    }
                     None => self.matcher.corrupted(),
                 }
             }
@@ -365,6 +377,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
     fn outcome(self, began: Tick, failure: Option<ProbeError>) -> Outcome {
         let ended = match failure {
             Some(error) => Ended::Failed(error.to_string()),
+            None if self.clock.has_stepped() => Ended::Failed(format!("{} {STEPPED}", self.clock.name())),
             None if self.is_stopped() => Ended::Stopped,
             None => Ended::Done,
         };

@@ -128,6 +128,6 @@ impl<Q: Origin> Transport for Card<Q> {
     fn receive(&mut self, _: Tick, clock: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError> {
         let is_taken = self.take(clock);
         let what = is_taken.then(|| self.frames.read(&self.arrived)).flatten();
-        Ok(what.map(|what| Arrival { at: self.seen_at, what }))
+        Ok(what.map(|what| Arrival { at: self.seen_at, is_stamped: true, what }))
     }
 }

@@ -5,8 +5,12 @@
 //!
 //! * [`Wait::Block`] sleeps in the kernel and is woken: what an ordinary client sees.
 //! * [`Wait::Spin`] asks again and again: no wake-up in the figures, a core used up.
+//!
+//! And two named places to take the stamps ([`Socket::stamped_by_kernel`]): around the system calls, as any program
+//! would, or in the kernel, where its stack meets the driver.
 
 mod echo;
+mod stamps;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -24,9 +28,10 @@ use telemetry::{Ns, Tick};
 use crate::ask::{Ask, Protocol};
 use crate::clock::{Clock, WallTime};
 use crate::question::Question;
-use crate::transport::{Arrival, Coverage, Facts, Transport, TransportError, What};
+use crate::transport::{Arrival, Coverage, Facts, Stamps, Transport, TransportError, What};
 
 use echo::Echo;
+use stamps::KernelStamps;
 
 /// How a socket waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +63,10 @@ pub struct Socket {
     wait: Wait,
     question: Vec<u8>,
     answer: Vec<u8>,
+    /// Where the kernel takes the stamps.
+    stamps: Option<KernelStamps>,
+    /// An answer that waits behind the sending stamps.
+    held: Option<Datagram>,
     /// ICMP errors that the kernel reported while a question was sent.
     refusals: u64,
 }
@@ -90,17 +99,89 @@ impl Socket {
             wait,
             question: vec![0; echo::HEADER_SIZE + ask.size],
             answer: vec![0; ANSWER_SIZE],
+            stamps: None,
+            held: None,
             refusals: 0,
         })
     }
 
-    fn receive_bytes(&mut self, flags: RecvFlags) -> Result<Option<Received>, TransportError> {
-        match recv(&self.descriptor, self.answer.as_mut_slice(), flags) {
-            Ok((_, len)) => Ok(Some(Received::Bytes(len))),
+    /// The same socket, with the kernel's own stamps, which no system call and no wake-up is part of. They are of
+    /// `CLOCK_REALTIME`, so that the run has to be measured by that clock.
+    ///
+    /// # Errors
+    /// This kernel takes no stamps.
+    pub fn stamped_by_kernel(mut self) -> Result<Self, TransportError> {
+        self.stamps = Some(KernelStamps::switch_on(&self.descriptor)?);
+        Ok(self)
+    }
+
+    fn receive_datagram(
+        &mut self,
+        flags: RecvFlags,
+        clock: &impl Clock,
+    ) -> Result<Option<Received>, TransportError> {
+        let room = self.answer.as_mut_slice();
+        let received = match &mut self.stamps {
+            None => recv(&self.descriptor, room, flags).map(|(_, len)| (len, None)),
+            Some(stamps) => stamps.receive(&self.descriptor, room, flags),
+        };
+        match received {
+            Ok((len, stamp)) => {
+                let is_stamped = self.stamps.is_none() || stamp.is_some();
+                let at = stamp.unwrap_or_else(|| clock.now());
+                Ok(Some(Received::Answer(Datagram { len, at, is_stamped })))
+            }
             Err(Errno::AGAIN | Errno::INTR) => Ok(None),
             Err(errno) if is_refusal(errno) => Ok(Some(Received::Refusal)),
             Err(errno) => Err(failed("receiving", "see the kernel's log")(errno)),
         }
+    }
+
+    /// The next sending stamp of the kernel.
+    fn departed(&mut self) -> Result<Option<Arrival<'static>>, TransportError> {
+        let Some(stamps) = &mut self.stamps else { return Ok(None) };
+        let departed = stamps.departed(&self.descriptor)?;
+        Ok(departed.map(|(sequence, at)| Arrival { at, is_stamped: true, what: What::Sent { sequence } }))
+    }
+
+    /// What a datagram says, or nothing where it is no answer to us.
+    fn arrival(&self, Datagram { len, at, is_stamped }: Datagram) -> Option<Arrival<'_>> {
+        let bytes = self.answer.get(..len).unwrap_or_default();
+        let what = match &self.form {
+            Form::Udp => What::Answer { payload: bytes, echo_sequence: None, checksum: Coverage::Whole },
+            Form::Echo(echo) => echo.read(bytes)?,
+        };
+        Some(Arrival { at, is_stamped, what })
+    }
+
+    /// Hands the first `size` bytes of the room for questions to the kernel.
+    fn hand_over(&self, size: usize) -> Result<Sent, TransportError> {
+        let bytes = self.question.get(..size).unwrap_or_default();
+        match send(&self.descriptor, bytes, SendFlags::DONTWAIT) {
+            Ok(_) => Ok(Sent::Yes),
+            Err(Errno::AGAIN | Errno::NOBUFS | Errno::INTR) => Ok(Sent::NoRoom),
+            Err(errno) if is_refusal(errno) => Ok(Sent::RefusedBefore),
+            Err(errno) => Err(failed("sending", SEND_REMEDY)(errno)),
+        }
+    }
+
+    /// Gets the kernel's numbers ready for a question that is about to be sent.
+    fn number(&mut self, question: &Question<'_>, clock: &impl Clock) -> Result<(), TransportError> {
+        let Some(stamps) = &mut self.stamps else { return Ok(()) };
+        if !clock.is_realtime() {
+            return Err(TransportError::Clock { found: clock.name() });
+        }
+        stamps.expect(question.sequence(), &self.descriptor, clock)
+    }
+
+    /// Notes that a question was sent, or that it was not.
+    fn numbered(&mut self, is_sent: bool, sequence: u64, clock: &impl Clock) -> Result<(), TransportError> {
+        match &mut self.stamps {
+            Some(stamps) if is_sent => stamps.sent(),
+            Some(stamps) => return stamps.begin(sequence, &self.descriptor, clock),
+            None => (),
+        }
+        Ok(())
     }
 
     /// Waits as this socket waits; gives what the receiving call is to do.
@@ -126,10 +207,25 @@ impl Socket {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Yes,
+    NoRoom,
+    /// The kernel has told of an ICMP error to an earlier question instead.
+    RefusedBefore,
+}
+
 enum Received {
-    Bytes(usize),
+    Answer(Datagram),
     Refusal,
+}
+
+/// A datagram in the socket's room for answers.
+#[derive(Clone, Copy, Debug)]
+struct Datagram {
+    len: usize,
+    at: Tick,
+    is_stamped: bool,
 }
 
 impl Transport for Socket {
@@ -144,28 +240,40 @@ impl Transport for Socket {
                 Wait::Block => "block",
                 Wait::Spin => "spin",
             },
-            sent_stamp: "user space, before send(2)",
-            received_stamp: "user space, after recv(2)",
+            sent_stamp: match self.stamps() {
+                Stamps::User => "user space, before send(2)",
+                Stamps::Kernel => "kernel, software, when the driver takes the packet",
+            },
+            received_stamp: match self.stamps() {
+                Stamps::User => "user space, after recv(2)",
+                Stamps::Kernel => "kernel, software, when the driver hands the packet to the stack",
+            },
         }
     }
 
+    fn stamps(&self) -> Stamps {
+        if self.stamps.is_some() { Stamps::Kernel } else { Stamps::User }
+    }
+
     fn send(&mut self, question: &Question<'_>, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
+        self.number(question, clock)?;
         let sent_at = clock.wall(clock.now());
-        let bytes = match &self.form {
-            Form::Udp => whole(question, sent_at, &mut self.question),
+        let size = match &self.form {
+            Form::Udp => write_whole(question, sent_at, &mut self.question),
             Form::Echo(echo) => echo.write(question, sent_at, &mut self.question),
         };
         let at = clock.now();
-        match send(&self.descriptor, bytes, SendFlags::DONTWAIT) {
-            Ok(_) => return Ok(Some(at)),
-            Err(Errno::AGAIN | Errno::NOBUFS | Errno::INTR) => return Ok(None),
-            // Not about this question: an ICMP error to an earlier one, handed over at the next call.
-            Err(errno) if is_refusal(errno) => self.refusals += 1,
-            Err(errno) => return Err(failed("sending", SEND_REMEDY)(errno)),
+        let sent = self.hand_over(size)?;
+        self.numbered(sent == Sent::Yes, question.sequence(), clock)?;
+        if sent != Sent::RefusedBefore {
+            return Ok((sent == Sent::Yes).then_some(at));
         }
+        // Not about this question: an ICMP error to an earlier one, handed over at the next call.
+        self.refusals += 1;
         let at = clock.now();
-        send(&self.descriptor, bytes, SendFlags::DONTWAIT).map_err(failed("sending", SEND_REMEDY))?;
-        Ok(Some(at))
+        let is_sent = self.hand_over(size)? == Sent::Yes;
+        self.numbered(is_sent, question.sequence(), clock)?;
+        Ok(is_sent.then_some(at))
     }
 
     fn flush(&mut self) -> Result<(), TransportError> {
@@ -175,20 +283,25 @@ impl Transport for Socket {
     fn receive(&mut self, until: Tick, clock: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError> {
         if self.refusals > 0 {
             self.refusals -= 1;
-            return Ok(Some(Arrival { at: clock.now(), what: What::Refused }));
+            return Ok(Some(Arrival { at: clock.now(), is_stamped: false, what: What::Refused }));
+        }
+        if let Some(departed) = self.departed()? {
+            return Ok(Some(departed));
+        }
+        if let Some(answer) = self.held.take() {
+            return Ok(self.arrival(answer));
         }
         let flags = self.sleep(until, clock)?;
-        let Some(received) = self.receive_bytes(flags)? else { return Ok(None) };
-        let at = clock.now();
-        let Received::Bytes(len) = received else { return Ok(Some(Arrival { at, what: What::Refused })) };
-        let bytes = self.answer.get(..len).unwrap_or_default();
-        let what = match &self.form {
-            Form::Udp => {
-                Some(What::Answer { payload: bytes, echo_sequence: None, checksum: Coverage::Whole })
-            }
-            Form::Echo(echo) => echo.read(bytes),
+        let Some(received) = self.receive_datagram(flags, clock)? else { return Ok(None) };
+        let Received::Answer(answer) = received else {
+            return Ok(Some(Arrival { at: clock.now(), is_stamped: false, what: What::Refused }));
         };
-        Ok(what.map(|what| Arrival { at, what }))
+        // The driver stamped the question before the answer could come: that stamp is to be known first.
+        if let Some(departed) = self.departed()? {
+            self.held = Some(answer);
+            return Ok(Some(departed));
+        }
+        Ok(self.arrival(answer))
     }
 }
 
@@ -223,9 +336,9 @@ fn connect_to(socket: &OwnedFd, target: SocketAddr) -> Result<(), TransportError
     connect(socket, &target).map_err(failed("connecting to the target", "see that there is a route to it"))
 }
 
-fn whole<'a>(question: &Question<'_>, sent_at: WallTime, room: &'a mut [u8]) -> &'a [u8] {
+fn write_whole(question: &Question<'_>, sent_at: WallTime, room: &mut [u8]) -> usize {
     question.write(room, sent_at);
-    room.get(..question.size()).unwrap_or_default()
+    question.size().min(room.len())
 }
 
 /// Whether this is what the kernel makes of an ICMP error (`icmp_err_convert` in `net/ipv4/icmp.c`, and

@@ -31,11 +31,22 @@ pub struct Facts {
     pub received_stamp: &'static str,
 }
 
+/// Who takes the stamps that count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamps {
+    /// The backend, in this process.
+    User,
+    /// The kernel. A question without its [`What::Sent`] has no stamp that counts.
+    Kernel,
+}
+
 /// Something that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival<'a> {
     /// When.
     pub at: Tick,
+    /// Whether that is the stamp that [`Facts`] tells of. If not, nothing is measured with it.
+    pub is_stamped: bool,
     /// What.
     pub what: What<'a>,
 }
@@ -78,6 +89,11 @@ pub trait Transport {
     /// What the report says about this backend.
     fn facts(&self) -> Facts;
 
+    /// Who takes the stamps that count.
+    fn stamps(&self) -> Stamps {
+        Stamps::User
+    }
+
     /// Queues a question, and gives the stamp taken as late before the hand-over as can be, or nothing where there
     /// was no room: then the question was not queued and may be tried again. The caller hands the questions that are
     /// due together over by one [`Transport::flush`], after at most [`BATCH_MAX`].
@@ -111,6 +127,12 @@ pub enum TransportError {
         own: IpAddr,
         /// The target's.
         target: IpAddr,
+    },
+    /// The kernel's stamps are of one clock, and the run would be of another.
+    #[error("clock: the kernel's stamps are of CLOCK_REALTIME, not of {found}; measure by that clock")]
+    Clock {
+        /// The run's clock.
+        found: &'static str,
     },
     /// There is nothing to ask by.
     #[error("queues: none given; name at least one, for instance 0")]

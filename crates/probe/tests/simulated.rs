@@ -274,7 +274,7 @@ impl<F: FnMut(u64) -> Fate> Transport for Network<'_, F> {
                 What::Answer { payload: &self.arrived, echo_sequence: None, checksum }
             }
         };
-        Ok(Some(Arrival { at: Tick(at), what }))
+        Ok(Some(Arrival { at: Tick(at), is_stamped: true, what }))
     }
 }
 

@@ -16,12 +16,14 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use barelane_probe::own_error::NoPlatform;
+use barelane_probe::question::Questions;
 use barelane_probe::socket::{Socket, Wait};
+use barelane_probe::transport::{Arrival, What};
 use barelane_probe::{
-    Ask, Clock, Controls, End, MonotonicClock, Progress, Protocol, Report, Schedule, Transport,
-    TransportError, measure,
+    Ask, Clock, Controls, End, MonotonicClock, Progress, Protocol, RealtimeClock, Report, Schedule,
+    Transport, TransportError, measure,
 };
-use telemetry::Ns;
+use telemetry::{Ns, Tick};
 
 /// Long enough that no answer is late on a machine that is busy with other tests.
 const PATIENCE: Ns = Ns(10_000_000_000);
@@ -174,4 +176,95 @@ fn the_kernel_answers_echoes_of_any_size() {
             }
         }
     }
+}
+
+/// A socket with the kernel's stamps, or nothing where this user gets no ICMP socket.
+fn stamped_by_kernel(ask: &Ask, wait: Wait) -> Option<Socket> {
+    match Socket::open(ask, wait) {
+        Ok(socket) => Some(socket.stamped_by_kernel().unwrap()),
+        Err(error) => {
+            assert!(error.to_string().contains("CAP_NET_RAW"), "{error}");
+            let _ = writeln!(io::stderr(), "skipped: no ICMP socket for this user: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn the_kernel_stamps_what_goes_over_every_kind_of_socket() {
+    for ip in LOCALHOSTS {
+        let server = Server::start(ip, |_| ());
+        for protocol in [udp(server.address.port()), Protocol::Icmp] {
+            for wait in [Wait::Block, Wait::Spin] {
+                let ask = ask(ip, protocol, 300);
+                let Some(mut socket) = stamped_by_kernel(&ask, wait) else { continue };
+                let clock = RealtimeClock::start().unwrap();
+                // Twice: the second run's sequence numbers begin at 0 again.
+                for _ in 0..2 {
+                    let report = report(&ask, &mut socket, &clock, &AtomicBool::new(false));
+                    assert!(report.is_clean() && report.sent == 300, "{report}");
+                    assert_eq!(report.rtt.samples + report.unstamped, 300, "{report}");
+                    assert_eq!(report.clock, "CLOCK_REALTIME");
+                    assert!(report.rtt.samples > 0 && report.sent_stamp.contains("kernel"), "{report}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_kernels_stamps_lie_between_the_processs_own() {
+    let server = Server::start(LOCALHOSTS[0], |_| ());
+    let ask = ask(LOCALHOSTS[0], udp(server.address.port()), 1);
+    let mut socket = stamped_by_kernel(&ask, Wait::Block).unwrap();
+    let clock = RealtimeClock::start().unwrap();
+    let questions = Questions::new(&ask);
+    for sequence in 0..100 {
+        let before = socket.send(&questions.at(sequence), &clock).unwrap().unwrap();
+        socket.flush().unwrap();
+        let (departed, whose) = next(&mut socket, &clock);
+        assert_eq!(whose, Ok(sequence), "the sending stamp comes before the answer");
+        let (arrived, payload) = next(&mut socket, &clock);
+        let after = clock.now();
+        let recognised = questions.recognise(&payload.unwrap_err(), None, sequence + 1);
+        assert_eq!(recognised.unwrap().sequence, sequence);
+        let is_in_order = before <= departed && departed <= arrived && arrived <= after;
+        assert!(is_in_order || clock.has_stepped(), "{before:?} {departed:?} {arrived:?} {after:?}");
+    }
+}
+
+/// The next arrival, its payload taken out of the socket.
+fn next(socket: &mut Socket, clock: &RealtimeClock) -> (Tick, Result<u64, Vec<u8>>) {
+    let until = Tick(clock.now().0 + PATIENCE.0);
+    while clock.now() < until {
+        match socket.receive(until, clock).unwrap() {
+            Some(Arrival { at, what: What::Sent { sequence }, .. }) => return (at, Ok(sequence)),
+            Some(Arrival { at, what: What::Answer { payload, .. }, .. }) => {
+                return (at, Err(payload.to_vec()));
+            }
+            Some(other) => panic!("{other:?}"),
+            None => {}
+        }
+    }
+    panic!("nothing arrives");
+}
+
+#[test]
+fn a_closed_port_is_refused_with_the_kernels_stamps_as_well() {
+    let port = UdpSocket::bind((LOCALHOSTS[0], 0)).unwrap().local_addr().unwrap().port();
+    let ask = Ask { timeout: Ns(100_000_000), ..ask(LOCALHOSTS[0], udp(port), 3) };
+    let mut socket = stamped_by_kernel(&ask, Wait::Block).unwrap();
+    let report = report(&ask, &mut socket, &RealtimeClock::start().unwrap(), &AtomicBool::new(false));
+    assert_eq!((report.sent, report.lost, report.refused), (3, 3, 3), "{report}");
+}
+
+#[test]
+fn the_kernels_stamps_are_measured_by_the_kernels_clock_alone() {
+    let server = Server::start(LOCALHOSTS[0], |_| ());
+    let ask = ask(LOCALHOSTS[0], udp(server.address.port()), 1);
+    let mut socket = stamped_by_kernel(&ask, Wait::Block).unwrap();
+    let (stop, progress) = (AtomicBool::new(false), Progress::default());
+    let controls = Controls { stop: &stop, progress: &progress, platform: &NoPlatform };
+    let error = measure(&ask, &mut socket, &MonotonicClock::start(), &controls).unwrap_err();
+    assert!(error.to_string().contains("CLOCK_REALTIME, not of CLOCK_MONOTONIC"), "{error}");
 }

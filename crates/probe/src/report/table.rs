@@ -39,6 +39,7 @@ impl Report {
             ("unmatched", self.unmatched),
             ("refused", self.refused),
             ("partial checksums", self.partial_checksums),
+            ("answered without the kernel's stamps, and not measured", self.unstamped),
         ];
         let seen: Vec<String> = notes
             .iter()

@@ -99,21 +99,16 @@ impl Echo {
         }
     }
 
-    /// Writes the question's message to the beginning of `room`, and gives it. The identifier and, but for a raw IPv4
-    /// socket, the checksum are the kernel's to fill in.
-    pub(super) fn write<'a>(
-        &self,
-        question: &Question<'_>,
-        sent_at: WallTime,
-        room: &'a mut [u8],
-    ) -> &'a [u8] {
+    /// Writes the question's message to the beginning of `room`, and gives its size. The identifier and, but for a raw
+    /// IPv4 socket, the checksum are the kernel's to fill in.
+    pub(super) fn write(&self, question: &Question<'_>, sent_at: WallTime, room: &mut [u8]) -> usize {
         let size = (HEADER_SIZE + question.size()).min(room.len());
         let (message, _) = room.split_at_mut(size);
         if let Some(payload) = message.get_mut(HEADER_SIZE..) {
             question.write(payload, sent_at);
         }
         self.write_header(message, question.echo_sequence());
-        message
+        size
     }
 
     fn write_header(&self, message: &mut [u8], sequence: u16) {
@@ -176,7 +171,8 @@ mod tests {
     /// The answer to question 5, as this kind of socket gives it, and then whatever `change` does to it.
     fn answer(echo: &Echo, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
         let mut room = vec![0xa5; HEADER_SIZE + 33];
-        let mut message = echo.write(&questions().at(5), WallTime(0), &mut room).to_vec();
+        let size = echo.write(&questions().at(5), WallTime(0), &mut room);
+        let mut message = room[..size].to_vec();
         message[0] = echo.reply;
         message[2..4].fill(0);
         let checksum = echo.summer.sum(&message).complement();
@@ -223,7 +219,7 @@ mod tests {
     fn a_raw_ipv4_question_carries_a_right_checksum() {
         let [_, raw, _] = kinds();
         let mut room = [0xa5; HEADER_SIZE + 33];
-        let message = raw.write(&questions().at(5), WallTime(0), &mut room);
-        assert!(raw.summer.sum(message).is_right());
+        let size = raw.write(&questions().at(5), WallTime(0), &mut room);
+        assert!(raw.summer.sum(&room[..size]).is_right());
     }
 }
