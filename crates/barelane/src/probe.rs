@@ -10,7 +10,6 @@ use std::str::FromStr;
 
 use host::clock::Clock as HostClock;
 use probe::clock::Anchor;
-use probe::own_error::NoPlatform;
 use probe::socket::{Socket, Wait};
 use probe::{Ask, Clock, Controls, End, ProbeError, Progress, Protocol, Report, WallTime};
 use telemetry::{Tick, TickRate};
@@ -21,8 +20,10 @@ use crate::signals::Signals;
 use crate::{json, say};
 
 pub(crate) mod card;
+pub(crate) mod platform;
 mod target;
 
+use platform::ThisPlatform;
 use target::Target;
 
 /// How long to ask where nothing is said.
@@ -42,7 +43,8 @@ pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     let next_hop = target.find_neighbour()?;
     let clock = CycleClock::calibrate();
     let stop = signals.stop_flag();
-    let controls = Controls { stop: &stop, progress: &Progress::default(), platform: &NoPlatform };
+    let platform = ThisPlatform::open();
+    let controls = Controls { stop: &stop, progress: &Progress::default(), platform: &platform };
     let outcome = match backend {
         Backend::Socket => {
             let wait = if arguments.spin { Wait::Spin } else { Wait::Block };

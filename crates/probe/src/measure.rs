@@ -274,6 +274,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         let question = self.questions.at(self.matcher.next());
         if let Some(at) = self.transport.send(&question, self.clock)? {
             self.matcher.sent(due, at);
+            self.watch.working(at);
             self.pace.asked();
             if self.pace.is_open() {
                 self.watch.paced(due, at);
@@ -321,6 +322,9 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         let Some(Arrival { at, is_stamped, what }) = self.transport.receive(until, self.clock)? else {
             return Ok(false);
         };
+        if !self.sleeps {
+            self.watch.working(self.clock.now());
+        }
         match what {
             What::Answer { payload, echo_sequence, checksum } => {
                 match self.questions.recognise(payload, echo_sequence, self.matcher.next()) {

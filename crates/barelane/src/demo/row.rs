@@ -5,7 +5,6 @@ use std::num::NonZeroU16;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use probe::own_error::NoPlatform;
 use probe::socket::{self, Socket};
 use probe::{Ask, Controls, End, Progress, Protocol, Report, measure};
 use telemetry::Ns;
@@ -18,6 +17,7 @@ use crate::error::Error;
 use crate::plan::Plan;
 use crate::probe::card::reserve;
 use crate::probe::failed;
+use crate::probe::platform::ThisPlatform;
 use crate::serve::Server;
 
 /// The port of every UDP echo here: its own (RFC 862).
@@ -150,7 +150,8 @@ impl Row {
     fn ask(self, hosts: &Hosts, ask: &Ask, stop: &AtomicBool) -> Result<Report, Error> {
         let outcome = hosts.client.run(|| {
             host::cores::pin(hosts.client_core)?;
-            let controls = Controls { stop, progress: &Progress::default(), platform: &NoPlatform };
+            let platform = ThisPlatform::open();
+            let controls = Controls { stop, progress: &Progress::default(), platform: &platform };
             if self == Self::LaneUdpXdp {
                 let link = host::links::link(LANE.name)?;
                 let mut reserved = reserve(ask, &link, LANE.client.into(), LANE.server_mac())?;

@@ -248,6 +248,42 @@ fn what_the_loop_slept_on_purpose_is_no_stall_and_what_it_overslept_is() {
 }
 
 #[test]
+fn a_burst_within_one_turn_is_no_stall_and_a_stall_within_it_has_its_cause() {
+    let clock = HandClock::default();
+    let platform = HandPlatform::new(&clock);
+    let mut watch = Watch::new(&clock, Limits::SPINNING, &platform);
+    let mut work = |ns: u64| {
+        clock.0.set(clock.0.get() + ns * TICKS_PER_NS);
+        watch.working(clock.now());
+    };
+    (0..32).for_each(|_| work(3_000));
+    platform.count(|usage| usage.voluntary_switches = Some(1));
+    work(70_000);
+    let asked = platform.asked.get();
+    (0..32).for_each(|_| work(3_000));
+    assert_eq!(platform.asked.get(), asked, "asked amid a burst");
+    watch.turn(Tick(clock.now().0 + 1));
+    let own = watch.finish();
+    let [stall] = own.stalls.as_slice() else { panic!("{own:?}") };
+    assert_eq!((stall.at_ns, stall.length_ns, stall.cause), (96_000, 70_000, Cause::OffCore));
+}
+
+#[test]
+fn of_two_stalls_within_one_turn_both_count_and_the_later_one_has_its_cause() {
+    let clock = HandClock::default();
+    let platform = HandPlatform::new(&clock);
+    let mut watch = Watch::new(&clock, Limits::SPINNING, &platform);
+    for stall in [50_000, 60_000] {
+        clock.0.set(clock.0.get() + stall * TICKS_PER_NS);
+        watch.working(clock.now());
+    }
+    run(&mut watch, &clock, 100, &[]);
+    let own = watch.finish();
+    let told: Vec<_> = own.stalls.iter().map(|stall| (stall.length_ns, stall.cause)).collect();
+    assert_eq!(told, [(50_000, Cause::NotAsked), (60_000, Cause::OnCore)]);
+}
+
+#[test]
 fn a_clock_that_goes_backwards_is_counted_and_is_no_stall() {
     let clock = HandClock::default();
     let mut watch = Watch::new(&clock, Limits::SPINNING, &NoPlatform);

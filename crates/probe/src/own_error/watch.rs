@@ -38,7 +38,11 @@ impl Limits {
 #[derive(Debug)]
 pub struct Watch<'a, C> {
     last: Tick,
+    /// A gap that is longer leads out of the quick path: a stall, or anything at all where a cause is still to be asked.
     limit: u64,
+    stall_limit: u64,
+    /// A stall within the last turn, as its beginning and its length, whose cause is asked at the next one.
+    pending: Option<(Tick, u64)>,
     clock: &'a C,
     rate: TickRate,
     platform: &'a dyn Platform,
@@ -61,9 +65,12 @@ impl<'a, C: Clock> Watch<'a, C> {
     /// [`Watch::begin`] when it has done them. All its memory is taken here.
     pub fn new(clock: &'a C, limits: Limits, platform: &'a dyn Platform) -> Self {
         let rate = clock.rate();
+        let stall_limit = rate.ticks(limits.stall);
         let mut watch = Self {
             last: Tick(0),
-            limit: rate.ticks(limits.stall),
+            limit: stall_limit,
+            stall_limit,
+            pending: None,
             clock,
             rate,
             platform,
@@ -84,6 +91,7 @@ impl<'a, C: Clock> Watch<'a, C> {
     /// Forgets what was counted and begins to count. Asks the platform, which takes some ten microseconds: call it before
     /// the run's first instant is read.
     pub fn begin(&mut self) {
+        (self.limit, self.pending) = (self.stall_limit, None);
         self.reading = 0;
         self.clock_backwards = 0;
         self.stalls = Stalls::none();
@@ -109,7 +117,18 @@ impl<'a, C: Clock> Watch<'a, C> {
         }
     }
 
-    /// A turn in which the loop slept until an arrival, or until `until` at the latest: only what it slept longer than
+    /// An instant within a turn at which the loop was at its work: it has sent one of several questions, or taken one of
+    /// several arrivals. So a long burst is no stall. The cause of a stall before it is asked at the next turn, because
+    /// asking now would hold up what was just sent.
+    #[inline]
+    pub fn working(&mut self, at: Tick) {
+        if at - self.last > self.stall_limit {
+            self.postpone(at);
+        }
+        self.last = self.last.max(at);
+    }
+
+    /// A turn in which the loop slept in the kernel until an arrival, or until `until` at the latest: only what it slept longer than
     /// that counts as a gap. How late it was woken for an arrival cannot be seen from here.
     #[inline]
     pub fn slept(&mut self, until: Tick, now: Tick) {
@@ -124,15 +143,17 @@ impl<'a, C: Clock> Watch<'a, C> {
     }
 
     /// What was seen since [`Watch::begin`].
-    pub fn finish(self) -> OwnError {
+    pub fn finish(mut self) -> OwnError {
+        if self.pending.is_some() {
+            self.note(self.last);
+        }
         let usage = self.everything().since(&self.total);
         let (rate, began) = (self.rate, self.began);
-        let ran = self.last - began;
         let longest = rate.ns(self.stalls.longest);
-        let stalled_ratio = ratio(self.stalls.ticks + self.reading, ran);
+        let stalled_ratio = ratio(self.stalls.ticks + self.reading, self.last - began);
         OwnError {
             was_stalled: is_marked(longest, stalled_ratio),
-            stall_limit_ns: rate.ns(self.limit).0,
+            stall_limit_ns: rate.ns(self.stall_limit).0,
             stall_count: self.stalls.count,
             stalled_ns: rate.ns(self.stalls.ticks).0,
             stall_max_ns: longest.0,
@@ -146,19 +167,37 @@ impl<'a, C: Clock> Watch<'a, C> {
         }
     }
 
-    /// Notes a stall that ends now, and asks for its cause.
+    /// A turn after a gap, or one that has to ask for the cause of a stall before it.
     #[cold]
     #[inline(never)]
     fn note(&mut self, now: Tick) {
         let at = std::mem::replace(&mut self.last, now);
-        if now < at {
-            self.clock_backwards += 1;
-            return;
+        let pending = self.pending.take();
+        self.limit = self.stall_limit;
+        self.clock_backwards += u64::from(now < at);
+        let found = (now - at > self.stall_limit).then_some((at, now - at));
+        if let (Some(_), Some((at, ticks))) = (found, pending) {
+            self.stalls.add(Noted { at, ticks, counted: None });
         }
-        let ticks = now - at;
-        let may_ask = now - self.asked_at >= self.asking.saturating_mul(ASKING_SHARE);
-        let counted = may_ask.then(|| self.ask(now, ticks));
-        self.stalls.add(Noted { at, ticks, counted });
+        if let Some((at, ticks)) = found.or(pending) {
+            let counted = self.may_ask(now).then(|| self.ask(now, ticks));
+            self.stalls.add(Noted { at, ticks, counted });
+        }
+    }
+
+    /// Keeps a stall until the next turn.
+    #[cold]
+    #[inline(never)]
+    fn postpone(&mut self, at: Tick) {
+        let found = (self.last, at - self.last);
+        if let Some((at, ticks)) = self.pending.replace(found) {
+            self.stalls.add(Noted { at, ticks, counted: None });
+        }
+        self.limit = 0;
+    }
+
+    fn may_ask(&self, now: Tick) -> bool {
+        now - self.asked_at >= self.asking.saturating_mul(ASKING_SHARE)
     }
 
     /// Asks the platform what it counted up to now. The time that this takes is no gap.
