@@ -4,9 +4,13 @@
 //! figures, and no figure is deeper than its samples carry: the value that one in a thousand samples exceeds needs a
 //! thousand samples. With fewer it could only repeat the maximum, and would be quoted as if it were known.
 
+pub(crate) mod interval;
+pub(crate) mod log;
 pub(crate) mod prefix;
 
 use serde::Deserialize;
+
+pub use interval::{CONFIDENCE_MIN, Interval};
 
 /// The figures of one quantity, in nanoseconds. In a report each name carries the quantity's prefix: `rtt_p50_ns`.
 ///

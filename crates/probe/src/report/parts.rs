@@ -27,18 +27,6 @@ pub struct Run {
     pub ended: String,
 }
 
-/// One figure over several runs: its median, and the interval that holds the true median of such runs with this
-/// confidence, whatever the distribution. Both ends are `None` where there are too few runs for any.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "docs/probe-json.md explains every key, once")]
-pub struct Interval {
-    pub low: Option<u64>,
-    pub median: u64,
-    pub high: Option<u64>,
-    pub confidence: Option<f64>,
-    pub runs: u64,
-}
-
 /// The probe's own error.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "docs/probe-json.md explains every key, once")]
