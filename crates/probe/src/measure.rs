@@ -159,7 +159,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
             controls,
             pace: Pace::one_at_a_time(now),
             matcher,
-            record: Record::new(ask, rate)?,
+            record: Record::new(ask, rate, now)?,
             watch: Watch::new(clock, Limits::of(wait), controls.platform),
             sleeps: wait == "block",
             full_since: None,
@@ -180,9 +180,10 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
     fn begin(&mut self) -> Result<Tick, ProbeError> {
         let rate = self.clock.rate();
         self.matcher.begin(rate.ticks(self.ask.timeout));
-        self.record = Record::new(self.ask, rate)?;
+        self.record = Record::new(self.ask, rate, self.clock.now())?;
         self.watch.begin();
         let began = self.clock.now();
+        self.record.begin(began);
         self.pace = Pace::new(self.ask, rate, began);
         (self.asked_until, self.settled_at) = (began, began);
         Ok(began)
@@ -192,7 +193,9 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         let asked = self.ask_until(&Finish::of(self.ask.end, began, self.clock));
         self.asked_until = self.clock.now();
         let settled = asked.and_then(|()| self.settle_all());
-        while self.matcher.abandon().is_some() {}
+        while let Some((_, sent)) = self.matcher.abandon() {
+            self.record.lost(sent);
+        }
         self.controls.progress.publish(self.matcher.counts());
         self.settled_at = self.clock.now();
         settled?;
@@ -275,6 +278,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         if let Some(at) = self.transport.send(&question, self.clock)? {
             self.matcher.sent(due, at);
             self.watch.working(at);
+            self.record.sent(at);
             self.pace.asked();
             if self.pace.is_open() {
                 self.watch.paced(due, at);
@@ -360,7 +364,8 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
     /// Gives up what is overdue, and was so before the answers were taken that had arrived by then.
     fn expire(&mut self, began: Tick, has_taken_all: bool) {
         let patience = if has_taken_all { 0 } else { self.clock.rate().ticks(FLOOD_PATIENCE) };
-        while self.matcher.expire(Tick(began.0.saturating_sub(patience))).is_some() {
+        while let Some((_, sent)) = self.matcher.expire(Tick(began.0.saturating_sub(patience))) {
+            self.record.lost(sent);
             self.pace.settled(began);
         }
     }
@@ -390,6 +395,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
             ask: self.ask.clone(),
             facts: self.transport.facts(),
             clock: self.clock.name(),
+            began: self.clock.wall(began),
             wall: rate.ns(self.settled_at - began),
             asking: rate.ns(self.asked_until - began),
             counts: *self.matcher.counts(),

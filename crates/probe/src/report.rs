@@ -4,20 +4,24 @@
 //! [`SCHEMA`] changes where a key goes away.
 
 mod parts;
+mod runs;
 mod table;
 
 use std::collections::BTreeMap;
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use telemetry::Ns;
 use thiserror::Error;
 
-pub use parts::{Interval, Outlier, OwnError, Point, Run, Stall};
+pub use parts::{Outlier, Point, Run};
+pub use runs::Runs;
 
 use crate::ask::Protocol;
-use crate::figures::Figures;
 use crate::figures::prefix::prefix;
+use crate::figures::{Figures, Interval, log};
 use crate::measure::{Ended, Outcome};
+use crate::own_error::OwnError;
 use crate::schedule::Schedule;
 
 /// Which keys a report has.
@@ -31,14 +35,13 @@ prefix!(pdv);
 prefix!(ipdv);
 
 /// The figures of one measurement, of one run or several. Its fields are the keys of the JSON form, in their order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "docs/probe-json.md explains every key, once")]
 pub struct Report {
     pub schema: String,
     pub target: String,
     pub protocol: String,
     pub port: Option<u16>,
-    pub is_authenticated: bool,
     pub size_bytes: u64,
     pub schedule: String,
     pub window: Option<u32>,
@@ -54,12 +57,14 @@ pub struct Report {
     pub clock: String,
     pub sent_stamp: String,
     pub received_stamp: String,
-    pub began_unix_ns: Option<u64>,
+    pub began_unix_ns: u64,
     pub wall_ns: u64,
+    pub asking_ns: u64,
     pub ended: String,
     pub sent: u64,
     pub answered: u64,
     pub lost: u64,
+    pub abandoned: u64,
     pub late: u64,
     pub duplicated: u64,
     pub reordered: u64,
@@ -89,6 +94,7 @@ pub struct Report {
     pub worst_case_latency_ns: Option<u64>,
     pub pdv_rfc8219_ns: Option<u64>,
     pub own_error: OwnError,
+    pub stalled_runs: u64,
     pub repeats: Vec<Run>,
     pub intervals: BTreeMap<String, Interval>,
     pub outliers: Vec<Outlier>,
@@ -111,10 +117,13 @@ pub enum ReportError {
 }
 
 impl Report {
-    /// The figures of a run.
+    /// The figures of one run.
     pub fn new(outcome: &Outcome) -> Self {
-        let Outcome { ask, facts, clock, wall, counts, record, ended, .. } = outcome;
-        let wall = *wall;
+        Runs::begin(outcome, 1).report()
+    }
+
+    /// What was asked and how it was measured, and no figures yet.
+    fn of_nothing(Outcome { ask, facts, clock, began, .. }: &Outcome) -> Self {
         let (protocol, port) = match ask.protocol {
             Protocol::Icmp => ("icmp", None),
             Protocol::Udp { port } => ("udp", Some(port.get())),
@@ -128,7 +137,6 @@ impl Report {
             target: ask.target.to_string(),
             protocol: protocol.to_owned(),
             port,
-            is_authenticated: false,
             size_bytes: ask.size as u64,
             schedule,
             window,
@@ -144,45 +152,16 @@ impl Report {
             clock: (*clock).to_owned(),
             sent_stamp: facts.sent_stamp.to_owned(),
             received_stamp: facts.received_stamp.to_owned(),
-            began_unix_ns: None,
-            wall_ns: wall.0,
-            ended: match ended {
-                Ended::Done => "done".to_owned(),
-                Ended::Stopped => "stopped".to_owned(),
-                Ended::Failed(why) => format!("failed: {why}"),
-            },
-            sent: counts.sent,
-            answered: counts.answered,
-            lost: counts.lost,
-            late: counts.late,
-            duplicated: counts.duplicated,
-            reordered: counts.reordered,
-            corrupted: counts.corrupted,
-            unmatched: counts.unmatched,
-            refused: counts.refused,
-            partial_checksums: counts.partial_checksums,
-            unstamped: counts.unstamped,
-            loss_ratio: ratio(counts.lost + counts.late, counts.sent),
-            reordered_ratio: ratio(counts.reordered, counts.answered + counts.late),
-            sent_per_second: per_second(counts.sent, wall),
-            answered_per_second: per_second(counts.answered, wall),
-            rtt: record.figures(),
-            response: Figures::default(),
-            network: Figures::default(),
-            residence: Figures::default(),
-            jitter_rfc3550_ns: None,
-            pdv: Figures::default(),
-            ipdv: Figures::default(),
-            typical_latency_ns: None,
-            worst_case_latency_ns: None,
-            pdv_rfc8219_ns: None,
-            own_error: OwnError::default(),
-            repeats: Vec::new(),
-            intervals: BTreeMap::new(),
-            outliers: Vec::new(),
-            series: Vec::new(),
-            hdr_log: String::new(),
+            began_unix_ns: began.0,
+            ended: runs::ended_of(&Ended::Done),
+            ..Self::default()
         }
+    }
+
+    /// All samples of one quantity, `rtt`, `response`, `network` or `residence`, in nanoseconds; nothing where there are
+    /// none, or the log that a file brought along cannot be read.
+    pub fn histogram(&self, quantity: &str) -> Option<Histogram<u64>> {
+        log::read(&self.hdr_log, quantity)
     }
 
     /// Reads the JSON form.
@@ -228,86 +207,4 @@ fn per_second(count: u64, wall: Ns) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-    use std::num::NonZeroU16;
-
-    use telemetry::{Tick, TickRate};
-
-    use super::*;
-    use crate::ask::Ask;
-    use crate::matching::{Counts, Sample};
-    use crate::own_error;
-    use crate::record::Record;
-    use crate::transport::Facts;
-
-    const FACTS: Facts = Facts {
-        backend: "simulation",
-        means: String::new(),
-        wait: "spin",
-        sent_stamp: "before send",
-        received_stamp: "after receive",
-    };
-
-    fn outcome(counts: Counts) -> Outcome {
-        let udp = Protocol::Udp { port: NonZeroU16::new(7).unwrap() };
-        let ask = Ask { seed: 1, ..Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), udp) };
-        let mut record = Record::new(&ask, TickRate::NANOSECONDS).unwrap();
-        for _ in 0..counts.answered {
-            record.add(&Sample { received: Tick(12_345), ..Sample::default() });
-        }
-        let wall = Ns(if counts.sent == 0 { 0 } else { 1_000_000_000 });
-        let (clock, own_error, ended) = ("simulated", own_error::OwnError::default(), Ended::Done);
-        Outcome { ask, facts: FACTS, clock, wall, asking: wall, counts, record, own_error, ended }
-    }
-
-    fn report(samples: u64) -> Report {
-        let counts = Counts { sent: samples + 2, answered: samples, lost: 1, late: 1, ..Counts::default() };
-        Report::new(&outcome(counts))
-    }
-
-    #[test]
-    fn a_figure_without_samples_is_null_in_json_and_a_dash_in_the_table() {
-        let report = report(999);
-        let text = report.to_json().unwrap();
-        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(Report::from_json(&text).unwrap(), report);
-        assert!(json["rtt_p99_9_ns"].is_null());
-        assert_eq!(json["rtt_p50_ns"], 12_345);
-        assert!(report.to_string().contains("–"), "{report}");
-    }
-
-    #[test]
-    fn the_fates_add_up_in_the_table() {
-        let text = report(1000).to_string();
-        assert!(text.contains("sent 1002 = answered 1000 + lost 1 + late 1; loss 0.1996 %"), "{text}");
-        assert!(text.contains("12.345"), "{text}");
-    }
-
-    /// The keys of an object and of the objects in it, each row of figures as one.
-    fn keys_of(value: &serde_json::Value, keys: &mut std::collections::BTreeSet<String>) {
-        let ends: Vec<&str> = Figures::default().keyed().map(|(key, _)| key).to_vec();
-        for (key, inner) in value.as_object().into_iter().flatten() {
-            let end =
-                ends.iter().find(|end| key.strip_suffix(*end).is_some_and(|start| start.ends_with('_')));
-            keys.insert(end.map_or_else(|| key.clone(), |end| format!("…_{end}")));
-            keys_of(inner, keys);
-        }
-    }
-
-    #[test]
-    fn every_key_of_the_report_is_documented() {
-        let text = include_str!("../../../docs/probe-json.md");
-        let mut keys = std::collections::BTreeSet::new();
-        keys_of(&serde_json::to_value(report(1)).unwrap(), &mut keys);
-        for key in keys {
-            assert!(text.contains(&format!("| `{key}` |")), "docs/probe-json.md does not explain `{key}`");
-        }
-    }
-
-    #[test]
-    fn a_run_with_nothing_sent_has_no_ratios_and_is_not_clean() {
-        let report = Report::new(&outcome(Counts::default()));
-        assert_eq!((report.loss_ratio, report.answered_per_second, report.is_clean()), (None, None, false));
-    }
-}
+mod tests;

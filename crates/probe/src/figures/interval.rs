@@ -86,9 +86,13 @@ mod tests {
 
     #[test]
     fn ranks_and_confidences_are_those_of_the_tables() {
-        for (runs, rank, confidence) in
-            [(6, 1, 0.96875), (8, 1, 0.992_187_5), (9, 2, 0.960_937_5), (15, 4, 0.964_843_75), (20, 6, 0.958_610_535)]
-        {
+        for (runs, rank, confidence) in [
+            (6, 1, 0.96875),
+            (8, 1, 0.992_187_5),
+            (9, 2, 0.960_937_5),
+            (15, 4, 0.964_843_75),
+            (20, 6, 0.958_610_535),
+        ] {
             let (found, reached) = narrowest(runs).unwrap();
             assert_eq!(found, rank, "{runs} runs");
             assert!((reached - confidence).abs() < 1e-9, "{runs} runs: {reached}");

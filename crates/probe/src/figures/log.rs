@@ -1,6 +1,6 @@
-//! Every sample, in a form that other tools read: HdrHistogram's interval log.
+//! Every sample, in a form that other tools read: the interval log of `HdrHistogram`.
 //!
-//! The format is the one of HdrHistogram's own log writers, version 1.3: comments, then a line for each interval with its
+//! The format is the one of its own log writers, version 1.3: comments, then a line for each interval with its
 //! tag, its beginning and length in seconds, its maximum, and the histogram itself in the V2 encoding, deflated, in
 //! base64. Here an interval is a run, and the tag is the quantity. All values are nanoseconds.
 
@@ -25,17 +25,24 @@ pub(crate) struct Line<'a> {
     pub(crate) histogram: &'a Histogram<u64>,
 }
 
-/// The log of a measurement that began so long after the Unix epoch.
-pub(crate) fn write(began: Duration, lines: &[Line<'_>]) -> Result<String, String> {
+/// The beginning of the log of a measurement that began so long after the Unix epoch.
+pub(crate) fn head(began: Duration) -> Result<String, String> {
+    let mut head = IntervalLogWriterBuilder::new();
+    head.add_comment("[Logged by barelane probe; all values are nanoseconds]");
+    head.add_comment("[Histogram log format version 1.3]");
+    head.with_start_time(UNIX_EPOCH + began).with_base_time(UNIX_EPOCH + began);
+    write(&head, &[])
+}
+
+/// Lines to come after it.
+pub(crate) fn body(lines: &[Line<'_>]) -> Result<String, String> {
+    write(&IntervalLogWriterBuilder::new(), lines)
+}
+
+fn write(head: &IntervalLogWriterBuilder, lines: &[Line<'_>]) -> Result<String, String> {
     let mut text = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
-    let mut log = IntervalLogWriterBuilder::new()
-        .add_comment("[Logged with barelane probe; all values are nanoseconds]")
-        .add_comment("[Histogram log format version 1.3]")
-        .with_start_time(UNIX_EPOCH + began)
-        .with_base_time(UNIX_EPOCH + began)
-        .begin_log_with(&mut text, &mut serializer)
-        .map_err(|error| error.to_string())?;
+    let mut log = head.begin_log_with(&mut text, &mut serializer).map_err(|error| error.to_string())?;
     for line in lines {
         log.write_histogram(line.histogram, line.at, line.length, Tag::new(line.tag))
             .map_err(|error| error.to_string())?;

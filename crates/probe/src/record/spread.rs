@@ -3,7 +3,7 @@
 //! An `hdrhistogram` with three significant digits: every percentile is within 0.1 % of a value that was measured, in
 //! bounded memory whatever the number of samples. Minimum, maximum and mean are exact.
 
-use hdrhistogram::{AdditionError, CreationError, Histogram};
+use hdrhistogram::{CreationError, Histogram};
 use telemetry::Ns;
 
 use crate::figures::Figures;
@@ -41,15 +41,31 @@ impl Spread {
     }
 
     /// Adds the samples of another run.
-    ///
-    /// # Errors
-    /// The other one has values that are longer than this one can hold.
-    pub(crate) fn merge(&mut self, other: &Self) -> Result<(), AdditionError> {
-        self.histogram.add(&other.histogram)?;
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.merge_less(other, 0);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.sum += other.sum;
-        Ok(())
+    }
+
+    /// Every value less the smallest one (RFC 5481 4.2: packet delay variation). Percentiles are as exact as those of
+    /// the values that they come from.
+    pub(crate) fn above_min(&self) -> Self {
+        let mut above = Self { histogram: self.histogram.clone(), min: u64::MAX, max: 0, sum: 0 };
+        above.histogram.reset();
+        if self.samples() > 0 {
+            above.merge_less(self, self.min);
+            (above.min, above.max) = (0, self.max - self.min);
+            above.sum = self.sum - u128::from(self.min) * u128::from(self.samples());
+        }
+        above
+    }
+
+    fn merge_less(&mut self, other: &Self, less: u64) {
+        for recorded in other.histogram.iter_recorded() {
+            let value = recorded.value_iterated_to().clamp(other.min, other.max);
+            self.histogram.saturating_record_n(value - less, recorded.count_at_value());
+        }
     }
 
     /// Every sample, to within three digits.
@@ -138,13 +154,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_above_the_smallest_value_keeps_its_order() {
+        let figures = spread(1_000).above_min().figures();
+        assert_eq!(
+            (figures.samples, figures.min_ns, figures.mean_ns, figures.max_ns),
+            (1_000, Some(0), Some(499_500), Some(999_000))
+        );
+        assert!(figures.p90_ns.unwrap().abs_diff(899_000) <= 900, "{figures:?}");
+        assert_eq!(spread(0).above_min().figures(), Figures::default());
+    }
+
+    #[test]
     fn two_runs_together_have_the_samples_of_both() {
         let mut both = spread(500);
         let mut rest = Spread::up_to(Ns(1_000_000_000)).unwrap();
         for sample in 501..=1_000 {
             rest.add(Ns(sample * 1_000));
         }
-        both.merge(&rest).unwrap();
+        both.merge(&rest);
         assert_eq!(both.figures(), spread(1_000).figures());
     }
 }
