@@ -72,12 +72,13 @@ impl ThisThread {
     }
 }
 
-/// The second number. A kernel that does not count says that the thread has never run, which is not so.
+/// The second number. A kernel that does not count says that this thread was never given a core, which is not so. (The
+/// first one, its run time, may still be 0: it is summed up at the first clock tick or switch.)
 fn run_delay_in(schedstat: &str) -> Option<Duration> {
-    let mut numbers = schedstat.split_whitespace().map(str::parse::<u64>);
-    let ran = numbers.next()?.ok()?;
+    let mut numbers = schedstat.split_whitespace().map(str::parse::<u64>).skip(1);
     let delay = numbers.next()?.ok()?;
-    (ran > 0).then_some(Duration::from_nanos(delay))
+    let time_slices = numbers.next()?.ok()?;
+    (time_slices > 0).then_some(Duration::from_nanos(delay))
 }
 
 #[cfg(test)]
@@ -88,8 +89,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_run_delay_is_the_second_number_of_a_thread_that_has_run() {
+    fn the_run_delay_is_the_second_number_where_time_slices_are_counted() {
         assert_eq!(run_delay_in("555158 61441 2\n"), Some(Duration::from_nanos(61_441)));
+        assert_eq!(run_delay_in("0 61441 1\n"), Some(Duration::from_nanos(61_441)));
         assert_eq!(run_delay_in("0 0 0\n"), None);
         assert_eq!(run_delay_in("555158\n"), None);
         assert_eq!(run_delay_in(""), None);
