@@ -21,8 +21,9 @@
 //! # Precision
 //!
 //! Position and gap are fixed-point numbers of 64 whole and 64 fractional bits, and the instant is computed from the
-//! position, never from the instant before. The gap's own rounding (2⁻⁶⁴ ticks) is all there is: after 10⁸ questions
-//! a periodic schedule is off by less than 10⁻¹¹ ticks. A ramp's instant is computed in doubles, each for itself: its
+//! position, never from the instant before. The gap's own rounding (up, by less than 2⁻⁶⁴ ticks) is all there is: after
+//! 10⁸ questions a periodic schedule is off by less than 10⁻¹¹ ticks, so that its instants are the exact ones, rounded
+//! down. A ramp's instant is computed in doubles, each for itself: its
 //! error is some 10⁻¹⁵ of the run's length and does not add up either.
 
 use telemetry::{Tick, TickRate};
@@ -145,7 +146,8 @@ impl Integral {
         // The rate in units of 2^-30 questions per second: whole numbers and thousandths are as exact as can be, and
         // a clock of up to 2^34 ticks per second does not overflow.
         let units = ((ramp.from * f64::from(1 << 30)) as u128).max(1);
-        Self::Constant { gap: u128::from(rate.per_second()).saturating_mul(1 << 94) / units }
+        let gap = u128::from(rate.per_second()).saturating_mul(1 << 94).div_ceil(units);
+        Self::Constant { gap }
     }
 
     fn instant(self, began: Tick, position: u128) -> Tick {
@@ -160,7 +162,6 @@ impl Integral {
 }
 
 /// The whole part of the product of two fixed-point numbers; at most 2^64 − 1.
-#[expect(clippy::cast_possible_truncation, reason = "the halves of 128 bits are 64 bits")]
 fn multiply(left: u128, right: u128) -> u64 {
     let [(left_whole, left_part), (right_whole, right_part)] =
         [left, right].map(|fixed| (fixed >> 64, fixed & (ONE - 1)));
