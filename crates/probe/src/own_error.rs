@@ -17,10 +17,13 @@
 //!   arrival is seen. What caused it is asked of the [`Platform`] when it is over, so that a run without stalls makes no
 //!   system call for this. The limit is above what a turn takes and below what a percentile shows.
 //! * A run [`was_stalled`](OwnError::was_stalled) where the stalls are long or many enough to stand in its figures.
+//! * The **bias** is what the loop, the stamps and the matching take where there is nothing between: the round trips of
+//!   the [null path](null_path), measured before the run.
 //!
 //! The cost where nothing happens is one subtraction and one comparison a turn, of an instant that the loop has read
 //! anyway.
 
+pub mod null_path;
 mod pacing;
 mod platform;
 mod stalls;
@@ -29,6 +32,7 @@ mod watch;
 use serde::{Deserialize, Serialize};
 use telemetry::{Ns, Tick, TickRate};
 
+pub use null_path::Bias;
 pub use pacing::Pacing;
 pub use platform::{NoPlatform, Platform, Usage};
 pub use stalls::{Cause, STALLS_KEPT, Stall};
@@ -64,6 +68,10 @@ pub struct OwnError {
     /// How often the clock went backwards between two turns. Not 0 means that the cores' clocks differ and that the
     /// probe was moved between them.
     pub clock_backwards: u64,
+    /// What the probe's own path costs, by a null path that the caller of [`measure`](crate::measure()) has measured
+    /// before.
+    #[serde(flatten)]
+    pub bias: Bias,
     /// How late questions left: their sending stamp less the instant at which the schedule wanted them.
     #[serde(flatten)]
     pub pacing: Pacing,

@@ -13,15 +13,15 @@ mod echo;
 mod stamps;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, ipproto, recv, send, socket_with,
-    sockopt,
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, getsockname, ipproto, recv,
+    send, socket_with, sockopt,
 };
 use telemetry::{Ns, Tick};
 
@@ -87,6 +87,25 @@ impl Socket {
                 echo::open(target, ask.seed).map(|(socket, echo)| (socket, Form::Echo(echo)))?
             }
         };
+        Self::over(descriptor, form, wait, ask)
+    }
+
+    /// A UDP socket that is its own target, for questions as those of `ask`: what it sends comes back by the kernel's
+    /// loopback, as an echo does.
+    ///
+    /// # Errors
+    /// The kernel refuses the socket, or this host has no loopback.
+    pub fn to_itself(ask: &Ask, wait: Wait) -> Result<Self, TransportError> {
+        let remedy = "see that the interface `lo` is up";
+        let loopback = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+        let socket = new_udp(AddressFamily::INET)?;
+        bind(&socket, &loopback).map_err(failed("binding a socket to the loopback", remedy))?;
+        let own = getsockname(&socket).and_then(SocketAddr::try_from);
+        connect_to(&socket, own.map_err(failed("asking for a socket's own address", remedy))?)?;
+        Self::over(socket, Form::Udp, wait, ask)
+    }
+
+    fn over(descriptor: OwnedFd, form: Form, wait: Wait, ask: &Ask) -> Result<Self, TransportError> {
         sockopt::set_socket_timeout(
             &descriptor,
             sockopt::Timeout::Recv,
@@ -325,9 +344,13 @@ const fn family(target: SocketAddr) -> AddressFamily {
     }
 }
 
+fn new_udp(family: AddressFamily) -> Result<OwnedFd, TransportError> {
+    socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(ipproto::UDP))
+        .map_err(failed("opening a UDP socket", "see that this address family is not switched off"))
+}
+
 fn open_udp(target: SocketAddr) -> Result<OwnedFd, TransportError> {
-    let socket = socket_with(family(target), SocketType::DGRAM, SocketFlags::CLOEXEC, Some(ipproto::UDP))
-        .map_err(failed("opening a UDP socket", "see that this address family is not switched off"))?;
+    let socket = new_udp(family(target))?;
     connect_to(&socket, target)?;
     Ok(socket)
 }

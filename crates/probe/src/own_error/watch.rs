@@ -2,6 +2,7 @@
 
 use telemetry::{Histogram, Ns, Tick, TickRate};
 
+use super::null_path::Bias;
 use super::pacing::Pacing;
 use super::platform::{Platform, Usage};
 use super::stalls::{Cause, Counted, Noted, Stall, Stalls};
@@ -160,6 +161,7 @@ impl<'a, C: Clock> Watch<'a, C> {
             stalled_ratio,
             reading_ns: rate.ns(self.reading).0,
             clock_backwards: self.clock_backwards,
+            bias: Bias::default(),
             pacing: Pacing::of(&self.pacing, rate),
             usage,
             stalls: self.stalls.into_kept().iter().map(|noted| told(noted, began, rate)).collect(),
