@@ -120,6 +120,20 @@ impl Ask {
         matching::slot_count(self).map(drop)
     }
 
+    /// How many questions an open loop has before its end; 0 for a closed one, whose answers decide that.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "Ask::check bounds both factors"
+    )]
+    pub fn expected_count(&self) -> u64 {
+        match (self.schedule, self.end) {
+            (Schedule::Open { rate, .. }, End::Seconds(seconds)) => (rate.mean() * seconds).ceil() as u64,
+            (Schedule::Open { .. }, End::Count(count)) => count,
+            (Schedule::Closed { .. }, _) => 0,
+        }
+    }
+
     fn check_size(&self) -> Result<(), AskError> {
         let least = match self.protocol {
             Protocol::Icmp => 0,

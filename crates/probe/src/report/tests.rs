@@ -40,6 +40,7 @@ fn outcome(ask: Ask, counts: Counts, record: Record) -> Outcome {
         began: WallTime(BEGAN),
         wall,
         asking: wall,
+        unsent: 0,
         counts,
         record,
         ended: Ended::Done,
