@@ -49,7 +49,7 @@ pub mod socket;
 pub mod transport;
 pub mod xdp;
 
-pub use ask::{Ask, AskError, End, Protocol};
+pub use ask::{Ask, AskError, End, Protocol, StampKey};
 pub use clock::{Clock, MonotonicClock, RealtimeClock, WallTime};
 pub use figures::Figures;
 pub use matching::Counts;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use telemetry::{Ns, Tick, TickRate};
 
 use super::*;
-use crate::ask::{Ask, End};
+use crate::ask::{Ask, End, Protocol};
 use crate::clock::WallTime;
 use crate::matching::{Counts, Sample};
 use crate::record::Record;
