@@ -58,6 +58,7 @@ pub(crate) const CLIENTS: &[Client] = &[
     Client { program: "scapy/__init__.py", package: "scapy", tests: "scapy", home: Home::Python("2.8.0") },
     installed("/usr/sbin/ip", "iproute2", "another_kernel"),
     installed("/usr/bin/strace", "strace", "strace"),
+    installed("/usr/bin/chromium", "chromium", "chromium"),
 ];
 
 /// What counts instructions.

@@ -3,7 +3,8 @@
 //! ```text
 //! cargo test --workspace                 unit, property, vector, simulation, corpus and doc tests
 //! cargo test --package barelane-ring     with --cfg loom: every interleaving of the rings
-//! cargo test --test interface -- --ignored   the binary on an interface, with third-party clients; one at a time
+//! cargo test --test interface --test page -- --ignored   the binary on an interface, with third-party clients, and
+//!                                        its HTML report in a browser; one at a time
 //! ```
 //!
 //! A plain `cargo test` is green for everybody: a test that needs a privilege says `skipped: …` on standard error
@@ -54,13 +55,13 @@ fn loom() -> Command {
 
 /// What needs root: one test at a time, because each wants both cores for itself.
 fn rooted(steps: &mut Steps, filter: Option<&str>) {
-    let name = "tests on interfaces, in network namespaces, with third-party clients";
+    let name = "tests on interfaces, in network namespaces, with third-party clients and a browser";
     if !clients::can_make_namespaces() {
         return steps.skip(name, "they need root, and a place where root may make network namespaces");
     }
     let wanted: Vec<&'static Client> = CLIENTS.iter().collect();
     let missing = clients::provide(&wanted);
-    let mut command = cargo(&["test", "--package", "barelane", "--test", "interface", "--"]);
+    let mut command = cargo(&["test", "--package", "barelane", "--test", "interface", "--test", "page", "--"]);
     command.env("BARELANE_TOOLS", clients::tools());
     command.args(["--ignored", "--show-output", "--test-threads=1"]).args(filter);
     for (client, why) in &missing {

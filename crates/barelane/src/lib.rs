@@ -69,6 +69,7 @@ mod json;
 pub mod plan;
 pub mod probe;
 pub mod replay;
+pub mod report;
 pub mod say;
 pub mod serve;
 mod signals;
@@ -80,7 +81,7 @@ pub use plan::Plan;
 pub use serve::Server;
 pub use {host, nic, route, telemetry, wire};
 
-use args::{Arguments, Verb};
+use args::{Arguments, ProbeCommand, ProbeVerb, Verb};
 use error::printable;
 
 /// Runs the process's command line to its exit code.
@@ -104,7 +105,13 @@ fn run(verb: Verb) -> Result<(), Error> {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Replay(arguments) => replay::run(&arguments),
-        Verb::Probe(arguments) => probe::run(&arguments),
+        Verb::Probe(ProbeCommand { verb: Some(ProbeVerb::Compare(arguments)), .. }) => {
+            report::compare(&arguments)
+        }
+        Verb::Probe(ProbeCommand { measure: Some(arguments), .. }) => probe::run(&arguments),
+        Verb::Probe(_) => {
+            Err(Error::Input("no target is given; write whom to ask: an address or a name".to_owned()))
+        }
         Verb::Demo(arguments) => demo::run(&arguments),
     }
 }

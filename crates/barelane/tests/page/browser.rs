@@ -1,0 +1,189 @@
+//! The page in Chromium: what it draws, at which widths and in which colours, and what it does not do.
+//!
+//! The browser runs without a window, in a network namespace that has nothing in it, so that not even a page that
+//! wanted to could load anything; and what it wanted to load stands in the browser's own log of its network stack.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Folder, HOSTILE, kernel};
+use crate::sample::Law;
+
+/// What a visit of a page left behind.
+struct Visit {
+    /// The document after its scripts ran.
+    document: String,
+    /// What the page's own scripts said to the console, complaints and refusals included.
+    console: Vec<String>,
+    /// The log of the browser's network stack.
+    network: String,
+    screenshot: Image,
+}
+
+#[derive(Clone, Copy)]
+enum Scheme {
+    Light,
+    Dark,
+}
+
+/// Width and height of the window, and the colours that the reader prefers.
+#[derive(Clone, Copy)]
+struct Window(u32, u32, Scheme);
+
+const DESK: Window = Window(1280, 2600, Scheme::Light);
+const DESK_AT_NIGHT: Window = Window(1280, 2600, Scheme::Dark);
+const PHONE: Window = Window(390, 2600, Scheme::Light);
+
+fn visit(folder: &Folder, page: &Path, window: Window) -> Visit {
+    let dumped = chromium(folder, page, window, &["--dump-dom"]);
+    let picture = folder.0.join("page.png");
+    chromium(folder, page, window, &[&format!("--screenshot={}", picture.display())]);
+    let words = String::from_utf8_lossy(&dumped.stderr);
+    let own = format!("source: file://{}", page.display());
+    Visit {
+        document: String::from_utf8_lossy(&dumped.stdout).into_owned(),
+        console: words
+            .lines()
+            .filter(|line| line.contains("CONSOLE") && line.contains(&own))
+            .map(str::to_owned)
+            .collect(),
+        network: fs::read_to_string(folder.0.join("network.json")).unwrap(),
+        screenshot: Image::read(&picture),
+    }
+}
+
+fn chromium(folder: &Folder, page: &Path, window: Window, options: &[&str]) -> std::process::Output {
+    let Window(width, height, scheme) = window;
+    let profile = folder.0.join("profile");
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=5", "120", "unshare", "--net", "chromium"]);
+    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
+    command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
+    command.args(["--hide-scrollbars", "--force-device-scale-factor=1", "--enable-logging=stderr"]);
+    command.arg("--virtual-time-budget=4000");
+    command.arg(format!("--window-size={width},{height}"));
+    command.arg(format!("--user-data-dir={}", profile.display()));
+    command.arg(format!("--log-net-log={}", folder.0.join("network.json").display()));
+    if let Scheme::Dark = scheme {
+        command.arg("--blink-settings=preferredColorScheme=0");
+    }
+    command.args(options).arg(format!("file://{}", page.display()));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    // The next visit shall begin as the first.
+    fs::remove_dir_all(profile).unwrap();
+    output
+}
+
+/// A screenshot.
+struct Image {
+    size: (u32, u32),
+    pixels: Vec<[u8; 3]>,
+}
+
+impl Image {
+    fn read(path: &PathBuf) -> Self {
+        let file = std::io::BufReader::new(fs::File::open(path).unwrap());
+        let mut decoder = png::Decoder::new(file);
+        decoder
+            .set_transformations(png::Transformations::normalize_to_color8() | png::Transformations::ALPHA);
+        let mut reader = decoder.read_info().unwrap();
+        let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut bytes).unwrap();
+        let pixels = bytes[..info.buffer_size()].chunks_exact(4).map(|pixel| [pixel[0], pixel[1], pixel[2]]);
+        Self { size: (info.width, info.height), pixels: pixels.collect() }
+    }
+
+    /// How many pixels have this colour, as `page.css` writes it.
+    fn count(&self, colour: u32) -> usize {
+        let [_, red, green, blue] = colour.to_be_bytes();
+        self.pixels.iter().filter(|pixel| **pixel == [red, green, blue]).count()
+    }
+
+    /// The colour of the rightmost columns, if they have a single one: no text and no chart reaches them.
+    fn right_edge(&self) -> Option<[u8; 3]> {
+        let width = usize::try_from(self.size.0).unwrap();
+        let mut edge = self.pixels.chunks_exact(width).flat_map(|row| &row[width - 12..]);
+        let first = edge.next()?;
+        edge.all(|pixel| pixel == first).then_some(*first)
+    }
+}
+
+/// Every value of an attribute in a document.
+fn values<'a>(document: &'a str, attribute: &str) -> Vec<&'a str> {
+    let begin = format!(" {attribute}=\"");
+    document.split(&begin as &str).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect()
+}
+
+/// What must hold of every page that draws.
+fn assert_drawn(visit: &Visit, charts: usize) {
+    assert_eq!(visit.console, Vec::<String>::new());
+    assert_eq!(values(&visit.document, "data-charts"), [charts.to_string()]);
+    let points = values(&visit.document, "data-drawn-points");
+    assert_eq!(points.len(), charts);
+    assert!(points.iter().all(|points| points.parse::<u32>().unwrap() > 20), "{points:?}");
+    assert_eq!(visit.document.matches("<canvas").count(), charts);
+}
+
+/// Every colour that has to be there has as many pixels as a line across a chart at least.
+fn assert_coloured(screenshot: &Image, colours: &[u32]) {
+    for &colour in colours {
+        let count = screenshot.count(colour);
+        assert!(count > 150, "#{colour:06x}: {count} pixels of {:?}", screenshot.size);
+    }
+}
+
+#[test]
+#[ignore = "needs Chromium: cargo xtask test"]
+fn chromium_draws_one_run_by_day_and_by_night_and_on_a_phone() {
+    let folder = Folder::new("chromium-one");
+    let page = folder.write(&[("stalled", Law { is_stalled: true, ..Law::new(4, "192.0.2.1") })]);
+    let day = visit(&folder, &page, DESK);
+    assert_drawn(&day, 4);
+    assert_coloured(&day.screenshot, &[0xff_ff_ff, 0x0b_62_a8, 0xbc_46_00, 0x9c_3d_86, 0xb3_26_1e]);
+    let night = visit(&folder, &page, DESK_AT_NIGHT);
+    assert_drawn(&night, 4);
+    assert_coloured(&night.screenshot, &[0x14_17_1a, 0x6c_b4_f2, 0xff_9a_5c, 0xe7_9a_d2]);
+    assert_eq!(night.screenshot.count(0xff_ff_ff), 0, "something is white at night");
+    let phone = visit(&folder, &page, PHONE);
+    assert_drawn(&phone, 4);
+    assert_eq!(phone.screenshot.size.0, 390);
+    assert_eq!(phone.screenshot.right_edge(), Some([0xff; 3]), "something is wider than the phone");
+}
+
+#[test]
+#[ignore = "needs Chromium: cargo xtask test"]
+fn chromium_draws_several_runs_over_one_another() {
+    let folder = Folder::new("chromium-three");
+    let lane = Law::new(2, "192.0.2.1");
+    let page =
+        folder.write(&[("kernel", kernel()), ("lane", lane.clone()), ("again", Law { seed: 3, ..lane })]);
+    for window in [DESK, PHONE] {
+        let seen = visit(&folder, &page, window);
+        assert_drawn(&seen, 4);
+        assert_coloured(&seen.screenshot, &[0x0b_62_a8, 0xbc_46_00, 0x00_77_5a]);
+    }
+}
+
+#[test]
+#[ignore = "needs Chromium: cargo xtask test"]
+fn chromium_neither_runs_nor_loads_what_a_hostile_report_says() {
+    let folder = Folder::new("chromium-hostile");
+    let page = folder.write(&[("a", Law::new(6, HOSTILE)), ("b", Law::new(7, HOSTILE))]);
+    let seen = visit(&folder, &page, DESK);
+    assert_drawn(&seen, 4);
+    assert!(!seen.document.contains("<title>ran"), "it ran");
+    assert!(!seen.network.contains("hostile.invalid"), "it was loaded");
+}
+
+/// The test above would pass with a browser that sees nothing; this one shows that it sees.
+#[test]
+#[ignore = "needs Chromium: cargo xtask test"]
+fn chromium_would_run_and_load_what_is_not_escaped() {
+    let folder = Folder::new("chromium-control");
+    let page = folder.put("page.html", &format!("<!DOCTYPE html><title>quiet</title>{HOSTILE}"));
+    let seen = visit(&folder, &page, DESK);
+    assert!(seen.document.contains("<title>ran"), "{}", seen.document);
+    assert!(seen.network.contains("hostile.invalid"), "the log of the network does not show loads");
+}
