@@ -10,6 +10,7 @@
 //! | who is the next hop? | [`routes`], [`neighbours`] |
 //! | a link of our own, without a cable | [`namespace`], [`veth`] |
 //! | which UDP ports have the host's own programs? | [`ports`] |
+//! | may a socket drive its NIC itself? | [`busy_poll`] |
 //! | frames that no socket would carry | [`packet`], [`groups`] |
 //! | where does a thread run, and on what memory? | [`cores`], [`memory`] |
 //! | what time is it? | [`clock`] |
@@ -22,6 +23,7 @@
 //! Unsafe code stands in two files: `sys.rs` (four system calls that have no safe wrapper) and `clock.rs` (the
 //! time-stamp counter).
 
+pub mod busy_poll;
 pub mod clock;
 pub mod cores;
 pub mod error;

@@ -2,14 +2,14 @@
 
 #![expect(
     unsafe_code,
-    reason = "unshare, bind, setsockopt and bpf have no safe wrapper for what is asked of them here"
+    reason = "unshare, bind, setsockopt, getsockopt and bpf have no safe wrapper for what is asked of them here"
 )]
 #![expect(
     clippy::cast_possible_truncation,
     reason = "the kernel's small constants, and the sizes of small structures"
 )]
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::thread::UnshareFlags;
@@ -114,6 +114,28 @@ fn set_packet_option<T>(socket: &OwnedFd, option: i32, value: &T) -> Result<(), 
     let len = size_of::<T>() as libc::socklen_t;
     // SAFETY: `value` points to a whole `T` and `len` is its size; the kernel only reads it during the call.
     checked(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_PACKET, option, value.cast(), len) })
+}
+
+/// Sets one of a socket's own options that is a number (`SOL_SOCKET`).
+pub(crate) fn set_socket_number(socket: BorrowedFd<'_>, option: i32, value: i32) -> Result<(), Errno> {
+    let len = size_of::<i32>() as libc::socklen_t;
+    let value: *const i32 = &raw const value;
+    // SAFETY: `value` points to a whole `i32` on this stack and `len` is its size; the kernel only reads it during the
+    // call.
+    checked(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value.cast(), len) })
+}
+
+/// One of a socket's own options that is a number.
+pub(crate) fn socket_number(socket: BorrowedFd<'_>, option: i32) -> Result<i32, Errno> {
+    let mut value = 0_i32;
+    let mut len = size_of::<i32>() as libc::socklen_t;
+    let (room, room_len): (*mut i32, *mut libc::socklen_t) = (&raw mut value, &raw mut len);
+    // SAFETY: the kernel writes at most `len` bytes to `value`, which has that many, and to `len` how many it wrote;
+    // both live until the call returns.
+    checked(unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, room.cast(), room_len)
+    })?;
+    Ok(value)
 }
 
 fn checked(result: i32) -> Result<(), Errno> {

@@ -21,7 +21,7 @@ use barelane_host::links::{AddressState, InterfaceAddress};
 use barelane_host::namespace::Namespace;
 use barelane_host::packet::{EVERY_ETHERTYPE, PacketSocket};
 use barelane_host::veth::{self, End, Indices, VethPair};
-use barelane_host::{HostError, links, neighbours, privileges, routes};
+use barelane_host::{HostError, busy_poll, links, neighbours, privileges, routes};
 
 const MAC_A: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const MAC_B: [u8; 6] = [2, 0, 0, 0, 0, 2];
@@ -325,6 +325,26 @@ fn transmit_checksum_offload_is_switched_and_seen() {
         })
     });
     assert_eq!(seen.unwrap(), [Some(false), Some(true), Some(false)]);
+}
+
+/// Busy polling needs to know a NAPI instance, and a veth has one only for packets that it gathers.
+#[test]
+fn a_socket_learns_its_napi_instance_where_the_cable_has_one() {
+    let Some(hosts) = Hosts::new() else { return };
+    // A socket of its own each time: it keeps what it learnt from its first packet, even that there was nothing.
+    let instance_after_a_packet = |port| {
+        let [server, client] = [("10.9.0.2", &hosts.b), ("10.9.0.1", &hosts.a)]
+            .map(|(own, host)| host.run(|| UdpSocket::bind((ip(own), port)).unwrap()).unwrap());
+        server.set_read_timeout(Some(LONG)).unwrap();
+        busy_poll::ask_for(&server, 50).unwrap();
+        client.send_to(b"a packet", (ip("10.9.0.2"), port)).unwrap();
+        assert_eq!(server.recv(&mut [0xa5; 16]).unwrap(), 8);
+        busy_poll::napi(&server).unwrap()
+    };
+    assert_eq!(instance_after_a_packet(4000), None);
+    hosts.a.run(|| ethtool::set_tx_checksum(hosts.indices.a, Offload::Off).unwrap()).unwrap();
+    hosts.b.run(|| ethtool::set_gro(hosts.indices.b, Offload::On).unwrap()).unwrap();
+    assert!(instance_after_a_packet(4001).is_some());
 }
 
 #[test]
