@@ -1,13 +1,15 @@
 //! `barelane demo`: two hosts in memory, the kernel's path and Barelane's side by side, nothing to install.
 //!
 //! ```text
-//!   the client's network namespace          the server's network namespace
-//!  ┌───────────────────────────────┐      ┌──────────────────────────────────────┐
-//!  │ kernel0  198.18.0.2/24 ───────┼ veth ┼─ kernel0  198.18.0.1/24  the kernel's │
-//!  │                               │      │                                      │
-//!  │ lane0    198.19.0.2/24 ───────┼ veth ┼─ lane0    198.19.0.1/24  Barelane's   │
-//!  └───────────────────────────────┘      └──────────────────────────────────────┘
-//!            client core                             server core
+//!   the client's network namespace     the server's network namespace
+//!  ┌────────────────────────────┐     ┌─────────────────────────────────────────────┐
+//!  │ kernel0  198.18.0.2/24 ────┼ veth┼─ kernel0  198.18.0.1  the kernel's sockets   │
+//!  │ poll0    198.18.1.2/24 ────┼ veth┼─ poll0    198.18.1.1  … busy-polled          │
+//!  │ dpdk0    198.18.2.2/24 ────┼ veth┼─ dpdk0    198.18.2.1  DPDK's testpmd         │
+//!  │ bare0    198.18.3.2/24 ────┼ veth┼─ bare0    198.18.3.1  a bare XDP program     │
+//!  │ lane0    198.19.0.2/24 ────┼ veth┼─ lane0    198.19.0.1  Barelane               │
+//!  └────────────────────────────┘     └─────────────────────────────────────────────┘
+//!           client core                          server core
 //! ```
 //!
 //! The addresses are those of RFC 2544, for measurements. Each server has its own link, so that the kernel's rows
@@ -25,15 +27,20 @@ use crate::probe::number;
 use crate::signals::Signals;
 use crate::{json, say};
 
+mod asking;
 mod echo;
 mod link;
 mod outcome;
+mod outside;
 mod row;
+mod serving;
+mod sockperf;
 mod table;
+mod testpmd;
 
-use link::Hosts;
-use outcome::Outcome;
-use row::Row;
+use link::{Cable, Hosts};
+use outcome::{Measured, Outcome, RowOutcome};
+use row::{ROWS, Row};
 
 /// Rounds of all rows. An odd number has a median, and five leave it standing where one round was disturbed.
 const ROUNDS: u32 = 5;
@@ -41,32 +48,86 @@ const ROUNDS: u32 = 5;
 /// The shortest part of a round that is worth a percentile: some thousand questions.
 const SEGMENT_MIN: Duration = Duration::from_millis(20);
 
+/// Why a row gave no figures.
+#[derive(Debug)]
+enum Unmeasured {
+    /// A program that is not ours will not do it here. The other rows go on without this one.
+    Refused(String),
+    /// It is ours, or the kernel's, that failed: there is no outcome.
+    Failed(Error),
+}
+
 /// Builds, measures, prints. Fails where a reply was wrong or missing, or where it was interrupted.
 pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
     let signals = Signals::catch()?;
     let seconds = number("--seconds", &arguments.seconds, 0.5, 3600.0)?;
     check_privileges()?;
     json::check(arguments.json.as_deref())?;
-    let hosts = Hosts::build()?;
+    let hosts = Hosts::build(&cables())?;
     for line in hosts.facts() {
         say::note(line);
     }
-    let segment = segment(seconds);
-    let began = Instant::now();
-    let mut outcome = Outcome::new(&hosts);
-    for round in 1..=ROUNDS {
-        say::note(format_args!("round {round} of {ROUNDS}, {:.1} s", began.elapsed().as_secs_f64()));
-        for &row in Row::ALL {
-            let measured = row.measure(&hosts, segment, &signals.stop_flag())?;
-            if signals.is_stopping() {
-                return Err(interrupted());
-            }
-            outcome.add(row, measured);
-        }
-    }
+    let outcome = measure(&hosts, seconds, &signals)?;
     say::answer(&outcome);
     json::write(arguments.json.as_deref(), &outcome.to_json()?)?;
     outcome.check()
+}
+
+/// The cables of the rows that can be measured here.
+fn cables() -> Vec<&'static Cable> {
+    let mut cables: Vec<&Cable> = Vec::new();
+    for row in ROWS.iter().filter(|row| row.missing().is_none()) {
+        if !cables.iter().any(|cable| cable.name == row.cable.name) {
+            cables.push(row.cable);
+        }
+    }
+    cables
+}
+
+/// All rounds of all rows.
+fn measure(hosts: &Hosts, seconds: f64, signals: &Signals) -> Result<Outcome, Error> {
+    let mut rows = ROWS.iter().map(|row| prepare(row, hosts)).collect::<Result<Vec<_>, _>>()?;
+    let segment = segment(seconds, &rows);
+    let began = Instant::now();
+    for round in 1..=ROUNDS {
+        say::note(format_args!("round {round} of {ROUNDS}, {:.1} s", began.elapsed().as_secs_f64()));
+        for row in rows.iter_mut().filter(|row| row.is_due(round)) {
+            let measured = measure_row(row.row, hosts, segment, signals);
+            if signals.is_stopping() {
+                return Err(interrupted());
+            }
+            match measured {
+                Ok(measured) => row.rounds.push((round, measured)),
+                Err(Unmeasured::Refused(why)) => row.not_measured = Some(why),
+                Err(Unmeasured::Failed(error)) => return Err(error),
+            }
+        }
+    }
+    Ok(Outcome::new(hosts, rows))
+}
+
+/// A row before its first round: what is missing for it is said at once.
+fn prepare(row: &'static Row, hosts: &Hosts) -> Result<RowOutcome, Error> {
+    let missing = row.missing();
+    if let Some(why) = &missing {
+        say::note(format_args!("not measured: \"{}\": {why}", row.title));
+    }
+    let driver = if missing.is_none() { Some(link::driver(hosts, row.cable)?) } else { None };
+    Ok(RowOutcome::new(row, driver, missing))
+}
+
+/// Starts the row's server, asks it for `length`, and stops it.
+fn measure_row(
+    row: &Row,
+    hosts: &Hosts,
+    length: Duration,
+    signals: &Signals,
+) -> Result<Measured, Unmeasured> {
+    let stop = signals.stop_flag();
+    let serving = row.serve.start(hosts, row.cable, &stop)?;
+    let asked = row.ask.ask(hosts, row.cable, length, &stop);
+    let served = serving.stop()?;
+    Ok(Measured { part: asked?, served })
 }
 
 /// Nothing to undo: what was built goes with its last descriptor.
@@ -74,10 +135,11 @@ fn interrupted() -> Error {
     Error::Failed("interrupted; nothing is left behind".to_owned())
 }
 
-/// How long one row is asked in one round.
-fn segment(seconds: f64) -> Duration {
-    let segments = ROUNDS * u32::try_from(Row::ALL.len()).unwrap_or(1);
-    (Duration::from_secs_f64(seconds) / segments).max(SEGMENT_MIN)
+/// How long one row is asked in one round: as long as all rounds together shall take, shared among those that are asked.
+fn segment(seconds: f64, rows: &[RowOutcome]) -> Duration {
+    let due = |round| rows.iter().filter(|row| row.is_due(round)).count();
+    let count = u32::try_from((1..=ROUNDS).map(due).sum::<usize>()).unwrap_or(u32::MAX).max(1);
+    (Duration::from_secs_f64(seconds) / count).max(SEGMENT_MIN)
 }
 
 fn check_privileges() -> Result<(), Error> {
@@ -91,4 +153,16 @@ fn check_privileges() -> Result<(), Error> {
     Err(Error::Input(format!(
         "demo builds its own network and lacks the privileges for it ({missing}): run it as root"
     )))
+}
+
+impl From<Error> for Unmeasured {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<host::HostError> for Unmeasured {
+    fn from(error: host::HostError) -> Self {
+        Self::Failed(error.into())
+    }
 }

@@ -12,7 +12,15 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The rows of the table.
+const ROWS: usize = 12;
 
 /// What the machine has that a demo could leave behind.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,38 +52,98 @@ fn demo(arguments: &[&str]) -> Option<Command> {
     Some(command)
 }
 
-#[test]
-fn every_row_is_answered_rightly_and_nothing_is_left_behind() {
-    let path = std::env::temp_dir().join(format!("barelane-demo-{}.json", std::process::id()));
-    let Some(mut command) = demo(&["--seconds", "1", "--json", path.to_str().unwrap()]) else { return };
+/// The rows that need a program that is not ours, and the program.
+const OUTSIDE: [(&str, &str); 3] =
+    [("dpdk_icmpecho", "dpdk-testpmd"), ("dpdk_5tswap", "dpdk-testpmd"), ("sockperf_server", "sockperf")];
+
+/// How long a process may take to be there, or to be gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
+/// Runs the demo to its end; gives its JSON and its table.
+fn finished(mut command: Command, path: &Path) -> (Value, String) {
     let before = Traces::now();
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert_eq!(Traces::now(), before);
-    let text = fs::read_to_string(&path).unwrap();
-    fs::remove_file(&path).unwrap();
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let json = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    fs::remove_file(path).unwrap();
+    (json, String::from_utf8(output.stdout).unwrap())
+}
+
+fn temporary(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("barelane-test-{name}-{}", std::process::id()))
+}
+
+/// As on a fresh machine.
+#[test]
+fn every_row_of_ours_is_answered_rightly_and_the_others_say_what_is_missing() {
+    let path = temporary("demo.json");
+    let Some(mut command) = demo(&["--seconds", "1", "--json", path.to_str().unwrap()]) else { return };
+    command.env("PATH", "/nonexistent");
+    let (json, table) = finished(command, &path);
     let rows = json["rows"].as_array().unwrap();
-    let table = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(rows.len(), 6, "{text}");
+    assert_eq!(rows.len(), ROWS, "{table}");
     for row in rows {
         assert!(table.contains(row["title"].as_str().unwrap()), "{table}");
-        assert!(row["answered"].as_u64().unwrap() > 0 && row["lost"] == 0 && row["wrong"] == 0, "{row}");
-        assert!(row["rtt_p50_ns"].is_u64() && row["rtt_p50_ratio"].is_f64(), "{row}");
+        match OUTSIDE.iter().find(|(name, _)| row["name"] == *name) {
+            Some((_, program)) => {
+                let why = row["not_measured"].as_str().unwrap();
+                assert!(why.starts_with(&format!("{program} is not installed (apt-get install ")), "{why}");
+                assert!(table.contains(&format!("not measured: {why}")), "{table}");
+                assert!(row["answered"] == 0 && row["rtt_p50_ns"].is_null(), "{row}");
+            }
+            None => answered_rightly(row),
+        }
     }
     explained(&json);
 }
 
-/// `docs/demo-json.md` has a row for every key.
-fn explained(json: &serde_json::Value) {
-    let text = include_str!("../../../docs/demo-json.md");
-    let row = &json["rows"][0];
-    for object in [json, row, &json["machine"]] {
-        for key in object.as_object().unwrap().keys() {
-            assert!(text.contains(&format!("| `{key}` |")), "docs/demo-json.md does not explain `{key}`");
+#[test]
+fn programs_that_are_not_ours_are_asked_in_the_same_rounds() {
+    let missing: Vec<_> = OUTSIDE.iter().filter(|(_, program)| !is_installed(program)).collect();
+    if !missing.is_empty() {
+        let _ =
+            writeln!(io::stderr(), "skipped: rows of the demo whose programs are not installed: {missing:?}");
+    }
+    let path = temporary("outside.json");
+    let Some(command) = demo(&["--seconds", "1", "--json", path.to_str().unwrap()]) else { return };
+    let (json, table) = finished(command, &path);
+    for (name, _) in OUTSIDE.iter().filter(|(_, program)| is_installed(program)) {
+        let row = json["rows"].as_array().unwrap().iter().find(|row| row["name"] == *name).unwrap();
+        assert!(row["not_measured"].is_null(), "{table}");
+        answered_rightly(row);
+        if *name == "sockperf_server" {
+            let keys = row["rounds"][0].as_object().unwrap().keys();
+            keys.for_each(|key| assert_explained(include_str!("../../../docs/demo-json.md"), key));
         }
     }
+}
+
+fn answered_rightly(row: &Value) {
+    assert!(row["answered"].as_u64().unwrap() > 0 && row["lost"] == 0 && row["wrong"] == 0, "{row}");
+    assert!(row["rtt_p50_ns"].is_u64() && row["rtt_p50_ratio"].is_f64(), "{row}");
+    let [min, median, max] =
+        ["rtt_p50_ratio_min", "rtt_p50_ratio", "rtt_p50_ratio_max"].map(|key| row[key].as_f64().unwrap());
+    assert!(min <= median && median <= max, "{row}");
+    assert!(["mode", "driver", "clock", "client"].iter().all(|key| row[key].is_string()), "{row}");
+}
+
+/// `docs/demo-json.md` has a row for every key.
+fn explained(json: &Value) {
+    let text = include_str!("../../../docs/demo-json.md");
+    for object in [json, &json["rows"][0], &json["machine"]] {
+        object.as_object().unwrap().keys().for_each(|key| assert_explained(text, key));
+    }
+}
+
+fn assert_explained(text: &str, key: &str) {
+    assert!(text.contains(&format!("| `{key}` |")), "docs/demo-json.md does not explain `{key}`");
 }
 
 #[test]
@@ -86,12 +154,76 @@ fn interrupted_in_the_middle_it_ends_with_1_and_leaves_nothing_behind() {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.starts_with("barelane: round 1 ")));
     // Twice, as `timeout` does: once to the process, once to its group.
-    for _ in 0..2 {
-        assert!(
-            Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success()
-        );
-    }
+    interrupt(&child);
+    interrupt(&child);
     assert!(lines.any(|line| line.starts_with("barelane: error: interrupted")));
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(Traces::now(), before);
+}
+
+#[test]
+fn interrupted_or_killed_while_another_program_serves_it_leaves_no_process_behind() {
+    for program in ["dpdk-testpmd", "sockperf"] {
+        if !is_installed(program) {
+            let _ = writeln!(io::stderr(), "skipped: ending the demo with {program}, which is not installed");
+            continue;
+        }
+        for how in [interrupt, kill] {
+            let Some(mut command) = demo(&["--seconds", "20"]) else { return };
+            let before = Traces::now();
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let processes =
+                wait_for(|| Some(processes_of(&child, program)).filter(|found| !found.is_empty()));
+            how(&child);
+            child.wait().unwrap();
+            wait_for(|| processes.iter().all(|process| !is_alive(*process)).then_some(()));
+            assert_eq!(Traces::now(), before, "{program}");
+            // What a killed process could not remove: its directory among temporary files.
+            let _ = fs::remove_dir_all(std::env::temp_dir().join(format!("barelane-demo-{}", child.id())));
+        }
+    }
+}
+
+fn interrupt(child: &Child) {
+    signal(child, "INT");
+}
+
+fn kill(child: &Child) {
+    signal(child, "KILL");
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+/// Looks again and again, until there is something to see.
+fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "waited in vain");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The children of a process that run a program.
+fn processes_of(parent: &Child, program: &str) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    // `PID (name) state parent …`, proc_pid_stat(5).
+    let is_it = |process: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        let Some((name, rest)) = stat.split_once(") ") else { return false };
+        name.ends_with(&format!("({program}"))
+            && rest.split_whitespace().nth(1) == Some(&parent.id().to_string())
+    };
+    processes.filter(is_it).collect()
+}
+
+fn is_alive(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.split_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }

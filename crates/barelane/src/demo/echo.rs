@@ -7,12 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::link::{Hosts, KERNEL};
-use super::row::PORT;
+use super::link::{Cable, Hosts};
+use super::serving::{PORT, Served};
 use crate::error::Error;
 
 /// How long a blocking server sleeps at most before it looks whether it is to stop.
 const SLEEP_MAX: Duration = Duration::from_millis(20);
+
+/// How long a receive call polls before it sleeps, in microseconds: what the kernel's documentation recommends for
+/// `net.core.busy_read` (Documentation/admin-guide/sysctl/net.rst). It is longer than any round trip here.
+const POLL_US: u16 = 50;
 
 /// Larger than any question of the demo.
 const ROOM: usize = 2048;
@@ -24,55 +28,67 @@ pub(super) enum Wait {
     Block,
     /// It asks again and again.
     Spin,
+    /// It sleeps in the kernel, which polls the card for a while first (`SO_BUSY_POLL`, `SO_PREFER_BUSY_POLL`).
+    BusyPoll,
 }
 
 /// A server at work.
 #[derive(Debug)]
 pub(super) struct Echo {
-    thread: JoinHandle<Result<(), Error>>,
+    thread: JoinHandle<Result<UdpSocket, Error>>,
     stop: Arc<AtomicBool>,
     wait: Wait,
 }
 
 impl Echo {
     /// Starts it on the server's core.
-    pub(super) fn start(hosts: &Hosts, wait: Wait) -> Result<Self, Error> {
+    pub(super) fn start(hosts: &Hosts, cable: &Cable, wait: Wait) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
         let stop_seen = Arc::clone(&stop);
         let core = hosts.server_core;
         // The socket stays in the namespace that it was opened in, wherever the thread that uses it is.
-        let socket = hosts.server.run(|| open(wait))??;
+        let socket = hosts.server.run(|| open(cable, wait))??;
         let thread = thread::spawn(move || {
             host::cores::pin(core)?;
-            serve(&socket, &stop_seen)
+            serve(&socket, &stop_seen)?;
+            Ok(socket)
         });
         Ok(Self { thread, stop, wait })
     }
 
-    /// How it runs.
-    pub(super) const fn describe(&self) -> &'static str {
-        match self.wait {
-            Wait::Block => "UDP socket, blocking",
-            Wait::Spin => "UDP socket, spinning",
-        }
-    }
-
     /// Stops it.
-    pub(super) fn stop(self) -> Result<(), Error> {
+    pub(super) fn stop(self) -> Result<Served, Error> {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| Error::Failed("the kernel's echo server has died".to_owned()))?
+        let ended = self.thread.join();
+        let socket = ended.map_err(|_| Error::Failed("the kernel's echo server has died".to_owned()))??;
+        Ok(match self.wait {
+            Wait::Block => Served::new("UDP socket, blocking", "kernel stack"),
+            Wait::Spin => Served::new("UDP socket, spinning", "kernel stack"),
+            Wait::BusyPoll => Served::new("UDP socket, blocking, busy-poll", busy_poll_in_force(&socket)?),
+        })
     }
 }
 
-fn open(wait: Wait) -> Result<UdpSocket, Error> {
-    let opened = UdpSocket::bind((KERNEL.server, PORT.get())).and_then(|socket| {
-        match wait {
-            Wait::Block => socket.set_read_timeout(Some(SLEEP_MAX))?,
-            Wait::Spin => socket.set_nonblocking(true)?,
-        }
-        Ok(socket)
-    });
-    opened.map_err(|error| Error::Failed(format!("the kernel's echo server cannot start: {error}")))
+/// Whether the kernel has polled. It can where it knows which NAPI instance the socket's packets come from.
+fn busy_poll_in_force(socket: &UdpSocket) -> Result<String, Error> {
+    Ok(match host::busy_poll::napi(socket)? {
+        Some(_) => "kernel stack, polled".to_owned(),
+        None => "kernel stack, NOT polled: no NAPI".to_owned(),
+    })
+}
+
+fn open(cable: &Cable, wait: Wait) -> Result<UdpSocket, Error> {
+    let failed = |error| Error::Failed(format!("the kernel's echo server cannot start: {error}"));
+    let socket = UdpSocket::bind((cable.server, PORT.get())).map_err(failed)?;
+    match wait {
+        Wait::Block | Wait::BusyPoll => socket.set_read_timeout(Some(SLEEP_MAX)),
+        Wait::Spin => socket.set_nonblocking(true),
+    }
+    .map_err(failed)?;
+    if wait == Wait::BusyPoll {
+        host::busy_poll::ask_for(&socket, POLL_US)?;
+    }
+    Ok(socket)
 }
 
 fn serve(socket: &UdpSocket, stop: &AtomicBool) -> Result<(), Error> {

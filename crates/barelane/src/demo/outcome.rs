@@ -1,101 +1,131 @@
 //! What came of all rounds: medians, ratios within a round, and whether every reply was right.
 
-use std::fs;
+mod json;
 
-use probe::Report;
-use serde_json::{Value, json};
-
+use super::asking::Part;
 use super::link::Hosts;
-use super::row::{Measured, Row, SIZE};
+use super::row::{REFERENCE, Row};
+use super::serving::Served;
 use crate::error::Error;
 
-/// Which keys the JSON form has; `docs/demo-json.md` explains them.
-const SCHEMA: &str = "barelane-demo-1";
+/// One part of a round.
+#[derive(Debug)]
+pub(super) struct Measured {
+    /// What the client found.
+    pub(super) part: Part,
+    /// How the server ran.
+    pub(super) served: Served,
+}
 
-/// The reports of every round, row by row.
+/// What came of one row.
+#[derive(Debug)]
+pub(super) struct RowOutcome {
+    pub(super) row: &'static Row,
+    /// The driver of its cable; nothing where there is no cable, since nothing is measured on it.
+    pub(super) driver: Option<String>,
+    /// What was measured, with the number of its round.
+    pub(super) rounds: Vec<(u32, Measured)>,
+    /// Why it is not measured, or not any more.
+    pub(super) not_measured: Option<String>,
+}
+
+/// What came of all.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    rows: Vec<(Row, Vec<Report>)>,
-    /// How each row's server ran, in the last round.
-    servers: Vec<(Row, String)>,
-    client_core: usize,
-    server_core: usize,
+    pub(super) rows: Vec<RowOutcome>,
+    pub(super) client_core: usize,
+    pub(super) server_core: usize,
+}
+
+/// The smallest, the middle and the largest over all rounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Spread {
+    pub(super) min: f64,
+    pub(super) median: f64,
+    pub(super) max: f64,
 }
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Figures {
-    pub(super) row: Row,
     pub(super) p50_ns: Option<u64>,
     pub(super) p99_ns: Option<u64>,
-    pub(super) p50_ratio: Option<f64>,
-    pub(super) asked: u64,
+    pub(super) p50_ratio: Option<Spread>,
+    pub(super) sent: u64,
     pub(super) answered: u64,
     pub(super) lost: u64,
     pub(super) wrong: u64,
 }
 
-impl Outcome {
+impl RowOutcome {
     /// Nothing measured yet.
-    pub(super) fn new(hosts: &Hosts) -> Self {
-        let rows = Row::ALL.iter().map(|&row| (row, Vec::new())).collect();
-        Self { rows, servers: Vec::new(), client_core: hosts.client_core, server_core: hosts.server_core }
+    pub(super) fn new(row: &'static Row, driver: Option<String>, not_measured: Option<String>) -> Self {
+        Self { row, driver, rounds: Vec::new(), not_measured }
     }
 
-    /// Adds a round's part of a row.
-    pub(super) fn add(&mut self, row: Row, Measured { report, server }: Measured) {
-        if let Some((_, reports)) = self.rows.iter_mut().find(|(known, _)| *known == row) {
-            reports.push(report);
-        }
-        self.servers.retain(|(known, _)| *known != row);
-        self.servers.push((row, server));
+    /// Whether it takes part in a round.
+    pub(super) fn is_due(&self, round: u32) -> bool {
+        self.not_measured.is_none() && self.row.is_asked_in(round)
     }
 
-    /// How a row's server ran.
-    pub(super) fn server(&self, row: Row) -> &str {
-        self.servers.iter().find(|(known, _)| *known == row).map_or("", |(_, server)| server)
+    /// How it was served and asked, in the last round.
+    pub(super) fn last(&self) -> Option<&Measured> {
+        self.rounds.last().map(|(_, measured)| measured)
     }
 
-    /// Every row's figures.
-    pub(super) fn figures(&self) -> Vec<Figures> {
-        self.rows.iter().map(|(row, reports)| self.figures_of(*row, reports)).collect()
+    fn p50_in(&self, round: u32) -> Option<u64> {
+        self.rounds.iter().find(|(number, _)| *number == round)?.1.part.p50_ns
     }
 
-    fn figures_of(&self, row: Row, reports: &[Report]) -> Figures {
-        let sum = |what: fn(&Report) -> u64| reports.iter().map(what).sum();
+    fn sum(&self, what: fn(&Part) -> u64) -> u64 {
+        self.rounds.iter().map(|(_, measured)| what(&measured.part)).sum()
+    }
+
+    fn median(&self, what: fn(&Part) -> Option<u64>) -> Option<u64> {
+        median(self.rounds.iter().filter_map(|(_, measured)| what(&measured.part)))
+    }
+}
+
+impl Outcome {
+    pub(super) fn new(hosts: &Hosts, rows: Vec<RowOutcome>) -> Self {
+        Self { rows, client_core: hosts.client_core, server_core: hosts.server_core }
+    }
+
+    /// A row's figures over all rounds.
+    pub(super) fn figures(&self, row: &RowOutcome) -> Figures {
         Figures {
-            row,
-            p50_ns: median(reports.iter().filter_map(|report| report.rtt.p50_ns)),
-            p99_ns: median(reports.iter().filter_map(|report| report.rtt.p99_ns)),
-            p50_ratio: self.ratio(reports),
-            asked: sum(|report| report.sent),
-            answered: sum(|report| report.answered),
-            lost: sum(|report| report.lost + report.late),
-            wrong: sum(|report| report.corrupted + report.duplicated + report.unmatched + report.refused),
+            p50_ns: row.median(|part| part.p50_ns),
+            p99_ns: row.median(|part| part.p99_ns),
+            p50_ratio: self.ratio(row),
+            sent: row.sum(|part| part.sent),
+            answered: row.sum(|part| part.answered),
+            lost: row.sum(|part| part.lost),
+            wrong: row.sum(|part| part.wrong),
         }
     }
 
-    /// The median, over all rounds, of this row's p50 over the reference's p50 in the same round.
+    /// This row's p50 over that of the row that it is compared with, in the same round.
     #[expect(clippy::cast_precision_loss, reason = "round trips stay far below 2^53 ns")]
-    fn ratio(&self, reports: &[Report]) -> Option<f64> {
-        let (_, reference) = self.rows.iter().find(|(row, _)| *row == Row::REFERENCE)?;
-        let mut ratios: Vec<f64> = reports
-            .iter()
-            .zip(reference)
-            .filter_map(|(ours, theirs)| Some(ours.rtt.p50_ns? as f64 / theirs.rtt.p50_ns? as f64))
-            .collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios.get(ratios.len() / 2).copied()
+    fn ratio(&self, row: &RowOutcome) -> Option<Spread> {
+        let against = self.row(row.row.against)?;
+        let ratios = row.rounds.iter().filter_map(|(round, measured)| {
+            Some(measured.part.p50_ns? as f64 / against.p50_in(*round)? as f64)
+        });
+        Spread::of(ratios.collect())
     }
 
-    /// Fails unless every question of every row was answered, once and rightly.
+    fn row(&self, name: &str) -> Option<&RowOutcome> {
+        self.rows.iter().find(|row| row.row.name == name)
+    }
+
+    /// The title of the row that most are compared with.
+    pub(super) fn reference(&self) -> &'static str {
+        self.row(REFERENCE).map_or(REFERENCE, |row| row.row.title)
+    }
+
+    /// Fails unless every question of every row that was measured was answered, once and rightly.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let bad: Vec<String> = self
-            .figures()
-            .iter()
-            .filter(|figures| figures.answered == 0 || figures.lost > 0 || figures.wrong > 0)
-            .map(|figures| format!("{}: {} lost, {} wrong", figures.row.title(), figures.lost, figures.wrong))
-            .collect();
+        let bad: Vec<String> = self.rows.iter().filter_map(|row| self.complaint(row)).collect();
         if bad.is_empty() {
             Ok(())
         } else {
@@ -103,55 +133,23 @@ impl Outcome {
         }
     }
 
-    /// The JSON form, with the facts of the machine.
-    pub(super) fn to_json(&self) -> Result<String, Error> {
-        let rows: Vec<Value> = self
-            .figures()
-            .into_iter()
-            .zip(&self.rows)
-            .map(|(row, (_, reports))| row_json(row, self.server(row.row), reports))
-            .collect();
-        let value = json!({
-            "schema": SCHEMA,
-            "machine": machine(),
-            "client_core": self.client_core,
-            "server_core": self.server_core,
-            "size_bytes": SIZE,
-            "reference": Row::REFERENCE.name(),
-            "rows": rows,
-        });
-        let text = serde_json::to_string_pretty(&value).map_err(|error| Error::Failed(error.to_string()))?;
-        Ok(text + "\n")
+    fn complaint(&self, row: &RowOutcome) -> Option<String> {
+        let Figures { answered, lost, wrong, .. } = self.figures(row);
+        let is_right = answered > 0 && lost == 0 && wrong == 0;
+        let was_measured = !row.rounds.is_empty();
+        (was_measured && !is_right)
+            .then(|| format!("{}: {answered} answered, {lost} lost, {wrong} wrong", row.row.title))
     }
 }
 
-fn row_json(figures: Figures, server: &str, rounds: &[Report]) -> Value {
-    json!({
-        "name": figures.row.name(),
-        "title": figures.row.title(),
-        "server": server,
-        "rtt_p50_ns": figures.p50_ns,
-        "rtt_p99_ns": figures.p99_ns,
-        "rtt_p50_ratio": figures.p50_ratio,
-        "sent": figures.asked,
-        "answered": figures.answered,
-        "lost": figures.lost,
-        "wrong": figures.wrong,
-        "rounds": rounds,
-    })
-}
-
-/// What figures depend on, as far as the kernel tells.
-fn machine() -> Value {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo").lines().find_map(|line| {
-        line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim().to_owned())
-    });
-    json!({
-        "kernel": read("/proc/sys/kernel/osrelease").trim(),
-        "processor": cpu,
-        "cores_online": host::cores::online().map(|cores| cores.len()).ok(),
-    })
+impl Spread {
+    /// Of an even number the upper middle.
+    fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let (&min, &max) = (values.first()?, values.last()?);
+        let median = *values.get(values.len() / 2)?;
+        Some(Self { min, median, max })
+    }
 }
 
 /// The middle one; of an even number the upper middle.
@@ -163,11 +161,62 @@ fn median(values: impl Iterator<Item = u64>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
+    use super::super::row::ROWS;
     use super::*;
+
+    fn row(name: &str, p50s: &[(u32, u64)]) -> RowOutcome {
+        let row = ROWS.iter().find(|row| row.name == name).unwrap();
+        let measured = |&(round, p50)| {
+            let part = Part {
+                p50_ns: Some(p50),
+                p99_ns: None,
+                sent: 10,
+                answered: 10,
+                lost: 0,
+                wrong: 0,
+                client: String::new(),
+                clock: String::new(),
+                whole: Value::Null,
+            };
+            (round, Measured { part, served: Served::new("", "") })
+        };
+        let rounds = p50s.iter().map(measured).collect();
+        RowOutcome { row, driver: None, rounds, not_measured: None }
+    }
+
+    fn outcome(rows: Vec<RowOutcome>) -> Outcome {
+        Outcome { rows, client_core: 0, server_core: 1 }
+    }
 
     #[test]
     fn one_disturbed_round_does_not_move_the_median() {
         assert_eq!(median([5, 900, 6, 4, 5].into_iter()), Some(5));
         assert_eq!(median([].into_iter()), None);
+    }
+
+    #[test]
+    fn a_ratio_is_taken_within_a_round_and_has_a_spread() {
+        let reference = row(REFERENCE, &[(1, 10), (2, 20), (3, 40)]);
+        let outcome = outcome(vec![row("lane_udp", &[(1, 5), (3, 10), (4, 7)]), reference]);
+        let figures = outcome.figures(&outcome.rows[0]);
+        assert_eq!(figures.p50_ratio, Some(Spread { min: 0.25, median: 0.5, max: 0.5 }));
+        assert_eq!((figures.p50_ns, figures.sent), (Some(7), 30));
+    }
+
+    #[test]
+    fn a_row_without_its_reference_has_no_ratio() {
+        let outcome = outcome(vec![row("lane_udp", &[(1, 5)])]);
+        assert_eq!(outcome.figures(&outcome.rows[0]).p50_ratio, None);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_no_fault_and_what_was_lost_is() {
+        let mut lost = row("lane_udp", &[(1, 5)]);
+        assert!(outcome(vec![row("dpdk_5tswap", &[])]).check().is_ok());
+        lost.rounds[0].1.part.lost = 1;
+        let error = outcome(vec![lost]).check().unwrap_err().to_string();
+        assert!(error.ends_with("Barelane lane, UDP echo: 10 answered, 1 lost, 0 wrong"), "{error}");
     }
 }

@@ -1,196 +1,103 @@
-//! What is measured: each row is a server and the question that it is asked.
+//! What is measured: each row is a cable, who serves on it, and how it is asked.
 
-use std::net::IpAddr;
-use std::num::NonZeroU16;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use probe::Protocol;
 
-use probe::socket::{self, Socket};
-use probe::{Ask, Controls, End, Progress, Protocol, Report, measure};
-use telemetry::Ns;
-
-use super::echo::{Echo, Wait};
-use super::interrupted;
-use super::link::{Hosts, KERNEL, LANE, PREFIX_LEN};
-use crate::config::Config;
-use crate::error::Error;
-use crate::plan::Plan;
-use crate::probe::card::reserve;
-use crate::probe::failed;
-use crate::probe::platform::ThisPlatform;
-use crate::serve::Server;
-
-/// The port of every UDP echo here: its own (RFC 862).
-pub(super) const PORT: NonZeroU16 = NonZeroU16::new(7).unwrap();
-
-/// Payload of a question. 64 bytes are what a game or a voice server answers, and what the kernel's ping sends.
-pub(super) const SIZE: usize = 64;
-
-/// Questions that are not counted, before each part: neighbours are resolved, caches and branch predictors warm.
-const WARM_UP: u64 = 200;
-
-/// How long is listened for what is late or double when a part is over.
-const LINGER: Ns = Ns(2_000_000);
+use super::asking::Asking;
+use super::link::{BARE, Cable, DPDK, KERNEL, LANE, POLL};
+use super::outside::Program;
+use super::serving::{Forward, PORT, Serve, Wait};
 
 /// One row of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Row {
-    KernelIcmp,
-    KernelUdpBlocking,
-    KernelUdpSpinning,
-    LaneIcmp,
-    LaneUdp,
-    LaneUdpXdp,
+#[derive(Debug)]
+pub(super) struct Row {
+    /// What people read.
+    pub(super) title: &'static str,
+    /// What programs read.
+    pub(super) name: &'static str,
+    pub(super) cable: &'static Cable,
+    pub(super) serve: Serve,
+    pub(super) ask: Asking,
+    /// The row that its ratio is taken against, by name: one that the same client asks.
+    pub(super) against: &'static str,
 }
 
-/// One part of a round.
-#[derive(Debug)]
-pub(super) struct Measured {
-    /// What the client found.
-    pub(super) report: Report,
-    /// How the server ran.
-    pub(super) server: String,
-}
+/// What most others are compared with: what anyone would write first.
+pub(super) const REFERENCE: &str = "kernel_udp_blocking";
 
-/// The server of a row at work.
-#[derive(Debug)]
-enum Serving {
-    /// The kernel itself, which always answers.
-    Kernel,
-    Echo(Echo),
-    Lane(Box<Server>),
+const ICMP: Asking = Asking::Socket(Protocol::Icmp);
+const UDP: Asking = Asking::Socket(Protocol::Udp { port: PORT });
+const UDP_BY_XDP: Asking = Asking::Card(Protocol::Udp { port: PORT });
+
+/// All rows, in the order of the table and of a round.
+pub(super) static ROWS: &[Row] = &[
+    row("kernel, ICMP echo", "kernel_icmp", &KERNEL, Serve::Kernel, ICMP),
+    row("kernel, UDP echo, blocking", REFERENCE, &KERNEL, Serve::Echo(Wait::Block), UDP),
+    row("kernel, UDP echo, spinning", "kernel_udp_spinning", &KERNEL, Serve::Echo(Wait::Spin), UDP),
+    row("kernel, UDP echo, busy-poll", "kernel_udp_busy_poll", &POLL, Serve::Echo(Wait::BusyPoll), UDP),
+    row("DPDK testpmd icmpecho", "dpdk_icmpecho", &DPDK, Serve::Testpmd(Forward::IcmpEcho), ICMP),
+    row("DPDK testpmd 5tswap", "dpdk_5tswap", &DPDK, Serve::Testpmd(Forward::FiveTupleSwap), UDP),
+    row("bare XDP_TX swap, ICMP echo", "bare_xdp_tx_icmp", &BARE, Serve::Swap, ICMP),
+    row("bare XDP_TX swap, UDP echo", "bare_xdp_tx_udp", &BARE, Serve::Swap, UDP),
+    row("Barelane lane, ICMP echo", "lane_icmp", &LANE, Serve::Lane, ICMP),
+    row("Barelane lane, UDP echo", "lane_udp", &LANE, Serve::Lane, UDP),
+    row("the same, asked by AF_XDP", "lane_udp_asked_by_xdp", &LANE, Serve::Lane, UDP_BY_XDP),
+    row("sockperf's server", SOCKPERF_REFERENCE, &KERNEL, Serve::Sockperf, Asking::Sockperf)
+        .against(SOCKPERF_REFERENCE),
+];
+
+/// What is compared with when sockperf's client asks: its own server, at its defaults.
+const SOCKPERF_REFERENCE: &str = "sockperf_server";
+
+const fn row(
+    title: &'static str,
+    name: &'static str,
+    cable: &'static Cable,
+    serve: Serve,
+    ask: Asking,
+) -> Row {
+    Row { title, name, cable, serve, ask, against: REFERENCE }
 }
 
 impl Row {
-    /// All rows, in the order of the table and of a round.
-    pub(super) const ALL: &[Self] = &[
-        Self::KernelIcmp,
-        Self::KernelUdpBlocking,
-        Self::KernelUdpSpinning,
-        Self::LaneIcmp,
-        Self::LaneUdp,
-        Self::LaneUdpXdp,
-    ];
-
-    /// What all others are compared with: what anyone would write first.
-    pub(super) const REFERENCE: Self = Self::KernelUdpBlocking;
-
-    /// What people read.
-    pub(super) const fn title(self) -> &'static str {
-        match self {
-            Self::KernelIcmp => "kernel, ICMP echo",
-            Self::KernelUdpBlocking => "kernel, UDP echo, blocking",
-            Self::KernelUdpSpinning => "kernel, UDP echo, spinning",
-            Self::LaneIcmp => "Barelane lane, ICMP echo",
-            Self::LaneUdp => "Barelane lane, UDP echo",
-            Self::LaneUdpXdp => "the same, asked by AF_XDP",
-        }
+    const fn against(self, against: &'static str) -> Self {
+        Self { against, ..self }
     }
 
-    /// What programs read.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::KernelIcmp => "kernel_icmp",
-            Self::KernelUdpBlocking => "kernel_udp_blocking",
-            Self::KernelUdpSpinning => "kernel_udp_spinning",
-            Self::LaneIcmp => "lane_icmp",
-            Self::LaneUdp => "lane_udp",
-            Self::LaneUdpXdp => "lane_udp_asked_by_xdp",
-        }
+    /// Why it cannot be measured on this host: the program that it needs is not there.
+    pub(super) fn missing(&self) -> Option<String> {
+        let programs = [self.serve.program(), self.ask.program()];
+        programs.into_iter().flatten().find(|program| program.find().is_none()).map(Program::absence)
     }
 
-    /// Starts the row's server, asks it for `length`, and stops it.
-    pub(super) fn measure(
-        self,
-        hosts: &Hosts,
-        length: Duration,
-        stop: &AtomicBool,
-    ) -> Result<Measured, Error> {
-        let serving = self.serve(hosts, stop)?;
-        let server = serving.describe();
-        let asked = self.ask(hosts, &self.question(length), stop);
-        serving.stop()?;
-        asked.map(|report| Measured { report, server })
-    }
-
-    fn serve(self, hosts: &Hosts, stop: &AtomicBool) -> Result<Serving, Error> {
-        Ok(match self {
-            Self::KernelIcmp => Serving::Kernel,
-            Self::KernelUdpBlocking => Serving::Echo(Echo::start(hosts, Wait::Block)?),
-            Self::KernelUdpSpinning => Serving::Echo(Echo::start(hosts, Wait::Spin)?),
-            Self::LaneIcmp | Self::LaneUdp | Self::LaneUdpXdp => {
-                let config = lane_config(hosts);
-                let start = || Server::start(Plan::new(&config)?, stop);
-                let server = hosts.server.run(start)??;
-                Serving::Lane(Box::new(server.ok_or_else(interrupted)?))
-            }
-        })
-    }
-
-    fn question(self, length: Duration) -> Ask {
-        let (server, protocol) = match self {
-            Self::KernelIcmp => (KERNEL.server, Protocol::Icmp),
-            Self::KernelUdpBlocking | Self::KernelUdpSpinning => {
-                (KERNEL.server, Protocol::Udp { port: PORT })
-            }
-            Self::LaneIcmp => (LANE.server, Protocol::Icmp),
-            Self::LaneUdp | Self::LaneUdpXdp => (LANE.server, Protocol::Udp { port: PORT }),
-        };
-        Ask {
-            size: SIZE,
-            end: End::Seconds(length.as_secs_f64()),
-            warm_up: WARM_UP,
-            linger: LINGER,
-            ..Ask::new(IpAddr::from(server), protocol)
-        }
-    }
-
-    /// Asks on the client's core: by a socket that spins, or sleeps where it has to leave the core to the server; in
-    /// the last row past the client's kernel.
-    fn ask(self, hosts: &Hosts, ask: &Ask, stop: &AtomicBool) -> Result<Report, Error> {
-        let outcome = hosts.client.run(|| {
-            host::cores::pin(hosts.client_core)?;
-            let platform = ThisPlatform::open();
-            let controls = Controls { stop, progress: &Progress::default(), platform: &platform };
-            if self == Self::LaneUdpXdp {
-                let link = host::links::link(LANE.name)?;
-                let mut reserved = reserve(ask, &link, LANE.client.into(), LANE.server_mac())?;
-                return measure(ask, &mut reserved.card, &hosts.clock, &controls).map_err(failed);
-            }
-            let wait = if hosts.share_a_core() { socket::Wait::Block } else { socket::Wait::Spin };
-            let mut socket = Socket::open(ask, wait).map_err(|error| Error::Failed(error.to_string()))?;
-            measure(ask, &mut socket, &hosts.clock, &controls).map_err(failed)
-        })??;
-        Ok(Report::new(&outcome))
+    /// Whether it is asked in this round, the first being 1. Sockperf's client sleeps for two seconds before it
+    /// begins, whatever it is told: it takes part in every other round.
+    pub(super) fn is_asked_in(&self, round: u32) -> bool {
+        self.ask != Asking::Sockperf || !round.is_multiple_of(2)
     }
 }
 
-/// One lane on an address that only Barelane has.
-fn lane_config(hosts: &Hosts) -> Config {
-    let mut config = Config::default();
-    LANE.name.clone_into(&mut config.nic.interface);
-    config.lane.cores = vec![hosts.server_core];
-    config.serve.addresses = vec![(LANE.server.into(), PREFIX_LEN)];
-    config.serve.respond = vec![route::Service::IcmpEcho, route::Service::UdpEcho { port: PORT }];
-    // There is only one other host on this cable, and it is ours.
-    config.serve.address_check_ms = 0;
-    config
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
 
-impl Serving {
-    fn describe(&self) -> String {
-        match self {
-            Self::Kernel => "the kernel itself".to_owned(),
-            Self::Echo(echo) => echo.describe().to_owned(),
-            Self::Lane(server) => server.describe(),
-        }
+    use super::*;
+
+    #[test]
+    fn every_row_has_its_own_name_and_title_and_is_compared_with_one_that_exists() {
+        let names: BTreeSet<_> = ROWS.iter().map(|row| row.name).collect();
+        let titles: BTreeSet<_> = ROWS.iter().map(|row| row.title).collect();
+        assert_eq!((names.len(), titles.len()), (ROWS.len(), ROWS.len()));
+        assert!(ROWS.iter().all(|row| names.contains(row.against)));
     }
 
-    fn stop(self) -> Result<(), Error> {
-        match self {
-            Self::Kernel => Ok(()),
-            Self::Echo(echo) => echo.stop(),
-            Self::Lane(server) => server.stop()?.check(),
+    #[test]
+    fn a_row_and_what_it_is_compared_with_are_asked_by_the_same_client_in_the_same_rounds() {
+        for row in ROWS {
+            let against = ROWS.iter().find(|other| other.name == row.against).unwrap();
+            for round in 1..=5 {
+                assert!(!row.is_asked_in(round) || against.is_asked_in(round), "{}", row.name);
+            }
+            assert_eq!(row.ask == Asking::Sockperf, against.ask == Asking::Sockperf, "{}", row.name);
         }
     }
 }

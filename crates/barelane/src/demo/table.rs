@@ -3,42 +3,87 @@
 use std::fmt;
 
 use super::ROUNDS;
-use super::outcome::{Figures, Outcome};
-use super::row::{Row, SIZE};
+use super::asking::SIZE;
+use super::outcome::{Measured, Outcome, RowOutcome, Spread};
+
+/// Where a figure is not known.
+const DASH: &str = "–";
 
 impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "round trips over a virtual link, one question at a time, {SIZE} bytes of payload,")?;
         writeln!(
             out,
-            "by one client socket, the last row excepted; medians of {ROUNDS} interleaved rounds\n"
+            "round trips over virtual links, one question at a time, {SIZE} bytes of payload; medians of {ROUNDS} interleaved rounds\n"
         )?;
         writeln!(
             out,
-            "{:<28} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}",
-            "", "p50 µs", "p99 µs", "p50 ratio", "answered", "lost", "wrong"
+            "{:<28} {:>8} {:>8}  {:^18} {:>9} {:>5} {:>5}  {:<24} {:<6} clock",
+            "", "p50 µs", "p99 µs", "p50 ratio", "answered", "lost", "wrong", "mode", "driver"
         )?;
-        self.figures().iter().try_for_each(|figures| write_row(out, figures))?;
-        writeln!(out, "\nBarelane: {}", self.server(Row::LaneUdp))?;
-        write!(out, "ratio: p50 over that of \"{}\" in the same round", Row::REFERENCE.title())
+        self.rows.iter().try_for_each(|row| self.write_row(out, row))?;
+        writeln!(out)?;
+        self.write_list(out, "answered by", |last| &last.served.server)?;
+        self.write_list(out, "asked by", |last| &last.part.client)?;
+        let reference = self.reference();
+        writeln!(out, "ratio: min–median–max of the p50 over that of \"{reference}\" in the same round;")?;
+        write!(out, "where sockperf's client asks, over that of its own server")
     }
 }
 
-fn write_row(out: &mut fmt::Formatter<'_>, figures: &Figures) -> fmt::Result {
-    let ratio = figures.p50_ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
-    writeln!(
-        out,
-        "{:<28} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}",
-        figures.row.title(),
-        microseconds(figures.p50_ns),
-        microseconds(figures.p99_ns),
-        ratio,
-        figures.answered,
-        figures.lost,
-        figures.wrong
+impl Outcome {
+    fn write_row(&self, out: &mut fmt::Formatter<'_>, outcome: &RowOutcome) -> fmt::Result {
+        let title = outcome.row.title;
+        let Some(last) = outcome.last() else {
+            let why = outcome.not_measured.as_deref().unwrap_or("it was not its turn");
+            return writeln!(out, "{title:<28} not measured: {why}");
+        };
+        let figures = self.figures(outcome);
+        writeln!(
+            out,
+            "{title:<28} {:>8} {:>8}  {:^18} {:>9} {:>5} {:>5}  {:<24} {:<6} {}",
+            microseconds(figures.p50_ns),
+            microseconds(figures.p99_ns),
+            ratio(figures.p50_ratio),
+            figures.answered,
+            figures.lost,
+            figures.wrong,
+            last.served.mode,
+            outcome.driver.as_deref().unwrap_or(DASH),
+            last.part.clock
+        )?;
+        match &outcome.not_measured {
+            Some(why) => writeln!(out, "{:<28} not measured any more: {why}", ""),
+            None => Ok(()),
+        }
+    }
+
+    /// What the rows have of one kind, each once.
+    fn write_list(
+        &self,
+        out: &mut fmt::Formatter<'_>,
+        kind: &str,
+        what: fn(&Measured) -> &String,
+    ) -> fmt::Result {
+        let mut seen: Vec<&str> = Vec::new();
+        for text in self.rows.iter().filter_map(RowOutcome::last).map(what) {
+            if !seen.contains(&text.as_str()) {
+                seen.push(text);
+            }
+        }
+        seen.iter().enumerate().try_for_each(|(index, text)| {
+            let label = if index == 0 { kind } else { "" };
+            writeln!(out, "{label:<12} {text}")
+        })
+    }
+}
+
+fn ratio(spread: Option<Spread>) -> String {
+    spread.map_or_else(
+        || DASH.to_owned(),
+        |Spread { min, median, max }| format!("{min:.2}–{median:.2}–{max:.2}"),
     )
 }
 
 fn microseconds(ns: Option<u64>) -> String {
-    ns.map_or_else(|| "–".to_owned(), |ns| format!("{}.{:02}", ns / 1_000, ns % 1_000 / 10))
+    ns.map_or_else(|| DASH.to_owned(), |ns| format!("{}.{:02}", ns / 1_000, ns % 1_000 / 10))
 }

@@ -30,9 +30,14 @@ impl Server {
 
     /// How its lanes reach the card, in half a line.
     pub fn describe(&self) -> String {
-        let copies = if self.card.is_zero_copy() { "zero-copy" } else { "copy" };
         let wake = name_of(WAKES, &self.plan.card.wake);
-        format!("AF_XDP {} {copies}, {wake}, pages of {}", self.card.mode(), self.card.page_size())
+        format!("{}, {wake}, pages of {}", self.way(), self.card.page_size())
+    }
+
+    /// The way of packets to its lanes, in three words.
+    pub fn way(&self) -> String {
+        let copies = if self.card.is_zero_copy() { "zero-copy" } else { "copy" };
+        format!("AF_XDP {} {copies}", self.card.mode())
     }
 
     /// The wake mode, and whether the kernel has gone along with it.

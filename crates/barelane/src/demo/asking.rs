@@ -1,0 +1,142 @@
+//! How a row is asked. Every client runs on the client's core, one question at a time.
+
+use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use probe::socket::{self, Socket};
+use probe::{Ask, Controls, End, Progress, Protocol, Report, Transport, measure};
+use serde_json::Value;
+use telemetry::Ns;
+
+use super::link::{Cable, Hosts};
+use super::outside::{self, Program};
+use super::{Unmeasured, sockperf};
+use crate::error::Error;
+use crate::probe::card::reserve;
+use crate::probe::failed;
+use crate::probe::platform::ThisPlatform;
+
+/// Payload of a question. 64 bytes are what a game or a voice server answers, and what the kernel's ping sends.
+pub(super) const SIZE: usize = 64;
+
+/// Questions that are not counted, before each part: neighbours are resolved, caches and branch predictors warm.
+const WARM_UP: u64 = 200;
+
+/// How long is listened for what is late or double when a part is over.
+const LINGER: Ns = Ns(2_000_000);
+
+/// Which client, and what it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// Barelane's probe by a socket that spins, or sleeps where it has to leave the core to the server.
+    Socket(Protocol),
+    /// Barelane's probe past the client's kernel.
+    Card(Protocol),
+    /// Sockperf's own client.
+    Sockperf,
+}
+
+/// What a client found in one part of a round.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) p50_ns: Option<u64>,
+    pub(super) p99_ns: Option<u64>,
+    pub(super) sent: u64,
+    pub(super) answered: u64,
+    pub(super) lost: u64,
+    /// Answers that were damaged, doubled, unexpected, or an error message.
+    pub(super) wrong: u64,
+    /// What asked, and how it waited.
+    pub(super) client: String,
+    /// The clock of its stamps.
+    pub(super) clock: String,
+    /// All that it says.
+    pub(super) whole: Value,
+}
+
+impl Asking {
+    /// The program that is not ours and that it needs.
+    pub(super) const fn program(self) -> Option<Program> {
+        match self {
+            Self::Sockperf => Some(outside::SOCKPERF),
+            Self::Socket(_) | Self::Card(_) => None,
+        }
+    }
+
+    /// Asks the server of a cable for `length`.
+    pub(super) fn ask(
+        self,
+        hosts: &Hosts,
+        cable: &Cable,
+        length: Duration,
+        stop: &AtomicBool,
+    ) -> Result<Part, Unmeasured> {
+        match self {
+            Self::Socket(protocol) => {
+                Ok(by_socket(hosts, &question(cable, protocol, length), stop).and_then(Part::of)?)
+            }
+            Self::Card(protocol) => {
+                Ok(by_card(hosts, cable, &question(cable, protocol, length), stop).and_then(Part::of)?)
+            }
+            Self::Sockperf => sockperf::ask(hosts, cable, length, stop),
+        }
+    }
+}
+
+fn question(cable: &Cable, protocol: Protocol, length: Duration) -> Ask {
+    Ask {
+        size: SIZE,
+        end: End::Seconds(length.as_secs_f64()),
+        warm_up: WARM_UP,
+        linger: LINGER,
+        ..Ask::new(IpAddr::from(cable.server), protocol)
+    }
+}
+
+fn by_socket(hosts: &Hosts, ask: &Ask, stop: &AtomicBool) -> Result<Report, Error> {
+    let wait = if hosts.share_a_core() { socket::Wait::Block } else { socket::Wait::Spin };
+    hosts.client.run(|| {
+        host::cores::pin(hosts.client_core)?;
+        let mut socket = Socket::open(ask, wait).map_err(|error| Error::Failed(error.to_string()))?;
+        report(hosts, ask, &mut socket, stop)
+    })?
+}
+
+fn by_card(hosts: &Hosts, cable: &Cable, ask: &Ask, stop: &AtomicBool) -> Result<Report, Error> {
+    hosts.client.run(|| {
+        host::cores::pin(hosts.client_core)?;
+        let link = host::links::link(cable.name)?;
+        let mut reserved = reserve(ask, &link, cable.client.into(), cable.server_mac())?;
+        report(hosts, ask, &mut reserved.card, stop)
+    })?
+}
+
+fn report(
+    hosts: &Hosts,
+    ask: &Ask,
+    transport: &mut impl Transport,
+    stop: &AtomicBool,
+) -> Result<Report, Error> {
+    let platform = ThisPlatform::open();
+    let controls = Controls { stop, progress: &Progress::default(), platform: &platform };
+    let outcome = measure(ask, transport, &hosts.clock, &controls).map_err(failed)?;
+    Ok(Report::new(&outcome))
+}
+
+impl Part {
+    fn of(report: Report) -> Result<Self, Error> {
+        let whole = serde_json::to_value(&report).map_err(|error| Error::Failed(error.to_string()))?;
+        Ok(Self {
+            p50_ns: report.rtt.p50_ns,
+            p99_ns: report.rtt.p99_ns,
+            sent: report.sent,
+            answered: report.answered,
+            lost: report.lost + report.late,
+            wrong: report.corrupted + report.duplicated + report.unmatched + report.refused,
+            client: format!("barelane probe: {}, {}", report.means, report.wait),
+            clock: report.clock,
+            whole,
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! DPDK's `testpmd` as a server: what a kernel-bypass toolkit does on the same cable, with the same AF_XDP below it.
+//!
+//! Its two modes that answer: `icmpecho` answers pings (and ARP), `5tswap` swaps addresses and ports of anything. They
+//! verify no checksum and ask for no address of their own. One worker spins on the server's core; the main thread sleeps
+//! there, reading its standard input.
+//!
+//! It wants no huge pages and no devices here (`--no-huge`, `--no-pci`), and leaves nothing behind: its runtime
+//! directory is one that is removed, and its XDP program goes when it closes the port, or with the cable.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process;
+use std::sync::atomic::AtomicBool;
+
+use super::Unmeasured;
+use super::link::{Cable, Hosts};
+use super::outside::{Running, TESTPMD};
+use super::serving::Served;
+use crate::error::Error;
+
+/// Memory for it, in MiB: its packet buffers of 2,176 bytes take 18, and DPDK itself some more. Too little and it
+/// refuses to start.
+const MEMORY_MIB: &str = "64";
+
+/// Packet buffers: more than the AF_XDP driver's rings of 2,048 hold together. Fewer and it has none to receive into.
+const BUFFERS: &str = "--total-num-mbufs=8192";
+
+/// The line that it says when its worker runs.
+const READY: &str = "Press enter to exit";
+
+/// How it forwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Forward {
+    /// Answers echo requests.
+    IcmpEcho,
+    /// Swaps Ethernet addresses, IP addresses and ports.
+    FiveTupleSwap,
+}
+
+impl Forward {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::IcmpEcho => "icmpecho",
+            Self::FiveTupleSwap => "5tswap",
+        }
+    }
+}
+
+/// The program at work.
+#[derive(Debug)]
+pub(super) struct Testpmd {
+    running: Running,
+    _directory: Directory,
+    forward: Forward,
+    mode: String,
+}
+
+impl Testpmd {
+    /// Starts it on a cable's end.
+    pub(super) fn start(
+        hosts: &Hosts,
+        cable: &Cable,
+        forward: Forward,
+        stop: &AtomicBool,
+    ) -> Result<Self, Unmeasured> {
+        let directory = Directory::make()?;
+        let core = hosts.server_core;
+        let mut command = TESTPMD.command()?;
+        command.env("RUNTIME_DIRECTORY", &directory.0);
+        // Its main thread and its one worker, on one core.
+        command.args(["-v", "--lcores", &format!("0@{core},1@{core}")]);
+        command.args(["--no-huge", "-m", MEMORY_MIB, "--no-pci", "--no-telemetry", "--no-shconf"]);
+        command.args(["--vdev", &format!("net_af_xdp0,iface={}", cable.name)]);
+        command.args(["--", &format!("--forward-mode={}", forward.name()), BUFFERS]);
+        let mut running = Running::start(TESTPMD, command, &hosts.server, core)?;
+        running.wait_for(READY, stop)?;
+        let mode = mode(hosts, cable)?;
+        Ok(Self { running, _directory: directory, forward, mode })
+    }
+
+    /// Ends it, by the end of its standard input.
+    pub(super) fn stop(self) -> Result<Served, Error> {
+        let said = self.running.end()?;
+        let version = said.iter().find_map(|line| version(line)).unwrap_or("DPDK");
+        let server = format!("{version} testpmd {} over net_af_xdp, spinning", self.forward.name());
+        Ok(Served::new(server, self.mode))
+    }
+}
+
+/// Where its program runs, as the kernel says.
+fn mode(hosts: &Hosts, cable: &Cable) -> Result<String, Error> {
+    let link = hosts.server.run(|| host::links::link(cable.name))??;
+    Ok(link.program.map_or_else(|| "AF_XDP".to_owned(), |program| format!("AF_XDP {}", program.mode)))
+}
+
+/// `DPDK 22.11.11` of `EAL: RTE Version: 'DPDK 22.11.11'`.
+fn version(line: &str) -> Option<&str> {
+    line.split_once("RTE Version: '")?.1.strip_suffix('\'')
+}
+
+/// A directory for what DPDK wants to write; removed when this is dropped.
+#[derive(Debug)]
+struct Directory(PathBuf);
+
+impl Directory {
+    fn make() -> Result<Self, Error> {
+        let path = std::env::temp_dir().join(format!("barelane-demo-{}", process::id()));
+        // Not one that is there already: among temporary files, it could be anybody's.
+        fs::create_dir(&path).map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What cannot be removed is an empty directory among temporary files.
+        let _left = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_and_the_ready_line_are_found_in_what_it_says() {
+        let said = include_str!("testpmd/said.txt");
+        assert_eq!(said.lines().find_map(version), Some("DPDK 22.11.11"));
+        assert!(said.lines().any(|line| line.contains(READY)));
+        assert_eq!(version("EAL: Detected CPU lcores: 2"), None);
+    }
+}
