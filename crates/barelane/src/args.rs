@@ -39,14 +39,19 @@ pub enum Verb {
     )]
     Replay(ReplayArguments),
     /// Ask on a schedule and measure the answers from outside
-    #[command(
-        after_help = "Example:\n  barelane probe 192.0.2.1 --proto udp:7 --seconds 5 --json probe.json\n  \
-                            barelane probe compare before.json after.json --report compared.html",
-        args_conflicts_with_subcommands = true,
-        subcommand_negates_reqs = true
-    )]
+    #[command(after_help = PROBE_EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Probe(ProbeCommand),
 }
+
+const PROBE_EXAMPLES: &str = "\
+Example:
+  barelane probe 192.0.2.1                                       one ping after the other, for five seconds
+  barelane probe 192.0.2.1 --proto udp:7 --rate 1000 --poisson   an open loop: a server that stalls shows
+  barelane probe 192.0.2.1 --proto udp:7 --rate 1000..100000 --seconds 60 --json ramp.json
+  barelane probe 192.0.2.1 --proto udp:7 --backend xdp --nic eth1 --core 3 --repeat 20 --count 100000
+  barelane probe compare before.json after.json --report compared.html
+
+Ctrl-C ends a measurement early; what was measured until then is printed and written all the same.";
 
 /// Where the configuration comes from: a file, and options that overrule it.
 #[derive(Debug, Default, Args)]
@@ -135,7 +140,7 @@ pub struct CompareArguments {
     pub report: PathBuf,
 }
 
-/// Whom to ask, what, how, and for how long.
+/// Whom to ask, what, when, how, and for how long.
 #[derive(Debug, Args)]
 pub struct ProbeArguments {
     /// Whom to ask: an address or a name
@@ -144,30 +149,81 @@ pub struct ProbeArguments {
     /// What to ask: icmp, udp:PORT
     #[arg(long, value_name = "PROTO", default_value = "icmp")]
     pub proto: String,
-    /// Ask the next question when the last one is answered; the only schedule of this version
-    #[arg(long)]
-    pub closed: bool,
+    /// Payload of a question, in bytes
+    #[arg(long, value_name = "BYTES", default_value = "64")]
+    pub size: String,
     /// How long to ask [default: 5]
     #[arg(long, value_name = "N", conflicts_with = "count")]
     pub seconds: Option<String>,
     /// How many questions to ask
     #[arg(long, value_name = "N")]
     pub count: Option<String>,
-    /// Payload of a question, in bytes
-    #[arg(long, value_name = "BYTES", default_value = "64")]
-    pub size: String,
+    /// How many seconds an answer may take; a later one is late, and none is lost
+    #[arg(long, value_name = "SECONDS", default_value = "1")]
+    pub timeout: String,
+    /// How many times to measure, one run after the other; six or more give intervals, RFC 8219 asks for 20
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub repeat: String,
+    /// When to ask.
+    #[command(flatten)]
+    pub schedule: ScheduleArguments,
+    /// How to ask.
+    #[command(flatten)]
+    pub means: MeansArguments,
+    /// Where results go.
+    #[command(flatten)]
+    pub results: ResultArguments,
+}
+
+/// When to ask.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Schedule")]
+pub struct ScheduleArguments {
+    /// Ask the next question when an earlier one is answered; flatters a server that stalls [default]
+    #[arg(long)]
+    pub closed: bool,
+    /// Questions that a closed loop keeps under way [default: 1]
+    #[arg(long, value_name = "N", conflicts_with_all = ["rate", "poisson"])]
+    pub window: Option<String>,
+    /// Ask by the clock, so many times a second whatever the answers do; FROM..TO changes the rate along the run
+    #[arg(long, value_name = "PPS|FROM..TO", conflicts_with = "closed")]
+    pub rate: Option<String>,
+    /// With --rate: exponential gaps instead of even ones (RFC 2330 11.1.1)
+    #[arg(long, requires = "rate")]
+    pub poisson: bool,
+}
+
+/// How to ask.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Means")]
+pub struct MeansArguments {
     /// How packets are sent and taken: socket (the kernel's stack), xdp (no kernel between)
     #[arg(long, value_name = "BACKEND", default_value = "socket")]
     pub backend: String,
+    /// Where the stamps are taken: user (around the system call), kernel (where its stack meets the driver; sockets only)
+    #[arg(long, value_name = "PLACE", default_value = "user")]
+    pub stamps: String,
     /// Ask the socket again and again instead of sleeping in the kernel: no wake-up in the figures, a core used up
     #[arg(long)]
     pub spin: bool,
+    /// Core to measure on [default: where it spins, the last one that nobody else is bound to]
+    #[arg(long, value_name = "N")]
+    pub core: Option<String>,
     /// Interface to ask on [default: where the route to the target leads]
     #[arg(long, value_name = "IF")]
     pub nic: Option<String>,
+}
+
+/// Where results go, beside the table on standard output.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
+pub struct ResultArguments {
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Print a line of progress every two seconds where standard error is not a terminal
+    #[arg(long)]
+    pub progress: bool,
 }
 
 /// How to demonstrate.

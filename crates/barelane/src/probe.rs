@@ -1,124 +1,159 @@
 //! `barelane probe`: the measuring client.
 //!
-//! What is asked and how it is measured is the crate `probe`'s; here the target's name becomes an address, and the
-//! address a neighbour, before the first question. So a target that is not there is told at once instead of being
-//! measured as a hundred percent of loss, and resolution never counts as a round trip.
+//! What is asked and how it is measured is the crate `probe`'s; here options become a measurement, the target's name
+//! becomes an address, and the address a neighbour, before the first question. So a target that is not there is told at
+//! once instead of being measured as a hundred percent of loss, and resolution never counts as a round trip.
+//!
+//! ```text
+//!   options ─▶ settings ─▶ target ─▶ core ─▶ means ─▶ runs ─▶ report ─▶ table, JSON
+//!              (all read)  (there?)          (socket,   │
+//!                                             card)     └▶ live line, by a thread of its own
+//! ```
 
-use std::fmt::Display;
-use std::num::NonZeroU16;
-use std::str::FromStr;
-
-use host::clock::Clock as HostClock;
-use probe::clock::Anchor;
+use probe::clock::RealtimeClock;
+use probe::report::Runs;
 use probe::socket::{Socket, Wait};
-use probe::{Ask, Clock, Controls, End, ProbeError, Progress, Protocol, Report, WallTime};
-use telemetry::{Tick, TickRate};
+use probe::transport::{Stamps, Transport};
+use probe::{Ask, Clock, Controls, Ended, Outcome, ProbeError, Report};
+use telemetry::{Ns, Tick};
 
 use crate::args::ProbeArguments;
-use crate::error::{Error, Wrong};
+use crate::error::Error;
 use crate::signals::Signals;
 use crate::{json, say};
 
 pub(crate) mod card;
+mod clock;
+mod core;
+mod live;
 pub(crate) mod platform;
+mod settings;
 mod target;
 
+pub(crate) use clock::CycleClock;
+pub(crate) use settings::number;
+
+use live::Live;
 use platform::ThisPlatform;
+use settings::{Means, Settings};
 use target::Target;
-
-/// How long to ask where nothing is said.
-const SECONDS_DEFAULT: f64 = 5.0;
-
-/// The longest answer, in bytes of payload, that an option may ask for: what `probe` takes at most.
-const SIZE_MAX: usize = probe::ask::SIZE_MAX;
 
 /// Measures until its end or Ctrl-C, and prints what was measured.
 pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
+    let settings = Settings::read(arguments)?;
     let signals = Signals::catch()?;
-    let backend = backend(&arguments.backend)?;
-    json::check(arguments.json.as_deref())?;
-    let target = Target::resolve(&arguments.target, arguments.nic.as_deref())?;
-    let ask = ask_of(arguments, &target)?;
-    ask.check().map_err(|error| Error::Input(error.to_string()))?;
+    let target = Target::resolve(&arguments.target, arguments.means.nic.as_deref())?;
+    let ask = settings.ask(&target)?;
+    json::check(arguments.results.json.as_deref())?;
     let next_hop = target.find_neighbour()?;
-    let clock = CycleClock::calibrate();
-    let stop = signals.stop_flag();
-    let platform = ThisPlatform::open();
-    let controls = Controls { stop: &stop, progress: &Progress::default(), platform: &platform };
-    let outcome = match backend {
-        Backend::Socket => {
-            let wait = if arguments.spin { Wait::Spin } else { Wait::Block };
-            let mut socket = Socket::open(&ask, wait).map_err(|error| Error::Input(error.to_string()))?;
-            probe::measure(&ask, &mut socket, &clock, &controls)
-        }
-        Backend::Xdp => {
-            let mut reserved = card::open(&ask, &target, next_hop)?;
-            probe::measure(&ask, &mut reserved.card, &clock, &controls)
-        }
-    };
-    let report = Report::new(&outcome.map_err(failed)?);
+    // Before the thread is bound to a core, which the printing thread must not have.
+    let live = Live::start(&ask, settings.repeat, arguments.results.progress);
+    core::pin(&settings)?;
+    let measured = measure(&settings, &ask, &target, next_hop, &Session { live: &live, signals: &signals });
+    drop(live);
+    let Measured { report, failure } = measured?;
     say::answer(report.to_string().trim_end());
     let text = report.to_json().map_err(|error| Error::Failed(error.to_string()))?;
-    json::write(arguments.json.as_deref(), &text)?;
-    judge(&report)
+    json::write(arguments.results.json.as_deref(), &text)?;
+    failure.map_or_else(|| judge(&report), Err)
 }
 
-/// How packets are sent and taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Backend {
-    /// By a socket, through the kernel's stack.
-    Socket,
-    /// By a card of its own, past it.
-    Xdp,
+/// Who looks on, and who ends it.
+#[derive(Clone, Copy, Debug)]
+struct Session<'a> {
+    live: &'a Live,
+    signals: &'a Signals,
 }
 
-fn backend(text: &str) -> Result<Backend, Wrong> {
-    match text {
-        "socket" => Ok(Backend::Socket),
-        "xdp" => Ok(Backend::Xdp),
-        _ => {
-            let wrong = Wrong::new("--backend", text).because("no such backend");
-            Err(wrong.remedy("write one of socket, xdp"))
+/// What was measured, and why no more of it was.
+#[derive(Debug)]
+struct Measured {
+    report: Report,
+    failure: Option<Error>,
+}
+
+/// Opens what the packets go through, and measures by the clock that belongs to it.
+fn measure(
+    settings: &Settings,
+    ask: &Ask,
+    target: &Target,
+    next_hop: Option<[u8; 6]>,
+    session: &Session<'_>,
+) -> Result<Measured, Error> {
+    let (spins, stamps) = match settings.means {
+        Means::Xdp => {
+            let mut reserved = card::open(ask, target, next_hop)?;
+            return repeat(settings, ask, &mut reserved.card, &CycleClock::calibrate(), session);
         }
-    }
-}
-
-/// The measurement that the options mean.
-fn ask_of(arguments: &ProbeArguments, target: &Target) -> Result<Ask, Error> {
-    let mut ask = Ask::new(target.ip, protocol(&arguments.proto)?);
-    ask.scope = target.scope;
-    ask.size = number("--size", &arguments.size, 0, SIZE_MAX)?;
-    ask.end = match (&arguments.count, &arguments.seconds) {
-        (Some(count), _) => End::Count(number("--count", count, 1, u64::MAX)?),
-        (None, Some(seconds)) => End::Seconds(number("--seconds", seconds, 0.001, 1e9)?),
-        (None, None) => End::Seconds(SECONDS_DEFAULT),
+        Means::Socket { spins, stamps } => (spins, stamps),
     };
-    Ok(ask)
+    let wrong = |error: probe::TransportError| Error::Input(error.to_string());
+    let wait = if spins { Wait::Spin } else { Wait::Block };
+    let mut socket = Socket::open(ask, wait).map_err(wrong)?;
+    if stamps == Stamps::User {
+        return repeat(settings, ask, &mut socket, &CycleClock::calibrate(), session);
+    }
+    let mut socket = socket.stamped_by_kernel().map_err(wrong)?;
+    let clock = RealtimeClock::start().map_err(|error| Error::Failed(format!("the wall clock: {error}")))?;
+    repeat(settings, ask, &mut socket, &clock, session)
 }
 
-fn protocol(text: &str) -> Result<Protocol, Wrong> {
-    let port = text.strip_prefix("udp:").and_then(|port| port.parse::<NonZeroU16>().ok());
-    match (text, port) {
-        ("icmp", _) => Ok(Protocol::Icmp),
-        (_, Some(port)) => Ok(Protocol::Udp { port }),
-        _ => {
-            let wrong = Wrong::new("--proto", text).because("no such protocol");
-            Err(wrong.remedy("write icmp or udp:PORT with a port from 1 to 65535"))
+/// Every run, one after the other. What the first ones measured is kept when a later one fails.
+fn repeat<T: Transport, C: Clock>(
+    settings: &Settings,
+    ask: &Ask,
+    transport: &mut T,
+    clock: &C,
+    session: &Session<'_>,
+) -> Result<Measured, Error> {
+    let platform = ThisPlatform::open();
+    let stop = session.signals.stop_flag();
+    let controls = Controls { stop: &stop, progress: session.live.progress(), platform: &platform };
+    let mut last = probe::measure(ask, transport, clock, &controls).map_err(failed)?;
+    let mut runs = Runs::begin(&last, settings.repeat);
+    let mut failure = None;
+    for number in 1..settings.repeat as u64 {
+        if last.ended != Ended::Done {
+            break;
         }
+        session.live.next_run();
+        match next_run(&last, number, transport, clock, &controls) {
+            Ok(outcome) => last = outcome,
+            Err(error) => {
+                failure = Some(failed(error));
+                break;
+            }
+        }
+        runs.add(&last);
     }
+    if let Ended::Failed(why) = last.ended {
+        failure = Some(Error::Failed(why));
+    }
+    Ok(Measured { report: runs.report(), failure })
 }
 
-/// A number within limits, both included.
-pub(crate) fn number<T>(option: &str, text: &str, min: T, max: T) -> Result<T, Wrong>
-where
-    T: Copy + FromStr + PartialOrd + Display,
-{
-    match text.parse::<T>() {
-        Ok(number) if number >= min && number <= max => Ok(number),
-        _ => Err(Wrong::new(option, text)
-            .because("out of range")
-            .remedy(format_args!("write a number from {min} to {max}"))),
+/// The same measurement again, with tokens of its own.
+fn next_run<T: Transport, C: Clock>(
+    last: &Outcome,
+    number: u64,
+    transport: &mut T,
+    clock: &C,
+    controls: &Controls<'_>,
+) -> Result<Outcome, ProbeError> {
+    if last.counts.lost > 0 {
+        drain(transport, clock, last.ask.timeout)?;
     }
+    let ask = Ask { seed: last.ask.seed.wrapping_add(number), ..last.ask.clone() };
+    probe::measure(&ask, transport, clock, controls)
+}
+
+/// Takes answers to the lost questions of one run, so that the next one does not find them.
+fn drain<T: Transport, C: Clock>(transport: &mut T, clock: &C, length: Ns) -> Result<(), ProbeError> {
+    let until = Tick(clock.now().0.saturating_add(clock.rate().ticks(length)));
+    while clock.now() < until {
+        transport.receive(until, clock)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn failed(error: ProbeError) -> Error {
@@ -136,66 +171,5 @@ fn judge(report: &Report) -> Result<(), Error> {
     match report.corrupted {
         0 => Ok(()),
         count => Err(Error::Failed(format!("{count} answers were wrong"))),
-    }
-}
-
-/// The host's calibrated cycle counter, as the probe wants a clock.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CycleClock {
-    clock: HostClock,
-    anchor: Anchor,
-}
-
-impl CycleClock {
-    /// Measures the counter's rate, which takes 50 ms.
-    pub(crate) fn calibrate() -> Self {
-        let clock = HostClock::calibrate();
-        Self { clock, anchor: Anchor::take(|| Tick(clock.now())) }
-    }
-}
-
-impl Clock for CycleClock {
-    #[inline]
-    fn now(&self) -> Tick {
-        Tick(self.clock.now())
-    }
-
-    fn rate(&self) -> TickRate {
-        TickRate::new(self.clock.ticks_per_second())
-    }
-
-    fn wall(&self, at: Tick) -> WallTime {
-        self.anchor.wall(at, self.rate())
-    }
-
-    fn name(&self) -> &'static str {
-        match self.clock.source() {
-            host::clock::Source::TimeStampCounter => "TSC",
-            host::clock::Source::Kernel => "CLOCK_MONOTONIC_RAW",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_protocol_is_icmp_or_a_port_that_exists() {
-        assert_eq!(protocol("icmp").unwrap(), Protocol::Icmp);
-        assert_eq!(protocol("udp:7").unwrap(), Protocol::Udp { port: NonZeroU16::new(7).unwrap() });
-        for text in ["udp", "udp:0", "udp:65536", "tcp:7", ""] {
-            assert!(protocol(text).unwrap_err().to_string().contains("--proto"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_number_outside_its_limits_is_refused_with_the_limits() {
-        assert_eq!(number("--size", "0", 0, 9).unwrap(), 0);
-        for text in ["10", "-1", "x", ""] {
-            let wrong = number("--size", text, 0, 9).unwrap_err().to_string();
-            assert!(wrong.ends_with("write a number from 0 to 9"), "{wrong}");
-        }
-        assert!(number("--seconds", "NaN", 0.001, 1e9).is_err());
     }
 }

@@ -1,5 +1,9 @@
 //! Which cores there are, and how a thread is bound to one.
 
+mod bound;
+
+pub use bound::{Bound, bound};
+
 use std::fs;
 use std::path::Path;
 

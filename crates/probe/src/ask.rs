@@ -1,5 +1,7 @@
 //! What is to be measured, and whether that can be asked at all.
 
+mod key;
+
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -7,10 +9,14 @@ use std::num::NonZeroU16;
 
 use telemetry::Ns;
 use thiserror::Error;
+use wire::stamp::tlv::Tlv;
+use wire::stamp::{ErrorEstimate, Format, Synchronised};
 
 use crate::matching::{self, REMEMBERED_MAX};
-use crate::question::UDP_SIZE_MIN;
+use crate::question;
 use crate::schedule::{Ramp, Schedule};
+
+pub use key::StampKey;
 
 /// The longest time-out and the longest linger. Longer waits would only make a dead target look like a hung probe.
 pub const TIMEOUT_MAX: Ns = Ns(60_000_000_000);
@@ -39,13 +45,43 @@ pub enum Protocol {
         /// The service's port.
         port: NonZeroU16,
     },
+    /// A STAMP reflector (RFC 8762), which says how long it had each question.
+    Stamp {
+        /// Its port; 862 by itself.
+        port: NonZeroU16,
+    },
+    /// A server of sockperf 3.7, over UDP.
+    Sockperf {
+        /// Its port; 11111 by itself.
+        port: NonZeroU16,
+    },
+}
+
+impl Protocol {
+    /// Its name, without a port.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Icmp => "icmp",
+            Self::Udp { .. } => "udp",
+            Self::Stamp { .. } => "stamp",
+            Self::Sockperf { .. } => "sockperf",
+        }
+    }
+
+    /// The UDP port that is asked; none of ICMP.
+    pub const fn port(self) -> Option<NonZeroU16> {
+        match self {
+            Self::Icmp => None,
+            Self::Udp { port } | Self::Stamp { port } | Self::Sockperf { port } => Some(port),
+        }
+    }
 }
 
 impl fmt::Display for Protocol {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Icmp => out.write_str("icmp"),
-            Self::Udp { port } => write!(out, "udp:{port}"),
+        match self.port() {
+            Some(port) => write!(out, "{}:{port}", self.name()),
+            None => out.write_str(self.name()),
         }
     }
 }
@@ -83,7 +119,14 @@ pub struct Ask {
     pub warm_up: u64,
     /// Where the tokens come from. A random one tells this run's answers from another's; a given one repeats a run.
     pub seed: u64,
+    /// The key of authenticated STAMP; none for the unauthenticated mode.
+    pub stamp_key: Option<StampKey>,
+    /// What a STAMP question says of the error of its stamp T1. No figure here is made of T1.
+    pub stamp_error: ErrorEstimate,
 }
+
+/// An error that nothing is known of: as large as can be said, of a clock that follows nobody.
+const UNKNOWN: ErrorEstimate = ErrorEstimate::new(u64::MAX, Synchronised::No, Format::Ntp);
 
 impl Ask {
     /// A measurement of 56 payload bytes, one question at a time without a pause, for one second, with a time-out
@@ -100,12 +143,20 @@ impl Ask {
             linger: Ns(10_000_000),
             warm_up: 1,
             seed: RandomState::new().hash_one("barelane probe"),
+            stamp_key: None,
+            stamp_error: UNKNOWN,
         }
+    }
+
+    /// The least payload of its questions.
+    pub fn size_min(&self) -> usize {
+        question::size_min(self.protocol, self.stamp_key.is_some())
     }
 
     /// Whether this can be asked.
     pub fn check(&self) -> Result<(), AskError> {
         self.check_size()?;
+        self.check_stamp()?;
         self.check_end()?;
         self.check_schedule()?;
         if self.timeout == Ns(0) || self.timeout > TIMEOUT_MAX {
@@ -120,16 +171,39 @@ impl Ask {
         matching::slot_count(self).map(drop)
     }
 
-    fn check_size(&self) -> Result<(), AskError> {
-        let least = match self.protocol {
-            Protocol::Icmp => 0,
-            Protocol::Udp { .. } => UDP_SIZE_MIN,
-        };
-        if (least..=SIZE_MAX).contains(&self.size) {
-            Ok(())
-        } else {
-            Err(AskError::Size { found: self.size, protocol: self.protocol, least })
+    /// How many questions an open loop has before its end; 0 for a closed one, whose answers decide that.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "Ask::check bounds both factors"
+    )]
+    pub fn expected_count(&self) -> u64 {
+        match (self.schedule, self.end) {
+            (Schedule::Open { rate, .. }, End::Seconds(seconds)) => (rate.mean() * seconds).ceil() as u64,
+            (Schedule::Open { .. }, End::Count(count)) => count,
+            (Schedule::Closed { .. }, _) => 0,
         }
+    }
+
+    fn check_size(&self) -> Result<(), AskError> {
+        let (found, least) = (self.size, self.size_min());
+        if !(least..=SIZE_MAX).contains(&found) {
+            return Err(AskError::Size { found, protocol: self.protocol, least });
+        }
+        if !question::is_size(found, self.protocol, self.stamp_key.is_some()) {
+            return Err(AskError::PartOfTlv { found, least, next: least + Tlv::LEN });
+        }
+        Ok(())
+    }
+
+    fn check_stamp(&self) -> Result<(), AskError> {
+        if self.stamp_key.is_some() && !matches!(self.protocol, Protocol::Stamp { .. }) {
+            return Err(AskError::KeyWithoutStamp(self.protocol));
+        }
+        if self.stamp_error.format() != Format::Ntp {
+            return Err(AskError::StampFormat);
+        }
+        Ok(())
     }
 
     fn check_schedule(&self) -> Result<(), AskError> {
@@ -168,6 +242,24 @@ pub enum AskError {
         /// The smallest that is possible.
         least: usize,
     },
+    /// What follows a STAMP packet is a TLV, which has a head of four bytes.
+    #[error(
+        "size: {found} bytes of payload end within the head of a STAMP TLV; give {least}, or {next} and more"
+    )]
+    PartOfTlv {
+        /// What was asked for.
+        found: usize,
+        /// Without a TLV.
+        least: usize,
+        /// With the smallest one.
+        next: usize,
+    },
+    /// Nothing but STAMP signs its questions.
+    #[error("stamp_key: {0} knows no key; leave it out, or ask stamp")]
+    KeyWithoutStamp(Protocol),
+    /// T1 is written as NTP writes it.
+    #[error("stamp_error: its flag Z says PTP, and T1 is written as NTP does; clear it")]
+    StampFormat,
     /// Nothing would be measured.
     #[error("count: 0 questions measure nothing; give at least 1")]
     CountZero,
@@ -244,6 +336,37 @@ mod tests {
             assert_eq!(Ask { size, ..udp() }.check().is_ok(), is_right, "{size}");
         }
         assert_eq!(Ask { size: 0, protocol: Protocol::Icmp, ..udp() }.check(), Ok(()));
+    }
+
+    const STAMP: Protocol = Protocol::Stamp { port: NonZeroU16::new(862).unwrap() };
+    const SOCKPERF: Protocol = Protocol::Sockperf { port: NonZeroU16::new(11_111).unwrap() };
+
+    #[test]
+    fn a_format_has_a_least_size_and_stamp_a_gap_above_it() {
+        let key = StampKey::new(b"key");
+        let cases = [
+            (SOCKPERF, None, &[(21, false), (22, true), (23, true)][..]),
+            (STAMP, None, &[(43, false), (44, true), (45, false), (47, false), (48, true), (49, true)]),
+            (STAMP, key, &[(111, false), (112, true), (113, false), (115, false), (116, true)]),
+        ];
+        for (protocol, stamp_key, sizes) in cases {
+            for &(size, is_right) in sizes {
+                let ask = Ask { size, protocol, stamp_key: stamp_key.clone(), ..udp() };
+                let said = ask.check().err().map_or_else(String::new, |error| error.to_string());
+                assert_eq!(said.is_empty(), is_right, "{protocol}, {size} bytes: {said}");
+                assert!(is_right || said.starts_with("size: ") && said.contains("give "), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_without_stamp_and_a_stamp_in_another_format_are_refused() {
+        for protocol in [Protocol::Icmp, SOCKPERF, udp().protocol] {
+            let found = Ask { protocol, stamp_key: StampKey::new(b"key"), ..udp() }.check();
+            assert_eq!(found, Err(AskError::KeyWithoutStamp(protocol)));
+        }
+        let stamp_error = ErrorEstimate::new(1, Synchronised::ToUtc, Format::Ptp);
+        assert_eq!(Ask { protocol: STAMP, stamp_error, ..udp() }.check(), Err(AskError::StampFormat));
     }
 
     #[test]

@@ -59,10 +59,10 @@ impl Link {
     /// destination port or the ICMP type of an answer.
     pub fn claim(&self, protocol: Protocol) -> (IpAddr, u8, u16) {
         let (number, selector) = match (protocol, self.ip) {
-            (Protocol::Udp { .. }, IpAddr::V4(_)) => (ipv4::UDP, self.identity.get()),
-            (Protocol::Udp { .. }, IpAddr::V6(_)) => (ipv6::UDP, self.identity.get()),
             (Protocol::Icmp, IpAddr::V4(_)) => (ipv4::ICMP, u16::from(icmpv4::ECHO_REPLY)),
             (Protocol::Icmp, IpAddr::V6(_)) => (ipv6::ICMP, u16::from(icmpv6::ECHO_REPLY)),
+            (_, IpAddr::V4(_)) => (ipv4::UDP, self.identity.get()),
+            (_, IpAddr::V6(_)) => (ipv6::UDP, self.identity.get()),
         };
         (self.ip, number, selector)
     }
@@ -123,7 +123,7 @@ impl Frames {
         };
         let pseudo = match (&network, ask.protocol) {
             (Network::V4(_), Protocol::Icmp) => Sum::ZERO,
-            (Network::V4(ip), Protocol::Udp { .. }) => ip.pseudo(transport_len),
+            (Network::V4(ip), _) => ip.pseudo(transport_len),
             (Network::V6(ip), _) => ip.pseudo(transport_len),
         };
         let ethernet = Ethernet { dst: link.next_hop, src: link.mac, ethertype: ethertype.into() };
@@ -144,9 +144,9 @@ impl Frames {
         }
         let message = frame.get_mut(transport..)?;
         question.write(message.get_mut(TRANSPORT_LEN..)?, sent_at);
-        match self.protocol {
-            Protocol::Udp { port } => self.write_udp(message, port)?,
-            Protocol::Icmp => self.write_echo(message, question)?,
+        match self.protocol.port() {
+            Some(port) => self.write_udp(message, port)?,
+            None => self.write_echo(message, question)?,
         }
         Some(ethernet::pad(room, end))
     }
@@ -180,9 +180,9 @@ impl Frames {
         if !self.is_from_target(frame, headers) {
             return None;
         }
-        let what = match self.protocol {
-            Protocol::Udp { port } => self.read_udp(frame, headers, port)?,
-            Protocol::Icmp => self.read_echo(frame, headers)?,
+        let what = match self.protocol.port() {
+            Some(port) => self.read_udp(frame, headers, port)?,
+            None => self.read_echo(frame, headers)?,
         };
         let is_for_us = Ethernet::of(frame, 0).is_some_and(|ethernet| ethernet.dst == self.link.mac);
         Some(if is_for_us { what } else { What::Corrupted })

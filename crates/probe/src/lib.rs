@@ -24,6 +24,7 @@
 //! | [`record`] | the round trips, and how deep a percentile the samples carry |
 //! | [`own_error`] | what the probe does wrong itself: when it was late, when it was not there, and why |
 //! | [`measure`](mod@measure) | the loop, on one screen |
+//! | [`search`](mod@search) | the highest rate without loss, out of many runs |
 //! | [`report`] | the figures, as JSON with units in its keys and as a table |
 //!
 //! What is measured is the round trip, from a stamp before the question is handed over to a stamp after the answer
@@ -43,11 +44,12 @@ pub mod queue;
 pub mod record;
 pub mod report;
 pub mod schedule;
+pub mod search;
 pub mod socket;
 pub mod transport;
 pub mod xdp;
 
-pub use ask::{Ask, AskError, End, Protocol};
+pub use ask::{Ask, AskError, End, Protocol, StampKey};
 pub use clock::{Clock, MonotonicClock, RealtimeClock, WallTime};
 pub use figures::Figures;
 pub use matching::Counts;

@@ -134,6 +134,8 @@ struct Run<'a, T, C> {
     full_since: Option<Tick>,
     /// When the progress is to be published next.
     publish_at: Tick,
+    /// Questions that the schedule had and that were never sent.
+    unsent: u64,
     /// When the asking was over, and when every question had its fate.
     asked_until: Tick,
     settled_at: Tick,
@@ -164,6 +166,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
             sleeps: wait == "block",
             full_since: None,
             publish_at: now,
+            unsent: 0,
             asked_until: now,
             settled_at: now,
         })
@@ -190,8 +193,12 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
     }
 
     fn ask_and_listen(&mut self, began: Tick) -> Result<(), ProbeError> {
-        let asked = self.ask_until(&Finish::of(self.ask.end, began, self.clock));
+        let finish = Finish::of(self.ask.end, began, self.clock);
+        let asked = self.ask_until(&finish);
         self.asked_until = self.clock.now();
+        if self.asked_until >= finish.limit {
+            self.unsent = self.ask.expected_count().saturating_sub(self.matcher.counts().sent);
+        }
         let settled = asked.and_then(|()| self.settle_all());
         while let Some((_, sent)) = self.matcher.abandon() {
             self.record.lost(sent);
@@ -398,6 +405,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
             began: self.clock.wall(began),
             wall: rate.ns(self.settled_at - began),
             asking: rate.ns(self.asked_until - began),
+            unsent: self.unsent,
             counts: *self.matcher.counts(),
             record: self.record,
             own_error: self.watch.finish(),

@@ -1,7 +1,7 @@
 //! The bytes of a question, and whether an answer carries the same.
 //!
-//! Every question's payload is a function of the run's seed and the question's sequence number, so that nothing
-//! needs to be kept to check an answer byte for byte:
+//! Every question's bytes are a function of the run's seed and the question's sequence number, so that nothing needs to
+//! be kept to check an answer byte for byte. What an echo server sends back is all of
 //!
 //! ```text
 //!  0                 8                 16
@@ -10,16 +10,25 @@
 //! └─────────────────┴─────────────────┴──────────────────────────── … ┘
 //! ```
 //!
+//! and the questions that a STAMP reflector (`stamp`) or a sockperf server (`sockperf`) understands carry the same token
+//! and pattern where their formats leave room for it.
+//!
 //! The token is as good as random to anyone who does not know the seed, so that an answer of another run, another
 //! probe or a forger does not pass for one of ours. The pattern differs from question to question, so that an answer
 //! made up of two questions is found, and it is not zeros, so that a server that loses bytes is found.
 //!
 //! ICMP brings its own 16 bits of sequence number, so that a payload too short for ours can be measured as well.
 
-use telemetry::Ns;
+mod pattern;
+mod sockperf;
+mod stamp;
 
-use crate::ask::Ask;
-use crate::clock::WallTime;
+use telemetry::{Ns, WallTime};
+
+use crate::ask::{Ask, Protocol};
+use crate::clock::Clock;
+use pattern::Tokens;
+use stamp::Stamp;
 
 /// The bytes of sequence and token. A UDP question carries both whole, since UDP has no sequence of its own.
 pub const UDP_SIZE_MIN: usize = 16;
@@ -27,8 +36,17 @@ pub const UDP_SIZE_MIN: usize = 16;
 /// All questions of one run.
 #[derive(Debug)]
 pub struct Questions {
-    seed: u64,
+    tokens: Tokens,
     size: usize,
+    form: Form,
+}
+
+/// Whose format the questions have.
+#[derive(Debug)]
+enum Form {
+    Echo,
+    Stamp(Stamp),
+    Sockperf,
 }
 
 /// One question.
@@ -48,32 +66,68 @@ pub struct Recognised {
     pub residence: Option<Ns>,
 }
 
+/// The least payload of a protocol's questions.
+pub const fn size_min(protocol: Protocol, is_authenticated: bool) -> usize {
+    match protocol {
+        Protocol::Icmp => 0,
+        Protocol::Udp { .. } => UDP_SIZE_MIN,
+        Protocol::Stamp { .. } => stamp::size_min(is_authenticated),
+        Protocol::Sockperf { .. } => sockperf::SIZE_MIN,
+    }
+}
+
+/// Whether a question of this protocol can have a payload of this size: not every larger one than the least is possible.
+pub const fn is_size(size: usize, protocol: Protocol, is_authenticated: bool) -> bool {
+    match protocol {
+        Protocol::Stamp { .. } => stamp::is_size(size, is_authenticated),
+        _ => size >= size_min(protocol, is_authenticated),
+    }
+}
+
 impl Questions {
     /// The questions of this measurement.
-    pub const fn new(ask: &Ask) -> Self {
-        Self { seed: ask.seed, size: ask.size }
+    pub fn new(ask: &Ask) -> Self {
+        let tokens = Tokens::new(ask.seed);
+        let form = match ask.protocol {
+            Protocol::Icmp | Protocol::Udp { .. } => Form::Echo,
+            Protocol::Stamp { .. } => Form::Stamp(Stamp::new(ask, tokens.of_run())),
+            Protocol::Sockperf { .. } => Form::Sockperf,
+        };
+        Self { tokens, size: ask.size, form }
     }
 
     /// The question of this sequence number.
     pub const fn at(&self, sequence: u64) -> Question<'_> {
-        let token = scatter(self.seed.wrapping_add(sequence.wrapping_mul(STEP)));
-        Question { run: self, sequence, token }
+        Question { run: self, sequence, token: self.tokens.of(sequence) }
     }
 
-    /// Which question a payload answers, or nothing where it is not exactly the payload of a question of this run.
+    /// Which question a payload answers, or nothing where it is no right answer to a question of this run.
     ///
     /// `echo_sequence` is the sequence number of the ICMP header, where there is one; `next` is the number of the
     /// question that has not been asked yet. A payload without room for its own sequence number is taken for the
     /// newest question with these 16 bits.
     pub fn recognise(&self, payload: &[u8], echo_sequence: Option<u16>, next: u64) -> Option<Recognised> {
+        match &self.form {
+            Form::Echo => self.recognise_echo(payload, echo_sequence, next),
+            Form::Stamp(stamp) => stamp.recognise(payload, self, next),
+            Form::Sockperf => {
+                let question = self.at(sockperf::sequence(payload)?);
+                let is_right = payload.len() == self.size && sockperf::is_answer(payload, question.token);
+                is_right.then_some(Recognised { sequence: question.sequence, residence: None })
+            }
+        }
+    }
+
+    fn recognise_echo(&self, payload: &[u8], echo_sequence: Option<u16>, next: u64) -> Option<Recognised> {
         let sequence = match (payload.first_chunk::<8>(), echo_sequence) {
             (Some(bytes), _) => u64::from_be_bytes(*bytes),
-            (None, Some(low)) => newest_with(low, next)?,
+            (None, Some(low)) => newest_with(low.into(), u16::MAX.into(), next)?,
             (None, None) => return None,
         };
         let question = self.at(sequence);
         let is_right = echo_sequence.is_none_or(|low| low == question.echo_sequence());
-        (is_right && question.is_echoed_by(payload)).then_some(Recognised { sequence, residence: None })
+        let is_whole = payload.len() == self.size && pattern::is_written(payload, question.words());
+        (is_right && is_whole).then_some(Recognised { sequence, residence: None })
     }
 }
 
@@ -94,47 +148,31 @@ impl Question<'_> {
         self.run.size
     }
 
-    /// Writes the payload to the beginning of `room`, as far as both reach. `sent_at` is now, for protocols whose
-    /// questions say when they were sent.
-    pub fn write(&self, room: &mut [u8], _sent_at: WallTime) {
-        let size = self.size().min(room.len());
-        let (payload, _) = room.split_at_mut(size);
-        for (chunk, word) in payload.chunks_mut(8).zip(self.words()) {
-            for (byte, value) in chunk.iter_mut().zip(word.to_be_bytes()) {
-                *byte = value;
-            }
+    /// What [`Question::write`] is to be told: now, where the question says it. The clock is not read for the others.
+    pub fn stamp(&self, clock: &impl Clock) -> WallTime {
+        if matches!(self.run.form, Form::Stamp(_)) { clock.wall(clock.now()) } else { WallTime(0) }
+    }
+
+    /// Writes the payload to the beginning of `room`, as far as both reach. `sent_at` is [`Question::stamp`].
+    pub fn write(&self, room: &mut [u8], sent_at: WallTime) {
+        let (payload, _) = room.split_at_mut(self.size().min(room.len()));
+        match &self.run.form {
+            Form::Echo => pattern::write(payload, self.words()),
+            Form::Stamp(stamp) => stamp.write(payload, self, sent_at),
+            Form::Sockperf => sockperf::write(payload, self.sequence, self.token),
         }
     }
 
-    /// Whether these are exactly the payload's bytes.
-    pub fn is_echoed_by(&self, payload: &[u8]) -> bool {
-        payload.len() == self.size()
-            && payload.chunks(8).zip(self.words()).all(|(chunk, word)| word.to_be_bytes().starts_with(chunk))
-    }
-
-    /// The payload, eight bytes at a time, without an end.
+    /// The payload of an echo, eight bytes at a time, without an end.
     fn words(&self) -> impl Iterator<Item = u64> {
-        let token = self.token;
-        let pattern = (1..).map(move |index: u64| scatter(token.wrapping_add(index.wrapping_mul(STEP))));
-        [self.sequence, token].into_iter().chain(pattern)
+        std::iter::once(self.sequence).chain(pattern::words(self.token))
     }
 }
 
-/// The odd number nearest to 2^64 divided by the golden ratio: its multiples are spread evenly over 64 bits.
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// The finaliser of `SplitMix64` (Steele, Lea and Flood, 2014): every bit of the input changes half of the output.
-const fn scatter(word: u64) -> u64 {
-    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    word ^ (word >> 31)
-}
-
-/// The newest sequence number before `next` whose low 16 bits are `low`.
-fn newest_with(low: u16, next: u64) -> Option<u64> {
+/// The newest sequence number before `next` whose bits in `mask` are `low`. The mask is of low bits.
+fn newest_with(low: u64, mask: u64, next: u64) -> Option<u64> {
     let newest = next.checked_sub(1)?;
-    let behind = newest.wrapping_sub(u64::from(low)) & 0xffff;
-    newest.checked_sub(behind)
+    newest.checked_sub(newest.wrapping_sub(low) & mask)
 }
 
 #[cfg(test)]
@@ -211,19 +249,10 @@ mod tests {
 
     #[test]
     fn a_short_payload_is_taken_for_the_newest_question_with_its_16_bits() {
-        assert_eq!(newest_with(5, 6), Some(5));
-        assert_eq!(newest_with(5, 5), None);
-        assert_eq!(newest_with(5, 65_536 + 5), Some(5));
-        assert_eq!(newest_with(5, 65_536 + 6), Some(65_536 + 5));
-        assert_eq!(newest_with(0, 0), None);
-    }
-
-    #[test]
-    fn no_word_of_the_pattern_is_zero_or_repeats() {
-        let bytes = payload(&questions(7, 1472), 0);
-        let mut words: Vec<&[u8]> = bytes.chunks(8).skip(1).collect();
-        assert!(words.iter().all(|word| *word != [0; 8]));
-        words.sort_unstable();
-        assert!(words.is_sorted_by(|left, right| left < right));
+        assert_eq!(newest_with(5, 0xffff, 6), Some(5));
+        assert_eq!(newest_with(5, 0xffff, 5), None);
+        assert_eq!(newest_with(5, 0xffff, 65_536 + 5), Some(5));
+        assert_eq!(newest_with(5, 0xffff, 65_536 + 6), Some(65_536 + 5));
+        assert_eq!(newest_with(0, 0xffff, 0), None);
     }
 }

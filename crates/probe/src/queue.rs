@@ -103,7 +103,7 @@ impl<Q: Origin> Transport for Card<Q> {
         let Some(mut frame) = queue.spare() else { return Ok(None) };
         let room = queue.room_mut(&frame);
         let most = room.len();
-        let Some(len) = self.frames.write(question, clock.wall(clock.now()), room) else {
+        let Some(len) = self.frames.write(question, question.stamp(clock), room) else {
             queue.release(frame);
             return Err(TransportError::TooLarge { found: question.size(), most });
         };

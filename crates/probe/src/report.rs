@@ -8,6 +8,7 @@ mod runs;
 mod table;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,6 @@ use thiserror::Error;
 pub use parts::{Outlier, Point, Run};
 pub use runs::Runs;
 
-use crate::ask::Protocol;
 use crate::figures::prefix::prefix;
 use crate::figures::{Figures, Interval, log};
 use crate::measure::{Ended, Outcome};
@@ -50,7 +50,7 @@ pub struct Report {
     pub rate_to_per_second: Option<f64>,
     pub timeout_ns: u64,
     pub loss_threshold_ns: u64,
-    pub seed: u64,
+    pub seed: String,
     pub backend: String,
     pub means: String,
     pub wait: String,
@@ -124,10 +124,6 @@ impl Report {
 
     /// What was asked and how it was measured, and no figures yet.
     fn of_nothing(Outcome { ask, facts, clock, began, .. }: &Outcome) -> Self {
-        let (protocol, port) = match ask.protocol {
-            Protocol::Icmp => ("icmp", None),
-            Protocol::Udp { port } => ("udp", Some(port.get())),
-        };
         let (schedule, window, gap, rate) = match ask.schedule {
             Schedule::Closed { window, gap } => ("closed".to_owned(), Some(window), Some(gap.0), None),
             Schedule::Open { arrivals, rate } => (arrivals.to_string(), None, None, Some(rate)),
@@ -135,8 +131,8 @@ impl Report {
         Self {
             schema: SCHEMA.to_owned(),
             target: ask.target.to_string(),
-            protocol: protocol.to_owned(),
-            port,
+            protocol: ask.protocol.name().to_owned(),
+            port: ask.protocol.port().map(NonZeroU16::get),
             size_bytes: ask.size as u64,
             schedule,
             window,
@@ -145,7 +141,7 @@ impl Report {
             rate_to_per_second: rate.map(|rate| rate.to),
             timeout_ns: ask.timeout.0,
             loss_threshold_ns: ask.timeout.0,
-            seed: ask.seed,
+            seed: format!("{:#018x}", ask.seed),
             backend: facts.backend.to_owned(),
             means: facts.means.clone(),
             wait: facts.wait.to_owned(),

@@ -14,6 +14,7 @@ mod stamps;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -81,11 +82,10 @@ impl Socket {
     /// The kernel refuses the socket, or has no route to the target.
     pub fn open(ask: &Ask, wait: Wait) -> Result<Self, TransportError> {
         let target = address(ask);
-        let (descriptor, form) = match ask.protocol {
-            Protocol::Udp { .. } => (open_udp(target)?, Form::Udp),
-            Protocol::Icmp => {
-                echo::open(target, ask.seed).map(|(socket, echo)| (socket, Form::Echo(echo)))?
-            }
+        let (descriptor, form) = if ask.protocol == Protocol::Icmp {
+            echo::open(target, ask.seed).map(|(socket, echo)| (socket, Form::Echo(echo)))?
+        } else {
+            (open_udp(target)?, Form::Udp)
         };
         Self::over(descriptor, form, wait, ask)
     }
@@ -276,7 +276,7 @@ impl Transport for Socket {
 
     fn send(&mut self, question: &Question<'_>, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
         self.number(question, clock)?;
-        let sent_at = clock.wall(clock.now());
+        let sent_at = question.stamp(clock);
         let size = match &self.form {
             Form::Udp => write_whole(question, sent_at, &mut self.question),
             Form::Echo(echo) => echo.write(question, sent_at, &mut self.question),
@@ -327,10 +327,7 @@ impl Transport for Socket {
 const SEND_REMEDY: &str = "see that the target has a route and answers on its link, and that the size fits";
 
 fn address(ask: &Ask) -> SocketAddr {
-    let port = match ask.protocol {
-        Protocol::Udp { port } => port.get(),
-        Protocol::Icmp => 0,
-    };
+    let port = ask.protocol.port().map_or(0, NonZeroU16::get);
     match ask.target {
         IpAddr::V4(ip) => SocketAddr::V4(SocketAddrV4::new(ip, port)),
         IpAddr::V6(ip) => SocketAddr::V6(SocketAddrV6::new(ip, port, 0, ask.scope)),

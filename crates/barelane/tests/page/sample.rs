@@ -115,7 +115,7 @@ impl Law {
             rate_to_per_second: rate,
             timeout_ns: 1_000_000_000,
             loss_threshold_ns: 1_000_000_000,
-            seed: self.seed,
+            seed: self.seed.to_string(),
             backend: self.backend.to_owned(),
             means: if is_xdp { "AF_XDP on eth1 (ixgbe), native, zero-copy" } else { "UDP socket" }.to_owned(),
             wait: "spin".to_owned(),

@@ -24,6 +24,9 @@ pub struct Outcome {
     pub wall: Ns,
     /// From the beginning until the last question was sent: what a rate that was reached is a rate over.
     pub asking: Ns,
+    /// Questions of the schedule that were never sent: a run of some seconds that cannot keep the pace ends at twice its
+    /// length. Where arrivals are random it is the number expected.
+    pub unsent: u64,
     /// What became of the questions.
     pub counts: Counts,
     /// The round trips.

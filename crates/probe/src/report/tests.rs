@@ -6,7 +6,7 @@ use serde_json::Value;
 use telemetry::{Ns, Tick, TickRate};
 
 use super::*;
-use crate::ask::{Ask, End};
+use crate::ask::{Ask, End, Protocol};
 use crate::clock::WallTime;
 use crate::matching::{Counts, Sample};
 use crate::record::Record;
@@ -40,6 +40,7 @@ fn outcome(ask: Ask, counts: Counts, record: Record) -> Outcome {
         began: WallTime(BEGAN),
         wall,
         asking: wall,
+        unsent: 0,
         counts,
         record,
         ended: Ended::Done,

@@ -172,6 +172,23 @@ fn what_holds_the_probe_up_is_in_the_response_and_not_in_the_round_trip() {
     assert_eq!(outcome.own_error.stall_count, COUNT / CYCLE);
 }
 
+/// A probe that needs 10 µs for each question is asked for 400,000 per second: the run ends at twice its length, with all
+/// that was sent counted from the instant that it was due at, and the rest told.
+#[test]
+fn what_a_probe_cannot_send_in_twice_the_time_is_told() {
+    let rate = Ramp::constant(400_000.0);
+    let schedule = Schedule::Open { arrivals: Arrivals::Periodic, rate };
+    let trouble = Trouble { held_up: Some((1, 10_000)), ..Trouble::default() };
+    let ask = Ask { end: End::Seconds(0.1), ..ask(schedule, 1) };
+    let outcome = world::run(&ask, |_, at| at + 1_000, trouble);
+    let sent = outcome.counts.sent;
+    assert_eq!((sent + outcome.unsent, outcome.counts.answered), (40_000, sent));
+    // The last batch was begun before the end.
+    assert!((19_900..=20_032).contains(&sent), "0.2 s of 10 µs each: {sent}");
+    let latest = outcome.record.response_figures().max_ns.unwrap();
+    assert!((149_000_000..151_000_000).contains(&latest), "due at 0.05 s and sent at 0.2 s: {latest} ns");
+}
+
 /// One server with exponential service times and a queue. With Poisson arrivals the time that a question spends there
 /// is exponential with the mean 1/(μ − λ) (M/M/1; Kleinrock, *Queueing Systems* I, 1975, 5.5), whatever its neighbours
 /// do: the law holds only if the arrivals are a Poisson process that keeps coming while the queue is long.

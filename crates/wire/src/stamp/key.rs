@@ -36,7 +36,7 @@ impl Key {
     }
 
     /// Whether `signature` is that of `texts`, one after the other. Takes equally long wherever the two differ.
-    pub(super) fn is_signed(&self, texts: [&[u8]; 2], signature: Signature) -> bool {
+    pub fn is_signed(&self, texts: [&[u8]; 2], signature: Signature) -> bool {
         self.hashed(texts).verify_truncated_left(&signature).is_ok()
     }
 

@@ -1,11 +1,16 @@
-//! The AF_XDP backend on a real cable between two namespaces, against the kernel of the other end.
+//! The backends on a real cable between two namespaces, against the kernel of the other end, and against a server whose
+//! faults are known.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     reason = "a test may stop, and says when it is skipped"
 )]
+
+mod known;
+mod reflector;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, UdpSocket};
