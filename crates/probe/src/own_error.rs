@@ -28,6 +28,7 @@ pub mod null_path;
 mod pacing;
 mod platform;
 mod stalls;
+mod table;
 mod watch;
 
 use serde::{Deserialize, Serialize};

@@ -367,3 +367,28 @@ fn its_json_form_reads_back_and_has_flat_keys() {
     let back: OwnError = serde_json::from_str(&text).unwrap();
     assert_eq!((back.stall_count, &back.stalls, back.was_stalled), (2, &own.stalls, true));
 }
+
+#[test]
+fn the_table_says_the_limit_the_longest_stall_with_its_cause_and_the_mark() {
+    let clean = after(&[]).to_string();
+    assert_eq!(clean, "  own stalls over 10.000 µs: 0\n");
+    let stalled = OwnError {
+        bias: Bias {
+            bias_p50_ns: Some(40),
+            bias_p99_ns: Some(60),
+            clock_read_ns: Some(11.6),
+            ..Bias::default()
+        },
+        pacing: Pacing { pacing_max_ns: Some(1_500), pacing_p50_ns: Some(200), ..Pacing::default() },
+        ..after(&[30_000, 2_000_000])
+    };
+    let lines: Vec<_> = stalled.to_string().lines().map(str::to_owned).collect();
+    let [bias, pacing, stalls, mark] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!(bias, "  own bias: p50 40 ns, p99 60 ns by a null path in memory; the clock takes 11.6 ns");
+    assert_eq!(pacing, "  own pacing error µs: p50 0.200, max 1.500");
+    assert!(
+        stalls.contains(": 2, 2030.000 µs in all (40.358 % of the run), the longest 2000.000 µs (not asked)"),
+        "{stalls}"
+    );
+    assert!(mark.contains("STALLED"), "{mark}");
+}

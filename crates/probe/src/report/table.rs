@@ -8,7 +8,8 @@ impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_setting(out)?;
         self.write_fates(out)?;
-        self.write_round_trips(out)
+        self.write_round_trips(out)?;
+        self.own_error.fmt(out)
     }
 }
 
