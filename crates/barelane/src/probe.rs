@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::signals::Signals;
 use crate::{json, say};
 
+mod bias;
 pub(crate) mod card;
 mod clock;
 mod core;
@@ -109,6 +110,7 @@ fn repeat<T: Transport, C: Clock>(
     let platform = ThisPlatform::open();
     let stop = session.signals.stop_flag();
     let controls = Controls { stop: &stop, progress: session.live.progress(), platform: &platform };
+    let bias = bias::measure(ask, settings.means, clock).map_err(failed)?;
     let mut last = probe::measure(ask, transport, clock, &controls).map_err(failed)?;
     let mut runs = Runs::begin(&last, settings.repeat);
     let mut failure = None;
@@ -129,7 +131,9 @@ fn repeat<T: Transport, C: Clock>(
     if let Ended::Failed(why) = last.ended {
         failure = Some(Error::Failed(why));
     }
-    Ok(Measured { report: runs.report(), failure })
+    let mut report = runs.report();
+    report.own_error.bias = bias;
+    Ok(Measured { report, failure })
 }
 
 /// The same measurement again, with tokens of its own.

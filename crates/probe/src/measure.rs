@@ -150,7 +150,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
     ) -> Result<Self, ProbeError> {
         let rate = clock.rate();
         let now = clock.now();
-        let wait = transport.facts().wait;
+        let facts = transport.facts();
         let patience = rate.ticks(ask.timeout.max(WARM_UP_PATIENCE));
         let matcher = Matcher::new(matching::slot_count(ask)?, patience).with_stamps(transport.stamps());
         Ok(Self {
@@ -162,8 +162,8 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
             pace: Pace::one_at_a_time(now),
             matcher,
             record: Record::new(ask, rate, now)?,
-            watch: Watch::new(clock, Limits::of(wait), controls.platform),
-            sleeps: wait == "block",
+            watch: Watch::new(clock, Limits::of(&facts), controls.platform),
+            sleeps: facts.wait == "block",
             full_since: None,
             publish_at: now,
             unsent: 0,

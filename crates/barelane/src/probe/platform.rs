@@ -69,7 +69,7 @@ mod tests {
         let platform = ThisPlatform::open();
         let deadline = clock.now().0 + clock.rate().ticks(PATIENCE);
         while clock.now().0 < deadline {
-            let mut watch = Watch::new(&clock, Limits::SPINNING, &platform);
+            let mut watch = Watch::new(&clock, Limits::CARD, &platform);
             let until = clock.now().0 + clock.rate().ticks(Ns(20_000_000));
             let mut now = clock.now();
             while now.0 < until {

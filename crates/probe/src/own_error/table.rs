@@ -54,10 +54,12 @@ impl OwnError {
         if let Some(Stall { cause, .. }) = self.stalls.iter().max_by_key(|stall| stall.length_ns) {
             write!(out, " ({cause})")?;
         }
-        match self.usage.steal_ns {
-            Some(steal) if steal > 0 => writeln!(out, "; steal {} ms", steal / 1_000_000),
-            _ => writeln!(out),
+        for (what, ns) in [("waited for a core", self.usage.run_delay_ns), ("stolen", self.usage.steal_ns)] {
+            if let Some(ns) = ns.filter(|ns| *ns > 0) {
+                write!(out, "; {what} {} µs", microseconds(ns))?;
+            }
         }
+        writeln!(out)
     }
 
     fn write_mark(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -94,7 +94,7 @@ fn run(watch: &mut Watch<'_, HandClock>, clock: &HandClock, ns: u64, gaps: &[u64
 
 fn after(gaps: &[u64]) -> OwnError {
     let clock = HandClock::default();
-    let mut watch = Watch::new(&clock, Limits::SPINNING, &NoPlatform);
+    let mut watch = Watch::new(&clock, Limits::CARD, &NoPlatform);
     run(&mut watch, &clock, 1_000_000, gaps);
     watch.finish()
 }
@@ -108,7 +108,7 @@ fn a_run_without_gaps_has_no_stalls_and_is_not_marked() {
 
 #[test]
 fn a_gap_counts_one_step_beyond_its_limit_with_its_exact_place_and_length() {
-    let limit = Limits::SPINNING.stall.0;
+    let limit = Limits::CARD.stall.0;
     assert_eq!(after(&[limit]).stall_count, 0);
     let own = after(&[limit + 1]);
     let [stall] = own.stalls.as_slice() else { panic!("{own:?}") };
@@ -139,7 +139,7 @@ fn a_run_is_marked_by_one_long_stall_or_by_a_thousandth_of_its_time() {
         (20_000, 9_900_000, true),
     ] {
         let clock = HandClock::default();
-        let mut watch = Watch::new(&clock, Limits::SPINNING, &NoPlatform);
+        let mut watch = Watch::new(&clock, Limits::CARD, &NoPlatform);
         run(&mut watch, &clock, turns_ns, &[stall]);
         let own = watch.finish();
         assert_eq!(own.was_stalled, is_marked, "{stall} ns between twice {turns_ns} ns: {own:?}");
@@ -164,7 +164,7 @@ fn the_time_that_asking_takes_is_counted_apart_and_is_no_stall() {
 fn the_platform_is_asked_for_at_most_a_part_of_the_time() {
     let clock = HandClock::default();
     let platform = HandPlatform::new(&clock);
-    let mut watch = Watch::new(&clock, Limits::SPINNING, &platform);
+    let mut watch = Watch::new(&clock, Limits::CARD, &platform);
     let before = platform.asked.get();
     let gaps = [11_000; 1_000];
     run(&mut watch, &clock, 0, &gaps);
@@ -205,7 +205,7 @@ fn each_cause_is_found_by_what_the_platform_counted() {
     for (change, stolen_ns, cause) in cases {
         let clock = HandClock::default();
         let platform = HandPlatform::new(&clock);
-        let mut watch = Watch::new(&clock, Limits::SPINNING, &platform);
+        let mut watch = Watch::new(&clock, Limits::CARD, &platform);
         platform.count(change);
         platform.steal_ns.set(stolen_ns);
         let length_ns = if cause == Cause::Preempted { 5_000_000 } else { 10_000_000 };
@@ -223,7 +223,7 @@ fn what_was_counted_is_told_as_the_difference_since_the_beginning() {
     let platform = HandPlatform::new(&clock);
     platform.count(|usage| usage.minor_faults = Some(1_000));
     platform.steal_ns.set(500);
-    let mut watch = Watch::new(&clock, Limits::SPINNING, &platform);
+    let mut watch = Watch::new(&clock, Limits::CARD, &platform);
     platform.count(|usage| usage.minor_faults = Some(1_007));
     platform.steal_ns.set(530);
     run(&mut watch, &clock, 1_000, &[]);
@@ -251,7 +251,7 @@ fn what_the_loop_slept_on_purpose_is_no_stall_and_what_it_overslept_is() {
 fn a_burst_within_one_turn_is_no_stall_and_a_stall_within_it_has_its_cause() {
     let clock = HandClock::default();
     let platform = HandPlatform::new(&clock);
-    let mut watch = Watch::new(&clock, Limits::SPINNING, &platform);
+    let mut watch = Watch::new(&clock, Limits::CARD, &platform);
     let mut work = |ns: u64| {
         clock.0.set(clock.0.get() + ns * TICKS_PER_NS);
         watch.working(clock.now());
@@ -272,7 +272,7 @@ fn a_burst_within_one_turn_is_no_stall_and_a_stall_within_it_has_its_cause() {
 fn of_two_stalls_within_one_turn_both_count_and_the_later_one_has_its_cause() {
     let clock = HandClock::default();
     let platform = HandPlatform::new(&clock);
-    let mut watch = Watch::new(&clock, Limits::SPINNING, &platform);
+    let mut watch = Watch::new(&clock, Limits::CARD, &platform);
     for stall in [50_000, 60_000] {
         clock.0.set(clock.0.get() + stall * TICKS_PER_NS);
         watch.working(clock.now());
@@ -286,7 +286,7 @@ fn of_two_stalls_within_one_turn_both_count_and_the_later_one_has_its_cause() {
 #[test]
 fn a_clock_that_goes_backwards_is_counted_and_is_no_stall() {
     let clock = HandClock::default();
-    let mut watch = Watch::new(&clock, Limits::SPINNING, &NoPlatform);
+    let mut watch = Watch::new(&clock, Limits::CARD, &NoPlatform);
     for at in [1_000, 900, 1_100] {
         watch.turn(Tick(at));
     }
@@ -297,7 +297,7 @@ fn a_clock_that_goes_backwards_is_counted_and_is_no_stall() {
 #[test]
 fn what_was_before_the_beginning_is_forgotten() {
     let clock = HandClock::default();
-    let mut watch = Watch::new(&clock, Limits::SPINNING, &NoPlatform);
+    let mut watch = Watch::new(&clock, Limits::CARD, &NoPlatform);
     run(&mut watch, &clock, 1_000, &[5_000_000]);
     watch.paced(Tick(0), Tick(10));
     clock.0.set(clock.0.get() + 1_000_000);
@@ -311,7 +311,7 @@ fn what_was_before_the_beginning_is_forgotten() {
 #[test]
 fn the_pacing_error_is_how_late_questions_left() {
     let clock = HandClock::default();
-    let mut watch = Watch::new(&clock, Limits::SPINNING, &NoPlatform);
+    let mut watch = Watch::new(&clock, Limits::CARD, &NoPlatform);
     for late_ns in 1..=1_000 {
         watch.paced(Tick(5_000), Tick(5_000 + late_ns * TICKS_PER_NS));
     }
@@ -327,8 +327,8 @@ fn the_pacing_error_is_how_late_questions_left() {
 #[test]
 fn no_percentile_of_the_pacing_error_is_deeper_than_its_samples() {
     let clock = HandClock::default();
-    let mut watch = Watch::new(&clock, Limits::SPINNING, &NoPlatform);
-    assert_eq!(Watch::new(&clock, Limits::SPINNING, &NoPlatform).finish().pacing, Pacing::default());
+    let mut watch = Watch::new(&clock, Limits::CARD, &NoPlatform);
+    assert_eq!(Watch::new(&clock, Limits::CARD, &NoPlatform).finish().pacing, Pacing::default());
     for _ in 0..999 {
         watch.paced(Tick(0), Tick(10));
     }
@@ -340,7 +340,7 @@ fn no_percentile_of_the_pacing_error_is_deeper_than_its_samples() {
 fn an_outlier_has_the_cause_of_the_stall_that_covers_half_of_it() {
     let clock = HandClock::default();
     let platform = HandPlatform::new(&clock);
-    let mut watch = Watch::new(&clock, Limits::SPINNING, &platform);
+    let mut watch = Watch::new(&clock, Limits::CARD, &platform);
     platform.count(|usage| usage.voluntary_switches = Some(1));
     let began = clock.now();
     run(&mut watch, &clock, 0, &[100_000]);

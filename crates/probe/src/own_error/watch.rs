@@ -8,6 +8,7 @@ use super::platform::{Platform, Usage};
 use super::stalls::{Cause, Counted, Noted, Stall, Stalls};
 use super::{OwnError, Scale, is_marked};
 use crate::clock::Clock;
+use crate::transport::Facts;
 
 /// After an asking that took so long, the next one waits so many times longer: asking takes at most this part of the
 /// time, however many stalls there are.
@@ -21,17 +22,25 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For a loop that spins. A turn takes some hundred nanoseconds, with a system call in it one to three
-    /// microseconds, so that 10 µs are no turn; and they are half of the shortest round trips that cross a wire.
-    pub const SPINNING: Self = Self { stall: Ns(10_000) };
+    /// For a loop that spins over a card. A turn takes some hundred nanoseconds, with a kick of the rings in it some
+    /// microseconds; ten are half of the shortest round trips that cross a wire.
+    pub const CARD: Self = Self { stall: Ns(10_000) };
+
+    /// For a loop that spins over a socket. Sending is a system call that does the whole way to a receiver on this host:
+    /// 3 to 20 µs over the loopback or a veth, the waking of that receiver included.
+    pub const SOCKET: Self = Self { stall: Ns(50_000) };
 
     /// For a loop that sleeps in the kernel. A wake-up by a timer is 50 µs late as a rule (the timer slack of
     /// prctl(2)) and a jiffy is 4 ms at most; what is later than a millisecond stands in the figures.
     pub const SLEEPING: Self = Self { stall: Ns(1_000_000) };
 
-    /// For a loop whose backend waits as [`Facts::wait`](crate::transport::Facts) says.
-    pub fn of(wait: &str) -> Self {
-        if wait == "block" { Self::SLEEPING } else { Self::SPINNING }
+    /// For a loop over this backend.
+    pub fn of(facts: &Facts) -> Self {
+        match (facts.wait, facts.backend) {
+            ("block", _) => Self::SLEEPING,
+            (_, "socket") => Self::SOCKET,
+            _ => Self::CARD,
+        }
     }
 }
 
@@ -42,6 +51,7 @@ pub struct Watch<'a, C> {
     /// A gap that is longer leads out of the quick path: a stall, or anything at all where a cause is still to be asked.
     limit: u64,
     stall_limit: u64,
+    limits: Limits,
     /// A stall within the last turn, as its beginning and its length, whose cause is asked at the next one.
     pending: Option<(Tick, u64)>,
     clock: &'a C,
@@ -71,6 +81,7 @@ impl<'a, C: Clock> Watch<'a, C> {
             last: Tick(0),
             limit: stall_limit,
             stall_limit,
+            limits,
             pending: None,
             clock,
             rate,
@@ -154,7 +165,7 @@ impl<'a, C: Clock> Watch<'a, C> {
         let stalled_ratio = ratio(self.stalls.ticks + self.reading, self.last - began);
         OwnError {
             was_stalled: is_marked(longest, stalled_ratio),
-            stall_limit_ns: rate.ns(self.stall_limit).0,
+            stall_limit_ns: self.limits.stall.0,
             stall_count: self.stalls.count,
             stalled_ns: rate.ns(self.stalls.ticks).0,
             stall_max_ns: longest.0,
