@@ -136,6 +136,8 @@ struct Run<'a, T, C> {
     publish_at: Tick,
     /// Questions that the schedule had and that were never sent.
     unsent: u64,
+    /// The backend's overruns at the beginning.
+    overruns: Option<u64>,
     /// When the asking was over, and when every question had its fate.
     asked_until: Tick,
     settled_at: Tick,
@@ -167,6 +169,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
             full_since: None,
             publish_at: now,
             unsent: 0,
+            overruns: None,
             asked_until: now,
             settled_at: now,
         })
@@ -184,6 +187,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         let rate = self.clock.rate();
         self.matcher.begin(rate.ticks(self.ask.timeout));
         self.record = Record::new(self.ask, rate, self.clock.now())?;
+        self.overruns = self.transport.overruns();
         self.watch.begin();
         let began = self.clock.now();
         self.record.begin(began);
@@ -406,6 +410,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
             wall: rate.ns(self.settled_at - began),
             asking: rate.ns(self.asked_until - began),
             unsent: self.unsent,
+            overruns: self.transport.overruns().zip(self.overruns).map(|(now, then)| now - then),
             counts: *self.matcher.counts(),
             record: self.record,
             own_error: self.watch.finish(),

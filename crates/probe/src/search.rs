@@ -30,8 +30,8 @@
 //! * The probe did not keep the pace: it reached less than [`PACE_MIN`] of the rate. What is offered then is not what was
 //!   asked for (RFC 2285 3.5.2 keeps intended load and offered load apart for this). Nothing above can be tested.
 //! * The probe stalled: for more than a hundredth of the time, or at all ([`OwnError::was_stalled`]) where something was
-//!   lost, since the loss may be the probe's own. That is a matter of luck, and the trial is repeated, [`TRIES_MAX`] times
-//!   at the most.
+//!   lost, since the loss may be the probe's own. So may it be where its own end dropped answers. That is a matter of
+//!   luck, and the trial is repeated, [`TRIES_MAX`] times at the most.
 //!
 //! A rate whose trials stay invalid has not passed. Where one of these bounds the result from above, the result is the
 //! probe's own limit and not the target's, and [`Search::limited_by`] says so.
@@ -251,7 +251,7 @@ impl<E, F: FnMut(Trial) -> Result<Outcome, E>> Searcher<'_, F> {
     fn attempt(&mut self, rate: f64, seconds: f64) -> Result<Step, Halt<E>> {
         let mut step = self.run(rate, seconds)?;
         for _ in 1..TRIES_MAX {
-            if step.verdict != Verdict::Stalled {
+            if !step.verdict.is_luck() {
                 break;
             }
             step = self.run(rate, seconds)?;
@@ -300,7 +300,8 @@ impl Step {
         let reached = sent as f64 / took;
         let loss_ratio = if sent == 0 { 1.0 } else { lost as f64 / sent as f64 };
         let is_lossy = loss_ratio > loss_ratio_max;
-        let verdict = Verdict::of(reached / wanted, is_lossy, &outcome.own_error);
+        let verdict =
+            Verdict::of(reached / wanted, is_lossy, outcome.overruns.unwrap_or(0), &outcome.own_error);
         Self { wanted_per_second: wanted, reached_per_second: reached, seconds, sent, lost, verdict }
     }
 

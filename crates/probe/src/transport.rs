@@ -102,6 +102,12 @@ pub trait Transport {
     /// Hands over what was queued, where [`Transport::send`] has not done so itself.
     fn flush(&mut self) -> Result<(), TransportError>;
 
+    /// Answers that reached this host and that the probe's own end had no room for, since it was opened; nothing where
+    /// that is not counted. They are among the lost, and it was not the target that lost them.
+    fn overruns(&self) -> Option<u64> {
+        None
+    }
+
     /// The next arrival. A backend that spins gives nothing at once where there is none; one that blocks waits, at
     /// most until `until`, and may give up earlier.
     fn receive(&mut self, until: Tick, clock: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError>;

@@ -100,6 +100,12 @@ impl Transport for Xdp {
         self.card.flush()
     }
 
+    /// What the kernel dropped because the receive ring was full or no buffer was free.
+    fn overruns(&self) -> Option<u64> {
+        let queues = self.attachment.statistics().ok()?;
+        Some(queues.iter().map(|(_, counts)| counts.rx_dropped + counts.rx_ring_full).sum())
+    }
+
     fn receive(&mut self, until: Tick, clock: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError> {
         self.card.receive(until, clock)
     }

@@ -27,6 +27,9 @@ pub struct Outcome {
     /// Questions of the schedule that were never sent: a run of some seconds that cannot keep the pace ends at twice its
     /// length. Where arrivals are random it is the number expected.
     pub unsent: u64,
+    /// Answers that the probe's own end dropped for want of room, from the run's beginning to its end; nothing where the
+    /// backend does not count them. Questions whose answers went this way are lost, but not by the target.
+    pub overruns: Option<u64>,
     /// What became of the questions.
     pub counts: Counts,
     /// The round trips.

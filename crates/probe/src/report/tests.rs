@@ -41,6 +41,7 @@ fn outcome(ask: Ask, counts: Counts, record: Record) -> Outcome {
         wall,
         asking: wall,
         unsent: 0,
+        overruns: None,
         counts,
         record,
         ended: Ended::Done,

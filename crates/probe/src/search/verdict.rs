@@ -24,14 +24,18 @@ pub enum Verdict {
     NotPaced,
     /// Invalid: the probe stalled, so that the load was not even or the loss may be its own.
     Stalled,
+    /// Invalid: the probe's own end dropped answers, so that the loss is its own.
+    Overrun,
 }
 
 impl Verdict {
-    /// The verdict on a trial that reached this part of its rate.
-    pub(super) fn of(reached_ratio: f64, is_lossy: bool, own_error: &OwnError) -> Self {
+    /// The verdict on a trial that reached this part of its rate, with so many answers dropped by the probe itself.
+    pub(super) fn of(reached_ratio: f64, is_lossy: bool, overruns: u64, own_error: &OwnError) -> Self {
         let was_away = own_error.stalled_ratio > STALLED_RATIO_MAX;
         if was_away || (is_lossy && own_error.was_stalled) {
             Self::Stalled
+        } else if is_lossy && overruns > 0 {
+            Self::Overrun
         } else if reached_ratio < PACE_MIN {
             Self::NotPaced
         } else if is_lossy {
@@ -42,6 +46,13 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// Whether another trial may show something else: the probe was unlucky.
+    pub(super) const fn is_luck(self) -> bool {
+        matches!(self, Self::Stalled | Self::Overrun)
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
@@ -49,6 +60,7 @@ impl fmt::Display for Verdict {
             Self::Failed => "failed",
             Self::NotPaced => "invalid: the probe did not keep the pace",
             Self::Stalled => "invalid: the probe stalled",
+            Self::Overrun => "invalid: the probe's own end dropped answers",
         })
     }
 }
@@ -66,17 +78,19 @@ mod tests {
     #[test]
     fn a_trial_passes_only_at_its_pace_without_loss_and_without_long_stalls() {
         let fine = own_error(0.0, false);
-        assert_eq!(Verdict::of(1.0, false, &fine), Verdict::Passed);
-        assert_eq!(Verdict::of(PACE_MIN, false, &fine), Verdict::Passed);
-        assert_eq!(Verdict::of(0.9899, false, &fine), Verdict::NotPaced);
-        assert_eq!(Verdict::of(1.0, true, &fine), Verdict::Failed);
+        assert_eq!(Verdict::of(1.0, false, 0, &fine), Verdict::Passed);
+        assert_eq!(Verdict::of(PACE_MIN, false, 0, &fine), Verdict::Passed);
+        assert_eq!(Verdict::of(0.9899, false, 0, &fine), Verdict::NotPaced);
+        assert_eq!(Verdict::of(1.0, true, 0, &fine), Verdict::Failed);
+        assert_eq!(Verdict::of(1.0, true, 1, &fine), Verdict::Overrun);
+        assert_eq!(Verdict::of(1.0, false, 1, &fine), Verdict::Passed, "a second answer, or the warm-up's");
     }
 
     #[test]
     fn a_stall_excuses_a_loss_and_a_long_one_spoils_a_trial_without_loss_too() {
-        assert_eq!(Verdict::of(1.0, true, &own_error(0.002, true)), Verdict::Stalled);
-        assert_eq!(Verdict::of(1.0, false, &own_error(0.002, true)), Verdict::Passed);
-        assert_eq!(Verdict::of(1.0, false, &own_error(0.011, true)), Verdict::Stalled);
-        assert_eq!(Verdict::of(0.5, false, &own_error(0.5, true)), Verdict::Stalled);
+        assert_eq!(Verdict::of(1.0, true, 0, &own_error(0.002, true)), Verdict::Stalled);
+        assert_eq!(Verdict::of(1.0, false, 0, &own_error(0.002, true)), Verdict::Passed);
+        assert_eq!(Verdict::of(1.0, false, 0, &own_error(0.011, true)), Verdict::Stalled);
+        assert_eq!(Verdict::of(0.5, false, 0, &own_error(0.5, true)), Verdict::Stalled);
     }
 }
