@@ -5,7 +5,7 @@
 //! | `cargo xtask test` | every test; installs the third-party clients that it needs, and says so |
 //! | `cargo xtask tidy` | the rules of style that a program can check |
 //! | `cargo xtask bench` | ratios against the kernel, instructions per packet, checksum speed |
-//! | `cargo xtask soak` | many seeds of simulation, many SIGKILLs |
+//! | `cargo xtask soak` | many seeds of simulation, many SIGKILLs, many questions |
 //! | `cargo xtask bpf` | the XDP program's C source, compiled into its committed table |
 //! | `cargo xtask ci` | what must hold before a commit lands |
 //!

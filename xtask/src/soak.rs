@@ -1,7 +1,8 @@
 //! `cargo xtask soak`: the same tests, many times more.
 //!
 //! Every seed of the simulated wire is another history of losses, repetitions, damage and slow peers; every SIGKILL
-//! strikes at another moment. A failure names its seed, and `BARELANE_SEEDS=SEED..SEED+1` repeats it.
+//! strikes at another moment. A failure names its seed, and `BARELANE_SEEDS=SEED..SEED+1` repeats it. The probe asks ten
+//! million questions as fast as this machine carries them, and both sides account for every one.
 
 use std::time::{Duration, Instant};
 
@@ -12,36 +13,66 @@ use crate::step::{Steps, cargo, run as run_command};
 
 /// Seeds of one run of the tests: some seconds, so that the end is met within that.
 const SEEDS_PER_RUN: u64 = 64;
-/// SIGKILLs of the long form, and of the short one.
-const KILLS: [&str; 2] = ["1000", "10"];
+/// What CI does.
+const SHORT: Form = Form { time: Duration::from_secs(30), kills: "10", questions: "100000" };
 
-/// How long.
+/// How much of each part.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    time: Duration,
+    kills: &'static str,
+    questions: &'static str,
+}
+
+/// What to do for how long.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
+    /// Only this part.
+    part: Option<Part>,
     /// How long to simulate, in minutes; 1000 SIGKILLs come on top, some four minutes.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// Half a minute of simulation and 10 SIGKILLs, as CI does.
+    /// Half a minute of simulation, 10 SIGKILLs and 100,000 questions, as CI does.
     #[arg(long, conflicts_with = "minutes")]
     short: bool,
+}
+
+/// The parts of a soak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Seeds of the simulated wire.
+    Faults,
+    /// SIGKILLs.
+    Kill,
+    /// Questions of the probe.
+    Probe,
 }
 
 /// Simulates and kills, and sums up.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut steps = Steps::default();
-    if arguments.short {
-        short(&mut steps);
-    } else {
-        steps.call("simulated faults", || simulate(Duration::from_mins(arguments.minutes)));
-        kill(&mut steps, KILLS[0]);
-    }
+    let long = Form { time: Duration::from_mins(arguments.minutes), kills: "1000", questions: "10000000" };
+    parts(&mut steps, arguments.part, if arguments.short { SHORT } else { long });
     steps.close()
 }
 
 /// The short form, as steps.
 pub(crate) fn short(steps: &mut Steps) {
-    steps.call("simulated faults", || simulate(Duration::from_secs(30)));
-    kill(steps, KILLS[1]);
+    parts(steps, None, SHORT);
+}
+
+/// One part, or all of them.
+fn parts(steps: &mut Steps, only: Option<Part>, form: Form) {
+    let is_wanted = |part| only.is_none_or(|only| only == part);
+    if is_wanted(Part::Faults) {
+        steps.call("simulated faults", || simulate(form.time));
+    }
+    if is_wanted(Part::Kill) {
+        on_an_interface(steps, "SIGKILL at random moments", "sigkill", ("BARELANE_KILLS", form.kills));
+    }
+    if is_wanted(Part::Probe) {
+        on_an_interface(steps, "questions of the probe", "flood::", ("BARELANE_QUESTIONS", form.questions));
+    }
 }
 
 /// Runs the tests of the simulated wire with new seeds until the time is over.
@@ -60,13 +91,13 @@ fn simulate(time: Duration) -> Result<()> {
     Ok(())
 }
 
-fn kill(steps: &mut Steps, count: &str) {
-    let name = "SIGKILL at random moments";
+/// Runs those tests of the binary on an interface that have `filter` in their names, with a variable that says how often.
+fn on_an_interface(steps: &mut Steps, name: &str, filter: &str, (variable, count): (&str, &str)) {
     if !clients::can_make_namespaces() {
         return steps.skip(name, "it needs root, and a place where root may make network namespaces");
     }
-    let test = ["test", "--quiet", "--package", "barelane", "--test", "interface", "--", "sigkill"];
+    let test = ["test", "--quiet", "--package", "barelane", "--test", "interface", "--", filter];
     let mut command = cargo(&test);
-    command.args(["--ignored", "--nocapture"]).env("BARELANE_KILLS", count);
+    command.args(["--ignored", "--nocapture", "--test-threads=1"]).env(variable, count);
     steps.test(name, &mut command);
 }

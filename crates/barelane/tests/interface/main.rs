@@ -21,6 +21,7 @@
 //! | `kernel` | does the kernel keep everything that no route claims? |
 //! | `reload` | does another configuration take over without losing a packet? |
 //! | `probe` | does the measuring client get every answer, by both of its backends? |
+//! | `flood` | are questions by the million accounted for on both sides, in memory that does not grow? |
 //! | `service` | does a service manager hear what happens? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
@@ -41,6 +42,7 @@
 
 mod echo;
 mod ends;
+mod flood;
 mod kernel;
 mod neighbours;
 mod probe;
