@@ -10,6 +10,7 @@
 //! would, or in the kernel, where its stack meets the driver.
 
 mod echo;
+mod room;
 mod stamps;
 
 use std::io;
@@ -112,6 +113,7 @@ impl Socket {
             Some(Duration::from_nanos(SLEEP_MAX.0)),
         )
         .map_err(failed("setting the socket's receive time-out", "report this: it should always work"))?;
+        room::make(&descriptor);
         Ok(Self {
             descriptor,
             form,
@@ -297,6 +299,10 @@ impl Transport for Socket {
 
     fn flush(&mut self) -> Result<(), TransportError> {
         Ok(())
+    }
+
+    fn overruns(&self) -> Option<u64> {
+        room::drops(&self.descriptor)
     }
 
     fn receive(&mut self, until: Tick, clock: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError> {

@@ -127,6 +127,30 @@ fn a_closed_port_is_refused_and_its_questions_lost() {
     }
 }
 
+/// A server that sends every answer a hundred thousand times: more than the largest room holds.
+#[test]
+fn what_the_probe_had_no_room_for_is_told_and_is_not_forgotten() {
+    const TIMES: u64 = 100_000;
+    let server = UdpSocket::bind((LOCALHOSTS[0], 0)).unwrap();
+    let ask = ask(LOCALHOSTS[0], udp(server.local_addr().unwrap().port()), 1);
+    let mut socket = Socket::open(&ask, Wait::Spin).unwrap();
+    let clock = MonotonicClock::start();
+    let before = socket.overruns().unwrap();
+    assert!(socket.send(&Questions::new(&ask).at(0), &clock).unwrap().is_some());
+    let mut room = [0; 2048];
+    let (len, asker) = server.recv_from(&mut room).unwrap();
+    for _ in 0..TIMES {
+        server.send_to(&room[..len], asker).unwrap();
+    }
+    let mut taken = 0;
+    while socket.receive(Tick(0), &clock).unwrap().is_some() {
+        taken += 1;
+    }
+    let dropped = socket.overruns().unwrap() - before;
+    assert_eq!(taken + dropped, TIMES);
+    assert!(dropped > 0 && taken >= 270, "{taken} taken, {dropped} dropped");
+}
+
 #[test]
 fn a_gap_is_kept() {
     let server = Server::start(LOCALHOSTS[0], |_| ());
