@@ -39,9 +39,11 @@
 //! [`OwnError::was_stalled`]: crate::OwnError::was_stalled
 
 mod goal;
+mod report;
 mod verdict;
 
 pub use goal::{Goal, GoalError};
+pub use report::{LatencyReport, SCHEMA, SearchReport};
 pub use verdict::{PACE_MIN, STALLED_RATIO_MAX, Verdict};
 
 use serde::Serialize;

@@ -1,0 +1,184 @@
+//! What a search says: as JSON with units in its keys, and as a table for people.
+//!
+//! `docs/probe-json.md` explains every key.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Limit, Search, Step};
+use crate::measure::Ended;
+use crate::report::Report;
+
+/// Which keys the report of a search has.
+pub const SCHEMA: &str = "barelane-probe-search-1";
+
+/// What a search says. Its fields are the keys of the JSON form, in their order.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "docs/probe-json.md explains every key, once")]
+pub struct SearchReport {
+    pub schema: &'static str,
+    pub lowest_per_second: f64,
+    pub highest_per_second: f64,
+    pub loss_ratio_goal: f64,
+    pub precision: f64,
+    pub short_seconds: f64,
+    pub full_seconds: f64,
+    pub ended: String,
+    pub rate_without_loss_per_second: Option<f64>,
+    pub rate_with_loss_per_second: Option<f64>,
+    pub limited_by: Option<Limit>,
+    pub steps: Vec<Step>,
+    pub latency: Vec<LatencyReport>,
+}
+
+/// The latency at a part of the rate without loss.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "docs/probe-json.md explains every key, once")]
+pub struct LatencyReport {
+    pub share: f64,
+    pub report: Report,
+}
+
+impl SearchReport {
+    /// The report of a search.
+    pub fn new(search: &Search) -> Self {
+        let goal = search.goal;
+        let latency = search.latency.iter();
+        Self {
+            schema: SCHEMA,
+            lowest_per_second: goal.lowest,
+            highest_per_second: goal.highest,
+            loss_ratio_goal: goal.loss_ratio,
+            precision: goal.precision,
+            short_seconds: goal.short_seconds,
+            full_seconds: goal.full_seconds,
+            ended: match &search.ended {
+                Ended::Done => "done".to_owned(),
+                Ended::Stopped => "stopped".to_owned(),
+                Ended::Failed(why) => format!("failed: {why}"),
+            },
+            rate_without_loss_per_second: search.rate_without_loss,
+            rate_with_loss_per_second: search.rate_with_loss,
+            limited_by: search.limited_by,
+            steps: search.steps.clone(),
+            latency: latency
+                .map(|latency| LatencyReport { share: latency.share, report: Report::new(&latency.outcome) })
+                .collect(),
+        }
+    }
+
+    /// The JSON form, indented, with a newline at its end.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+
+    fn write_result(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.rate_without_loss_per_second, self.rate_with_loss_per_second) {
+            (Some(rate), Some(above)) => {
+                write!(out, "  {rate:.1} questions per second pass, {above:.1} do not")?;
+            }
+            (Some(rate), None) => write!(out, "  {rate:.1} questions per second pass")?,
+            (None, Some(rate)) => write!(out, "  no rate passes: {rate:.1} questions per second do not")?,
+            (None, None) => write!(out, "  no trial of full length was run")?,
+        }
+        match self.limited_by {
+            Some(limit) => writeln!(out, "; {limit}"),
+            None => writeln!(out, "; the search ended early: {}", self.ended),
+        }
+    }
+}
+
+/// Every trial, the result, and a table for each latency.
+impl fmt::Display for SearchReport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            out,
+            "from {} to {} questions per second, to {} %, with a loss of at most {} %",
+            self.lowest_per_second,
+            self.highest_per_second,
+            self.precision * 100.0,
+            self.loss_ratio_goal * 100.0
+        )?;
+        writeln!(
+            out,
+            "  {:>12} {:>12} {:>8} {:>11} {:>9}",
+            "wanted/s", "reached/s", "seconds", "sent", "lost"
+        )?;
+        for step in &self.steps {
+            writeln!(out, "  {step}")?;
+        }
+        self.write_result(out)?;
+        for LatencyReport { share, report } in &self.latency {
+            write!(out, "\nat {:.0} % of it: {report}", share * 100.0)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wanted_per_second, reached_per_second, seconds, sent, lost, verdict } = self;
+        write!(
+            out,
+            "{wanted_per_second:>12.1} {reached_per_second:>12.1} {seconds:>8} {sent:>11} {lost:>9}  {verdict}"
+        )
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Target => "the target, or the way to it, loses more",
+            Self::Probe => "the probe cannot ask faster",
+            Self::Goal => "that is the highest rate that was looked for",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::{Goal, Verdict};
+
+    fn search(passed: Option<f64>, ended: Ended) -> Search {
+        let step = Step {
+            wanted_per_second: 2_000.0,
+            reached_per_second: 1_999.5,
+            seconds: 0.5,
+            sent: 1_000,
+            lost: 3,
+            verdict: Verdict::Failed,
+        };
+        Search {
+            goal: Goal::between(1_000.0, 2_000.0, 5.0),
+            rate_without_loss: passed,
+            rate_with_loss: Some(2_000.0),
+            limited_by: (ended == Ended::Done).then_some(Limit::Target),
+            steps: vec![step],
+            latency: Vec::new(),
+            ended,
+        }
+    }
+
+    #[test]
+    fn the_table_says_every_trial_and_the_result() {
+        let text = SearchReport::new(&search(Some(1_990.0), Ended::Done)).to_string();
+        assert!(text.contains("2000.0       1999.5      0.5        1000         3  failed"), "{text}");
+        assert!(text.contains("1990.0 questions per second pass, 2000.0 do not; the target"), "{text}");
+        let text = SearchReport::new(&search(None, Ended::Stopped)).to_string();
+        assert!(text.contains("no rate passes") && text.contains("ended early: stopped"), "{text}");
+    }
+
+    #[test]
+    fn every_key_is_documented() {
+        let text = include_str!("../../../../docs/probe-json.md");
+        let json = serde_json::to_value(SearchReport::new(&search(None, Ended::Done))).unwrap();
+        let steps = json["steps"][0].as_object().unwrap().keys();
+        for key in
+            json.as_object().unwrap().keys().chain(steps).map(String::as_str).chain(["share", "report"])
+        {
+            assert!(text.contains(&format!("| `{key}` |")), "docs/probe-json.md does not explain `{key}`");
+        }
+    }
+}
