@@ -107,6 +107,8 @@ table! {
         RepliedIcmpv4 "replied_icmpv4" Replied Respond "ICMP echo requests answered.";
         RepliedIcmpv6 "replied_icmpv6" Replied Respond "ICMPv6 echo requests answered.";
         RepliedUdp "replied_udp" Replied Respond "UDP datagrams answered.";
+        RepliedStamp "replied_stamp" Replied Respond "STAMP packets reflected.";
+        RepliedSockperf "replied_sockperf" Replied Respond "sockperf messages answered with a pong.";
         RepliedUnreachable "replied_unreachable" Replied Respond
             "Datagrams to a closed port answered with Port Unreachable.";
         Passed "passed" Passed Respond "Frames handed on unchanged to the stack behind.";
@@ -145,6 +147,15 @@ table! {
         UdpChecksumMissing "udp_checksum_missing" Respond "UDP over IPv6 without a checksum (RFC 8200 8.1).";
         UdpSourcePort "udp_source_port" Respond
             "An answer could start a loop between two services, or has no port to go to (CERT CA-1996-01).";
+        StampMalformed "stamp_malformed" Respond
+            "Too short for a STAMP packet of the mode that is served (RFC 8762 4.2).";
+        StampHmac "stamp_hmac" Respond "An authenticated STAMP packet whose HMAC is wrong (RFC 8762 4.4).";
+        SockperfMalformed "sockperf_malformed" Respond
+            "A datagram that is not as long as the sockperf message in it.";
+        SockperfNotClient "sockperf_not_client" Respond "A sockperf message that is no client's.";
+        SockperfWarmUp "sockperf_warm_up" Respond "A sockperf message that only warms caches: it is taken, and not answered.";
+        SockperfSilent "sockperf_silent" Respond
+            "A sockperf message that asks for no pong, as most of under-load do: it is taken, and not answered.";
         NdpHopLimit "ndp_hop_limit" Respond "A solicitation that has crossed a router (RFC 4861 7.1.1).";
         NdpMalformed "ndp_malformed" Respond "A solicitation that RFC 4861 7.1.1 says to discard.";
         ArpConflictWithheld "arp_conflict_withheld" Respond

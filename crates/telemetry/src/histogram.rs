@@ -2,9 +2,15 @@
 //!
 //! Values below 128 have a bucket each; above, every power of two is cut into 64 equal buckets, so that a bucket
 //! is at most 1/64 (1.6 %) of its value wide. From 1 ns to 2^36 ns (68 s); what is longer counts in the last bucket,
-//! and [`Histogram::max`] still says its true length.
+//! and [`Histogram::max`] still says its true length. Count, sum, smallest and largest value are exact.
+//!
+//! A [`Histogram`] is its owner's; a [`SharedHistogram`] is written by one thread while others read it.
 
 #![expect(clippy::cast_possible_truncation, reason = "bucket numbers, below BUCKET_COUNT")]
+
+mod shared;
+
+pub use shared::SharedHistogram;
 
 const LINEAR: usize = 128;
 const STEPS: usize = 64;
@@ -16,6 +22,7 @@ const BUCKET_COUNT: usize = LINEAR + POWERS * STEPS;
 pub struct Histogram {
     buckets: [u64; BUCKET_COUNT],
     count: u64,
+    sum: u64,
     min: u64,
     max: u64,
 }
@@ -33,7 +40,7 @@ impl core::fmt::Debug for Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { buckets: [0; BUCKET_COUNT], count: 0, min: u64::MAX, max: 0 }
+        Self { buckets: [0; BUCKET_COUNT], count: 0, sum: 0, min: u64::MAX, max: 0 }
     }
 }
 
@@ -64,6 +71,7 @@ impl Histogram {
             *bucket += 1;
         }
         self.count += 1;
+        self.sum = self.sum.wrapping_add(ns);
         self.min = self.min.min(ns);
         self.max = self.max.max(ns);
     }
@@ -71,6 +79,11 @@ impl Histogram {
     /// How many values were recorded.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// The sum of all values. 2^64 ns are centuries.
+    pub fn sum(&self) -> u64 {
+        self.sum
     }
 
     /// The smallest value, or 0 where there is none.
@@ -107,6 +120,7 @@ impl Histogram {
             *bucket += more;
         }
         self.count += other.count;
+        self.sum = self.sum.wrapping_add(other.sum);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
     }
@@ -144,6 +158,7 @@ mod tests {
             histogram.record(value * 10);
         }
         assert_eq!((histogram.count(), histogram.min(), histogram.max()), (1000, 10, 10_000));
+        assert_eq!(histogram.sum(), 5_005_000);
         assert!(histogram.percentile(50.0).abs_diff(5000) <= 40);
         assert!(histogram.percentile(99.0).abs_diff(9900) <= 80);
         assert_eq!(histogram.percentile(100.0), histogram.percentile(100.0).min(10_000));

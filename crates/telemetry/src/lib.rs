@@ -10,8 +10,10 @@ pub mod counters;
 pub mod histogram;
 pub mod page;
 pub mod time;
+pub mod wall;
 
 pub use counters::{Counter, Counters, Kind, Reason, Stage};
-pub use histogram::Histogram;
+pub use histogram::{Histogram, SharedHistogram};
 pub use page::Page;
-pub use time::{Ns, Tick, TickRate, WallTime};
+pub use time::{Clock, Ns, Still, Tick, TickRate, WallTime};
+pub use wall::WallClock;

@@ -6,14 +6,19 @@
 //! |---|---|---|---|
 //! | `sequence` | the lane, before and after the counts | odd: release fence after it; even: release store | acquire, before and after |
 //! | `counts` | the lane | relaxed | relaxed |
+//! | `residence` | the lane, as it answers | relaxed | relaxed |
 //!
 //! The sequence is odd while the lane writes. A reader that saw the same even sequence before and after its copy
 //! has a copy of one instant; else it reads again, at most [`READ_TRIES`] times. The lane never waits.
+//!
+//! A histogram is too long to be copied between two turns: 16 KiB would take a microsecond. So the lane counts residence
+//! on the page itself, see [`SharedHistogram`], and what a reader copies of it may be a few values apart in itself.
 
 use core::array;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use crate::counters::{COUNTER_COUNT, Counter, Counters};
+use crate::histogram::SharedHistogram;
 
 /// How often a reader tries before it gives up. A lane publishes for some 50 ns every few milliseconds, so that
 /// a second try is rare and a hundredth means that the lane died while it wrote.
@@ -25,13 +30,16 @@ pub const READ_TRIES: usize = 100;
 pub struct Page {
     sequence: AtomicU64,
     counts: [AtomicU64; COUNTER_COUNT],
+    /// The residence of the answers that carry two stamps of their own: T3 − T2 of STAMP, in nanoseconds.
+    pub residence: SharedHistogram,
 }
 
 const _: () = assert!(align_of::<Page>() == 128 && size_of::<Page>().is_multiple_of(128));
 
 impl Default for Page {
     fn default() -> Self {
-        Self { sequence: AtomicU64::new(0), counts: array::from_fn(|_| AtomicU64::new(0)) }
+        let counts = array::from_fn(|_| AtomicU64::new(0));
+        Self { sequence: AtomicU64::new(0), counts, residence: SharedHistogram::default() }
     }
 }
 

@@ -25,6 +25,35 @@ impl Sub for Tick {
     }
 }
 
+/// The clock whose ticks a lane is given. The lane reads it for the one instant that it cannot be given, the one at which
+/// an answer leaves; all else goes by the instant that the turn was given.
+///
+/// A type of its own for each clock, so that reading it is inlined, and a lane that never reads it pays nothing.
+pub trait Clock {
+    /// Now. Never earlier than what it gave before on the same core.
+    fn now(&self) -> Tick;
+
+    /// How fast it goes.
+    fn rate(&self) -> TickRate;
+}
+
+/// A clock of nanoseconds that stands still: for captures, whose own instants are passed in, and for examples. By it
+/// nothing takes longer than the shortest time there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Still(pub Tick);
+
+impl Clock for Still {
+    #[inline]
+    fn now(&self) -> Tick {
+        self.0
+    }
+
+    #[inline]
+    fn rate(&self) -> TickRate {
+        TickRate::NANOSECONDS
+    }
+}
+
 /// How fast a lane's clock goes: calibrated once, by the host, before the lane starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TickRate {

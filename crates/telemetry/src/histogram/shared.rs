@@ -1,0 +1,108 @@
+//! A histogram that one thread writes and others read.
+//!
+//! | word | written by | with | read with |
+//! |---|---|---|---|
+//! | `buckets`, `sum`, `min`, `max` | its one writer | relaxed | relaxed |
+//!
+//! There is one writer, so that a word is loaded, changed and stored, without a locked instruction: a record costs what
+//! it costs in private memory. No word says anything of another one, so that no order is needed between them. What a
+//! reader copies while the writer writes may hold a value's bucket and not yet its sum; it is never torn, and the next
+//! copy holds both.
+
+use core::array;
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::{BUCKET_COUNT, Histogram, bucket_of};
+
+/// A [`Histogram`] with one writer and any number of readers.
+pub struct SharedHistogram {
+    buckets: [AtomicU64; BUCKET_COUNT],
+    sum: AtomicU64,
+    min: AtomicU64,
+    max: AtomicU64,
+}
+
+impl Default for SharedHistogram {
+    fn default() -> Self {
+        Self {
+            buckets: array::from_fn(|_| AtomicU64::new(0)),
+            sum: AtomicU64::new(0),
+            min: AtomicU64::new(u64::MAX),
+            max: AtomicU64::new(0),
+        }
+    }
+}
+
+impl fmt::Debug for SharedHistogram {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.read().fmt(out)
+    }
+}
+
+impl SharedHistogram {
+    /// Records one value. Only its one writer may call this.
+    #[inline]
+    pub fn record(&self, ns: u64) {
+        let change = |word: &AtomicU64, change: fn(u64, u64) -> u64, by| {
+            word.store(change(word.load(Ordering::Relaxed), by), Ordering::Relaxed);
+        };
+        if let Some(bucket) = self.buckets.get(bucket_of(ns)) {
+            change(bucket, u64::wrapping_add, 1);
+        }
+        change(&self.sum, u64::wrapping_add, ns);
+        change(&self.min, u64::min, ns);
+        change(&self.max, u64::max, ns);
+    }
+
+    /// What was recorded so far.
+    pub fn read(&self) -> Histogram {
+        let mut copy = Histogram::default();
+        for (to, from) in copy.buckets.iter_mut().zip(&self.buckets) {
+            *to = from.load(Ordering::Relaxed);
+        }
+        copy.count = copy.buckets.iter().sum();
+        copy.sum = self.sum.load(Ordering::Relaxed);
+        copy.min = self.min.load(Ordering::Relaxed);
+        copy.max = self.max.load(Ordering::Relaxed);
+        copy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::thread;
+    use std::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn it_holds_what_a_histogram_of_ones_own_would() {
+        let (shared, mut own) = (SharedHistogram::default(), Histogram::default());
+        for value in (0..5_000).map(|value| value * value) {
+            shared.record(value);
+            own.record(value);
+        }
+        let read = shared.read();
+        assert_eq!((read.count(), read.sum()), (own.count(), own.sum()));
+        assert_eq!((read.min(), read.max()), (own.min(), own.max()));
+        assert_eq!(read.iter().collect::<Vec<_>>(), own.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_reader_beside_the_writer_sees_counts_that_only_grow_and_all_of_them_at_the_end() {
+        let shared = SharedHistogram::default();
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| (0..50_000).for_each(|value| shared.record(value % 1_000 + 1)));
+            let mut last = 0;
+            while !writer.is_finished() {
+                let count = shared.read().count();
+                assert!(count >= last, "{count} after {last}");
+                last = count;
+            }
+        });
+        assert_eq!((shared.read().count(), shared.read().min(), shared.read().max()), (50_000, 1, 1_000));
+    }
+}
