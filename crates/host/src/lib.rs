@@ -13,14 +13,14 @@
 //! | may a socket drive its NIC itself? | [`busy_poll`] |
 //! | frames that no socket would carry | [`packet`], [`groups`] |
 //! | where does a thread run, and on what memory? | [`cores`], [`memory`] |
-//! | what time is it? | [`clock`] |
+//! | what time is it? | [`clock`], [`wall`] |
 //! | who had our core, and what did a thread wait for? | [`steal`], [`usage`] |
 //! | may we? | [`privileges`] |
 //!
 //! Interfaces, addresses, queues and offloads are read by netlink, never by parsing a program's output and never
 //! from `/sys/class/net`: that directory shows the network namespace of whoever mounted it, not that of the reader.
 //!
-//! Unsafe code stands in two files: `sys.rs` (four system calls that have no safe wrapper) and `clock.rs` (the
+//! Unsafe code stands in two files: `sys.rs` (system calls that have no safe wrapper) and `clock.rs` (the
 //! time-stamp counter).
 
 pub mod busy_poll;
@@ -40,6 +40,7 @@ pub mod routes;
 pub mod steal;
 pub mod usage;
 pub mod veth;
+pub mod wall;
 
 mod netlink;
 mod sys;

@@ -2,7 +2,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "unshare, bind, setsockopt, getsockopt and bpf have no safe wrapper for what is asked of them here"
+    reason = "unshare, bind, setsockopt, getsockopt, adjtimex and bpf have no safe wrapper for what is asked of them"
 )]
 #![expect(
     clippy::cast_possible_truncation,
@@ -54,6 +54,16 @@ pub(crate) fn join_packet(socket: &OwnedFd, ifindex: u32, group: [u8; 6]) -> Res
         mr_address: address,
     };
     set_packet_option(socket, libc::PACKET_ADD_MEMBERSHIP, &membership)
+}
+
+/// What the kernel says of its clock of UTC: the most that it may be off in microseconds, and whether a program keeps it
+/// to an outside source.
+pub(crate) fn clock_discipline() -> Result<(u64, bool), Errno> {
+    // SAFETY: `timex` is plain numbers, of which all zeros are valid; zero for its modes asks and changes nothing.
+    let mut timex: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure is live and whole for the call, and the kernel writes no more than its size.
+    checked(unsafe { libc::adjtimex(&raw mut timex) })?;
+    Ok((timex.maxerror.try_into().unwrap_or(0), timex.status & libc::STA_UNSYNC == 0))
 }
 
 /// The name that a BPF program was loaded under; empty where it has none.
