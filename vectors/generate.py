@@ -21,9 +21,9 @@ try:
 except ImportError:
     sys.exit(f"scapy is missing: pip install scapy=={WANTED}")
 
-from sources import arp, ethernet, icmpv4, icmpv6, ipv4, ipv6, ndp, udpv4, udpv6
+from sources import arp, ethernet, icmpv4, icmpv6, ipv4, ipv6, ndp, sockperf, stamp, udpv4, udpv6
 
-TOPICS = [ethernet, arp, ipv4, icmpv4, udpv4, ipv6, icmpv6, ndp, udpv6]
+TOPICS = [ethernet, arp, ipv4, icmpv4, udpv4, ipv6, icmpv6, ndp, udpv6, stamp, sockperf]
 
 
 def main(arguments):

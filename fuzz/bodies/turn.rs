@@ -6,11 +6,12 @@ use std::sync::Arc;
 use barelane_lane::{Lane, mailbox};
 use nic::sim::{Card, Faults};
 use route::{Address, LaneSettings, LaneTables, Owner, PartialChecksums, RouteTable, Service};
-use telemetry::{Page, Tick, TickRate};
+use telemetry::{Page, Still, Tick};
 use testkit::conservation::Conservation;
 use testkit::endpoint;
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
+use wire::stamp::Key;
 
 /// Frames that wait at once, at most.
 const RING_SIZE: usize = 8;
@@ -49,7 +50,7 @@ fn next_frame(bytes: &[u8]) -> Option<(&[u8], bool, &[u8])> {
     Some((frame, high & 0x80 == 0, rest))
 }
 
-fn check(lane: &mut Lane<Card>, watch: &mut Conservation, askers: &[[u8; 6]]) {
+fn check(lane: &mut Lane<Card, Still>, watch: &mut Conservation, askers: &[[u8; 6]]) {
     watch.check(lane.counters()).unwrap_or_else(|violation| panic!("{violation}"));
     lane.queue().accounted().unwrap_or_else(|wrong| panic!("{wrong}"));
     lane.queue_mut().take_sent(|answer| {
@@ -59,20 +60,21 @@ fn check(lane: &mut Lane<Card>, watch: &mut Conservation, askers: &[[u8; 6]]) {
     lane.queue_mut().take_passed(|_| ());
 }
 
-fn lane(settings: u8) -> Lane<Card> {
+fn lane(settings: u8) -> Lane<Card, Still> {
     let (_, mailbox) = mailbox();
     let card = Card::new(RING_SIZE, 1, Faults::default());
-    Lane::new(card, Box::new(tables(settings)), TickRate::NANOSECONDS, Arc::new(Page::default()), mailbox)
+    Lane::new(card, Box::new(tables(settings)), Still::default(), Arc::new(Page::default()), mailbox)
 }
 
 /// The endpoint that every vector is put to, with every service on every address. The lowest bit of `settings` says
-/// whether partial checksums are accepted.
+/// whether partial checksums are accepted, the one above it whether STAMP is authenticated.
 fn tables(settings: u8) -> LaneTables {
     let endpoint = endpoint::load().unwrap_or_else(|error| panic!("{error}"));
     let owner = |owner| if owner == endpoint::Owner::Kernel { Owner::Kernel } else { Owner::Barelane };
     let address =
         |own: &endpoint::Address| Address { ip: own.ip, prefix_len: own.prefix_len, owner: owner(own.owner) };
-    let services = [Service::IcmpEcho, "udp-echo:7".parse().unwrap_or(Service::IcmpEcho)];
+    let names = ["icmp-echo", "udp-echo:7", "stamp:862", "sockperf:11111"];
+    let services = names.map(|name| name.parse::<Service>().unwrap_or_else(|error| panic!("{error}")));
     let routes = RouteTable::everywhere(endpoint.addresses.iter().map(address).collect(), &services);
     routes.unwrap_or_else(|error| panic!("{error}")).compile(&LaneSettings {
         mac: Mac(endpoint.mac),
@@ -84,5 +86,6 @@ fn tables(settings: u8) -> LaneTables {
         },
         hop_limit: endpoint.hop_limit,
         errors_per_second: endpoint.errors_per_second,
+        stamp_key: if settings & 2 == 0 { None } else { Key::new(endpoint.stamp.key.as_bytes()) },
     })
 }

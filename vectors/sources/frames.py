@@ -96,6 +96,16 @@ def word_for(wanted, checksum_of):
     return word
 
 
+def folded_pseudo_header(question):
+    """What a sender with checksum offload writes: the folded sum over the pseudo header alone, not complemented."""
+    ip = raw(question)[14:34]
+    pseudo = ip[12:20] + bytes([0, 17]) + raw(question)[38:40]
+    total = sum(int.from_bytes(pseudo[i : i + 2], "big") for i in range(0, len(pseudo), 2))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
 def number(frame, at):
     """The 16-bit number at byte `at` of a frame or layer."""
     return int.from_bytes(raw(frame)[at : at + 2], "big")

@@ -1,6 +1,6 @@
 """UDP over IPv4: RFC 768, RFC 1122 4.1, and closed ports."""
 
-from scapy.all import UDP, Raw, raw
+from scapy.all import UDP, Raw
 
 from . import frames as f
 from .endpoint import ASKER_PORT, CLOSED_PORT, KERNEL4, LOOP_PORTS, OWN4, SECOND4
@@ -75,7 +75,7 @@ def _checksum(t):
     rule = "1122 4.1.3.4"
     question, answer = exchange()
     right = f.number(question, 40)
-    partial = _folded_pseudo_header(question)
+    partial = f.folded_pseudo_header(question)
     t.drops(
         "U1-flip",
         rule,
@@ -185,16 +185,6 @@ def _checksum(t):
     )
 
 
-def _folded_pseudo_header(question):
-    """What a sender with checksum offload writes: the folded sum over the pseudo header alone, not complemented."""
-    ip = raw(question)[14:34]
-    pseudo = ip[12:20] + bytes([0, 17]) + raw(question)[38:40]
-    total = sum(int.from_bytes(pseudo[i : i + 2], "big") for i in range(0, len(pseudo), 2))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
-
-
 def _length(t):
     question, _ = exchange()
     t.drops(
@@ -251,7 +241,7 @@ def _length(t):
 
 def _closed(t):
     rule = "1122 4.1.3.1"
-    partial = _folded_pseudo_header(closed()[0]).to_bytes(2, "big")
+    partial = f.folded_pseudo_header(closed()[0]).to_bytes(2, "big")
     t.drops(
         "U1-partial-refused-closed-port",
         "1122 4.1.3.4",

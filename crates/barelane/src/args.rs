@@ -65,7 +65,8 @@ pub struct ServeArguments {
     /// Address to serve, with its prefix length; repeat it for more [default: the interface's own]
     #[arg(long, value_name = "A/LEN")]
     pub address: Vec<String>,
-    /// What to answer on every address: icmp-echo, udp-echo:PORT; repeat it for more [default: icmp-echo]
+    /// What to answer on every address: icmp-echo, udp-echo:PORT, stamp[:PORT], sockperf:PORT; repeat it for more
+    /// [default: icmp-echo]
     #[arg(long, value_name = "NAME")]
     pub respond: Vec<String>,
     /// Core for one lane; repeat it for more [default: one for each queue, core 0 last]
@@ -77,6 +78,9 @@ pub struct ServeArguments {
     /// VLAN to serve beside what is untagged, 1 to 4094, or all; repeat it for more [default: none]
     #[arg(long, value_name = "VID")]
     pub vlan: Vec<String>,
+    /// File with the key of authenticated STAMP [default: none, STAMP is unauthenticated]
+    #[arg(long, value_name = "FILE")]
+    pub stamp_key: Option<String>,
     /// How the program is attached: auto, native, generic [default: auto]
     #[arg(long, value_name = "MODE")]
     pub mode: Option<String>,

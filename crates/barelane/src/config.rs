@@ -10,7 +10,7 @@
 //! [`Plan`](crate::plan::Plan)'s to find out.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nic::xdp::{ModeChoice, RING_SIZE_DEFAULT, Vlans, Wake, ZeroCopyChoice};
 use route::Service;
@@ -31,6 +31,8 @@ pub struct Config {
     pub lane: LaneConfig,
     /// What is answered.
     pub serve: ServeConfig,
+    /// How STAMP is answered.
+    pub stamp: StampConfig,
     /// Routes on single addresses, in the order of the file.
     pub routes: Vec<RouteConfig>,
 }
@@ -89,6 +91,13 @@ pub struct ServeConfig {
     pub address_check_ms: u32,
 }
 
+/// How STAMP is answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StampConfig {
+    /// The file with the key of the authenticated mode; empty for the unauthenticated one.
+    pub key_file: PathBuf,
+}
+
 /// One service on one address. Both are there once a file has been read whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteConfig {
@@ -121,6 +130,7 @@ impl Default for Config {
                 vlans: Vlans::UNTAGGED,
                 address_check_ms: 1000,
             },
+            stamp: StampConfig::default(),
             routes: Vec::new(),
         }
     }
@@ -163,6 +173,7 @@ impl Config {
             (keys::ADDRESSES, arguments.address.clone()),
             (keys::RESPOND, arguments.respond.clone()),
             (keys::VLANS, arguments.vlan.clone()),
+            (keys::STAMP_KEY_FILE, one(&arguments.stamp_key)),
         ];
         for (setting, values) in options {
             if !values.is_empty() {

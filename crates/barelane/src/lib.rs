@@ -16,7 +16,7 @@
 //!
 //! use barelane::nic::sim::{Card, Faults};
 //! use barelane::route::{Address, LaneSettings, Owner, PartialChecksums, RouteTable, Service};
-//! use barelane::telemetry::{Counter, Page, Tick, TickRate};
+//! use barelane::telemetry::{Counter, Page, Still, Tick};
 //! use barelane::wire::arp::Arp;
 //! use barelane::wire::checksum::Summer;
 //! use barelane::wire::ethernet::{self, Ethernet, Mac};
@@ -32,12 +32,13 @@
 //!     partial_checksums: PartialChecksums::Refuse,
 //!     hop_limit: 64,
 //!     errors_per_second: 100,
+//!     stamp_key: None,
 //! });
 //!
 //! // Somewhere else a control thread would keep the sender, to exchange the tables while the lane runs.
 //! let (_sender, mailbox) = mailbox();
 //! let card = Card::new(64, 1, Faults::default());
-//! let mut lane = Lane::new(card, Box::new(tables), TickRate::NANOSECONDS, Arc::new(Page::default()), mailbox);
+//! let mut lane = Lane::new(card, Box::new(tables), Still::default(), Arc::new(Page::default()), mailbox);
 //!
 //! // Another host asks who has 192.0.2.1.
 //! let mut question = [0; 60];
@@ -73,6 +74,7 @@ pub mod report;
 pub mod say;
 pub mod serve;
 mod signals;
+mod stamp_key;
 
 pub use config::Config;
 pub use error::{Error, Wrong};

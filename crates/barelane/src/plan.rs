@@ -13,10 +13,12 @@ use nic::xdp::{CLAIMS_MAX, Claims, OWNED_MAX, Settings, Vlans};
 use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteError, RouteTable};
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
+use wire::stamp::Key;
 
-use crate::config::keys::{ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_RESPOND};
+use crate::config::keys::{ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_RESPOND, STAMP_KEY_FILE};
 use crate::config::{Config, PartialChoice};
 use crate::error::{Error, Wrong};
+use crate::stamp_key;
 
 mod card;
 pub mod facts;
@@ -58,7 +60,7 @@ impl Plan {
         card::check(config, &facts)?;
         let lanes = lanes::assign(config, &facts)?;
         let routes = resolve_routes(config, &facts)?;
-        let lane = lane_settings(config, &facts);
+        let lane = lane_settings(config, &facts)?;
         let card = card::settings(config, &facts, &lanes);
         check_limits(&routes)?;
         let mut plan =
@@ -108,19 +110,29 @@ pub fn claims_of(mac: Mac, vlans: Vlans, addresses: &[Address], routes: &RouteTa
     }
 }
 
-fn lane_settings(config: &Config, facts: &Facts) -> LaneSettings {
+fn lane_settings(config: &Config, facts: &Facts) -> Result<LaneSettings, Wrong> {
     let partial_checksums = match config.lane.partial_checksums {
         PartialChoice::Accept => PartialChecksums::Accept,
         PartialChoice::Auto if facts.is_veth() => PartialChecksums::Accept,
         PartialChoice::Auto | PartialChoice::Refuse => PartialChecksums::Refuse,
     };
-    LaneSettings {
+    Ok(LaneSettings {
         mac: Mac(facts.link.mac),
         checksum: Summer::fastest(),
         partial_checksums,
         hop_limit: config.lane.hop_limit,
         errors_per_second: config.lane.errors_per_second,
+        stamp_key: stamp_key(config)?,
+    })
+}
+
+/// The key of authenticated STAMP; none where no file is named.
+pub(crate) fn stamp_key(config: &Config) -> Result<Option<Key>, Wrong> {
+    let path = &config.stamp.key_file;
+    if path.as_os_str().is_empty() {
+        return Ok(None);
     }
+    Ok(Key::new(&stamp_key::read(STAMP_KEY_FILE, path)?))
 }
 
 /// The addresses with their owners, and what is answered on each.
@@ -202,6 +214,7 @@ fn wrong_routes(error: &RouteError) -> Wrong {
         }
         RouteError::AddressUnknown(ip, _) => Wrong::new(ROUTE_ADDRESS, ip),
         RouteError::RouteTwice(_, service) => Wrong::new(ROUTE_RESPOND, service),
+        RouteError::PortTwice(_, _, service) => Wrong::new(RESPOND, service),
         RouteError::TooManyAddresses(count) => Wrong::new(ADDRESSES, count),
     };
     let sentence = error.to_string();

@@ -2,7 +2,9 @@
 //!
 //! The capture is read twice: first to learn whom its questions are addressed to and when, then by the lane. Time is
 //! the capture's own, so that rate limits do here what they would have done there. Every address is treated as
-//! Barelane's alone, ARP and neighbour discovery included, since the kernel that was captured is not here.
+//! Barelane's alone, ARP and neighbour discovery included, since the kernel that was captured is not here. The capture's
+//! instants are the time of day of STAMP answers too, and nobody's clock is read: each leaves a nanosecond after its question
+//! came, and says that its time may be off by any.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
@@ -13,14 +15,14 @@ use std::sync::Arc;
 use lane::Lane;
 use nic::pcap::{CaptureError, Card, Reader, Writer};
 use route::{Address, LaneSettings, Owner, PartialChecksums, RouteTable};
-use telemetry::{Counter, Counters, Page, Tick, TickRate};
+use telemetry::{Counter, Counters, Page, Still, Tick};
 use wire::checksum::Summer;
 
 use crate::args::ReplayArguments;
 use crate::config::PartialChoice;
 use crate::counts::Counts;
 use crate::error::{Error, Wrong};
-use crate::plan::table_of;
+use crate::plan::{stamp_key, table_of};
 use crate::{Config, say};
 
 mod listen;
@@ -46,7 +48,7 @@ pub fn run(arguments: &ReplayArguments) -> Result<(), Error> {
     let (_sender, mailbox) = lane::mailbox();
     let tables = Box::new(routes.compile(&settings));
     let page = Arc::new(Page::default());
-    let mut lane = Lane::new(queue, tables, TickRate::NANOSECONDS, page, mailbox);
+    let mut lane = Lane::new(queue, tables, Still::default(), page, mailbox);
     play(&mut lane, &heard.turns);
     let counters = lane.counters().clone();
     let (card, disagreement) = lane.into_queue().into_parts();
@@ -72,7 +74,7 @@ fn judge(disagreement: Option<u64>, counters: &Counters, packets: u64) -> Result
 }
 
 /// The lane's turns, each at the instant of its first packet, until the capture ends.
-fn play<W: Write>(lane: &mut Lane<Traced<Card<'_, W>>>, turns: &[Tick]) {
+fn play<W: Write>(lane: &mut Lane<Traced<Card<'_, W>>, Still>, turns: &[Tick]) {
     let last = turns.last().copied().unwrap_or_default();
     for &now in turns.iter().chain([&last]) {
         lane.queue_mut().begin_turn(now);
@@ -95,6 +97,7 @@ fn resolve(config: &Config, heard: &Heard) -> Result<(RouteTable, LaneSettings),
         partial_checksums,
         hop_limit: config.lane.hop_limit,
         errors_per_second: config.lane.errors_per_second,
+        stamp_key: stamp_key(config)?,
     };
     Ok((routes, settings))
 }

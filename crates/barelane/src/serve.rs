@@ -88,6 +88,7 @@ fn supervise(server: &mut Server, signals: &Signals, arguments: &ServeArguments)
             reload(server, arguments, &signals.stop_flag());
             watch = Watch::new(server.plan());
         }
+        server.tell_time();
         watch.look(server.plan())?.iter().for_each(say::note);
         if let Err(error) = server.announce_again() {
             say::warn(error);

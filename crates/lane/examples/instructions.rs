@@ -22,11 +22,13 @@ use barelane_lane::{Lane, mailbox};
 use nic::xdp::testing::{self, MemoryKernel};
 use nic::xdp::{Wake, XdpQueue};
 use route::{Address, LaneSettings, Owner, PartialChecksums, RouteTable, Service};
-use telemetry::{Kind, Page, Tick, TickRate};
+use telemetry::{Kind, Page, Still, Tick};
 use testkit::endpoint::{self, Endpoint};
 use testkit::packets::{self, exchange};
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
+use wire::sockperf;
+use wire::stamp::{self, Key};
 
 /// One round of housekeeping (`housekeeping::TURNS`), so that its share of a packet is counted too, exactly once.
 const TURNS: u64 = 1 << 12;
@@ -37,10 +39,15 @@ const BATCH: usize = 32;
 const PAYLOAD: [u8; 18] = [0x5a; 18];
 /// The shortest ring that a queue takes whose fill ring holds more than one batch.
 const RING_SIZE: u32 = 256;
+/// The class of signed STAMP packets. callgrind's processor has no SHA instructions, so that hashing is counted as plain
+/// code does it, at some four times what a processor of today takes.
+const SIGNED: &str = "stamp4-signed";
+/// Its key.
+const KEY: &[u8] = b"the key of a measurement";
 /// The UDP echo service's port (RFC 862).
 const PORT: u16 = 7;
 
-type MemoryLane = Lane<XdpQueue<MemoryKernel>>;
+type MemoryLane = Lane<XdpQueue<MemoryKernel>, Still>;
 
 /// What is counted. Not inlined, so that callgrind finds its beginning and its end.
 #[inline(never)]
@@ -50,11 +57,13 @@ fn one_turn(lane: &mut MemoryLane, now: Tick) -> usize {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(class) = env::args().nth(1) else {
-        return Err("which class? udp4 udp6 icmp4 icmp6 arp ndp malformed unclaimed junk".into());
+        return Err("which class? udp4 udp6 icmp4 icmp6 arp ndp stamp4 stamp6 stamp4-signed sockperf4 malformed unclaimed junk"
+            .into());
     };
     let endpoint = endpoint::load()?;
     let question = question(&class, &endpoint)?;
-    let mut lane = lane(&endpoint)?;
+    let stamp_key = if class == SIGNED { Key::new(KEY) } else { None };
+    let mut lane = lane(&endpoint, stamp_key)?;
     for turn in 0..TURNS {
         let injected = (0..BATCH).filter(|_| lane.queue_mut().inject(&question)).count();
         let taken = one_turn(black_box(&mut lane), Tick(turn));
@@ -85,6 +94,11 @@ fn question(class: &str, endpoint: &Endpoint) -> Result<Vec<u8>, Box<dyn Error>>
         "udp6" => ask(ipv6, packets::Kind::UdpEcho(PORT), &PAYLOAD),
         "icmp4" => ask(ipv4, packets::Kind::Echo, &PAYLOAD),
         "icmp6" => ask(ipv6, packets::Kind::Echo, &PAYLOAD),
+        // The kind of question is that of any UDP service: only port and payload differ.
+        "stamp4" => ask(ipv4, packets::Kind::UdpEcho(stamp::PORT), &stamp_packet(None)),
+        "stamp6" => ask(ipv6, packets::Kind::UdpEcho(stamp::PORT), &stamp_packet(None)),
+        SIGNED => ask(ipv4, packets::Kind::UdpEcho(stamp::PORT), &stamp_packet(Key::new(KEY).as_ref())),
+        "sockperf4" => ask(ipv4, packets::Kind::UdpEcho(sockperf::PORT), &sockperf_message()),
         "arp" => ask(ipv4, packets::Kind::LinkAddress, &[]),
         "ndp" => ask(ipv6, packets::Kind::LinkAddress, &[]),
         // Right in every field, and for another host: read to the end, looked up, not found. Behind the XDP program,
@@ -103,8 +117,25 @@ fn question(class: &str, endpoint: &Endpoint) -> Result<Vec<u8>, Box<dyn Error>>
     })
 }
 
+/// A STAMP sender's packet, signed where there is a key. Its stamps are read and written whatever they are.
+fn stamp_packet(key: Option<&Key>) -> Vec<u8> {
+    let mut packet = vec![0; if key.is_some() { 112 } else { 44 }];
+    if let Some(key) = key {
+        assert!(stamp::authenticate(&mut packet, key).is_some(), "112 bytes hold a signed packet");
+    }
+    packet
+}
+
+/// A sockperf client's message that asks for a pong, as long as [`PAYLOAD`].
+fn sockperf_message() -> Vec<u8> {
+    let mut message = PAYLOAD.to_vec();
+    let header = [0, 0, 0, 0, 0, 0, 0, 1, 0, 3, 0, 0, 0, 18];
+    message.iter_mut().zip(header).for_each(|(byte, header)| *byte = header);
+    message
+}
+
 /// A lane with the endpoint's addresses and every service on each.
-fn lane(endpoint: &Endpoint) -> Result<MemoryLane, Box<dyn Error>> {
+fn lane(endpoint: &Endpoint, stamp_key: Option<Key>) -> Result<MemoryLane, Box<dyn Error>> {
     let address = |own: &endpoint::Address| Address {
         ip: own.ip,
         prefix_len: own.prefix_len,
@@ -113,7 +144,12 @@ fn lane(endpoint: &Endpoint) -> Result<MemoryLane, Box<dyn Error>> {
             endpoint::Owner::Barelane => Owner::Barelane,
         },
     };
-    let services = [Service::IcmpEcho, Service::UdpEcho { port: PORT.try_into()? }];
+    let services = [
+        Service::IcmpEcho,
+        Service::UdpEcho { port: PORT.try_into()? },
+        Service::Stamp { port: stamp::PORT.try_into()? },
+        Service::Sockperf { port: sockperf::PORT.try_into()? },
+    ];
     let routes = RouteTable::everywhere(endpoint.addresses.iter().map(address).collect(), &services)?;
     let tables = routes.compile(&LaneSettings {
         mac: Mac(endpoint.mac),
@@ -121,8 +157,9 @@ fn lane(endpoint: &Endpoint) -> Result<MemoryLane, Box<dyn Error>> {
         partial_checksums: PartialChecksums::Refuse,
         hop_limit: endpoint.hop_limit,
         errors_per_second: endpoint.errors_per_second,
+        stamp_key,
     });
     let queue = testing::queue(RING_SIZE, Wake::NeedWakeup)?;
     let (_, mailbox) = mailbox();
-    Ok(Lane::new(queue, Box::new(tables), TickRate::NANOSECONDS, Arc::new(Page::default()), mailbox))
+    Ok(Lane::new(queue, Box::new(tables), Still::default(), Arc::new(Page::default()), mailbox))
 }

@@ -1,6 +1,6 @@
-//! The seldom work of a lane: publishing its counters, and taking new tables.
+//! The seldom work of a lane: publishing its counters, and taking new tables and the time of day.
 
-use telemetry::Counter;
+use telemetry::{Clock, Counter};
 
 use crate::lane::Lane;
 
@@ -9,13 +9,16 @@ use crate::lane::Lane;
 /// new tables and counters late.
 pub(crate) const TURNS: u64 = 1 << 12;
 
-impl<Q: nic::Queue> Lane<Q> {
+impl<Q: nic::Queue, C: Clock> Lane<Q, C> {
     #[cold]
     #[inline(never)]
     pub(crate) fn housekeeping(&mut self) {
         if self.mailbox.exchange(&mut self.tables) {
-            self.state.set_limits(&self.tables, self.rate);
+            self.state.set_limits(&self.tables);
             self.state.counters.count(Counter::TablesTaken);
+        }
+        if let Some(wall) = self.mailbox.wall_clock() {
+            self.state.set_wall(wall);
         }
         self.publish();
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nic::{Frame, Queue};
 use route::LaneTables;
-use telemetry::{Counter, Counters, Page, Tick, TickRate};
+use telemetry::{Clock, Counter, Counters, Page, Tick};
 use wire::checksum::{CLEARED, SUMMED_IN_BLOCKS_MAX};
 use wire::ethernet::Ethernet;
 use wire::headers::{Headers, Kind};
@@ -28,22 +28,24 @@ const _: () = assert!(GROWTH_MAX >= CLEARED);
 
 /// One core's work: a queue, what is known, what was counted.
 #[derive(Debug)]
-pub struct Lane<Q: Queue> {
+pub struct Lane<Q: Queue, C: Clock> {
     queue: Q,
     pub(crate) tables: Box<LaneTables>,
-    pub(crate) state: State,
+    pub(crate) state: State<C>,
     pub(crate) mailbox: Mailbox,
     pub(crate) page: Arc<Page>,
-    pub(crate) rate: TickRate,
     turns: u64,
 }
 
-impl<Q: Queue> Lane<Q> {
-    /// A lane that answers what `queue` brings by what `tables` know. `rate` is the speed of the clock whose instants
-    /// [`Lane::turn`] will be given.
-    pub fn new(queue: Q, tables: Box<LaneTables>, rate: TickRate, page: Arc<Page>, mailbox: Mailbox) -> Self {
-        let state = State::new(&tables, rate);
-        Self { queue, tables, state, mailbox, page, rate, turns: 0 }
+impl<Q: Queue, C: Clock> Lane<Q, C> {
+    /// A lane that answers what `queue` brings by what `tables` know. `clock` is the one whose instants [`Lane::turn`]
+    /// will be given.
+    pub fn new(queue: Q, tables: Box<LaneTables>, clock: C, page: Arc<Page>, mut mailbox: Mailbox) -> Self {
+        let mut state = State::new(&tables, clock, Arc::clone(&page));
+        if let Some(wall) = mailbox.wall_clock() {
+            state.set_wall(wall);
+        }
+        Self { queue, tables, state, mailbox, page, turns: 0 }
     }
 
     /// One pass: everything that waits now, from wire to wire. Gives the number of frames taken.
@@ -132,13 +134,25 @@ fn short(room: &mut [u8], len: usize) -> Option<&mut [u8; SHORT_ROOM]> {
 
 /// [`answer`] for a frame that is not [`short`].
 #[inline(never)]
-fn answer_long(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut State, now: Tick) -> Verdict {
+fn answer_long<C: Clock>(
+    room: &mut [u8],
+    len: usize,
+    tables: &LaneTables,
+    state: &mut State<C>,
+    now: Tick,
+) -> Verdict {
     Verdict::of(answer(room, len, tables, state, now))
 }
 
 /// Parse, classify, respond: what becomes of the `len` bytes at the start of `room`.
 #[inline(always)]
-fn answer(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut State, now: Tick) -> Answer {
+fn answer<C: Clock>(
+    room: &mut [u8],
+    len: usize,
+    tables: &LaneTables,
+    state: &mut State<C>,
+    now: Tick,
+) -> Answer {
     let Some(frame) = room.get(..len) else { return Err(verdict_of(Fault::FrameTruncated)) };
     match parse::untagged(frame) {
         Ok(headers) => answer_packet(headers, room, tables, state, now),
@@ -150,7 +164,13 @@ fn answer(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut State, n
 /// The same for a frame that may have VLAN tags, which shift all offsets.
 #[cold]
 #[inline(never)]
-fn answer_tagged(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut State, now: Tick) -> Verdict {
+fn answer_tagged<C: Clock>(
+    room: &mut [u8],
+    len: usize,
+    tables: &LaneTables,
+    state: &mut State<C>,
+    now: Tick,
+) -> Verdict {
     match parse::parse(room.get(..len).unwrap_or_default()) {
         Ok(headers) => Verdict::of(answer_packet(headers, room, tables, state, now)),
         Err(fault) => verdict_of(fault),
@@ -160,11 +180,11 @@ fn answer_tagged(room: &mut [u8], len: usize, tables: &LaneTables, state: &mut S
 /// Classify and respond, written out once for each kind of packet: where the kind is known, offsets are constants and
 /// branches on the kind are gone. That is worth a fifth of all instructions of a packet.
 #[inline(always)]
-fn answer_packet(
+fn answer_packet<C: Clock>(
     headers: Headers,
     room: &mut [u8],
     tables: &LaneTables,
-    state: &mut State,
+    state: &mut State<C>,
     now: Tick,
 ) -> Answer {
     match headers.kind {
@@ -178,12 +198,12 @@ fn answer_packet(
 }
 
 #[inline(always)]
-fn answer_kind(
+fn answer_kind<C: Clock>(
     kind: Kind,
     headers: Headers,
     room: &mut [u8],
     tables: &LaneTables,
-    state: &mut State,
+    state: &mut State<C>,
     now: Tick,
 ) -> Answer {
     let headers = Headers { kind, ..headers };
@@ -198,13 +218,13 @@ fn answer_kind(
 /// The same for what no route claims.
 #[cold]
 #[inline(never)]
-fn answer_the_rest(
+fn answer_the_rest<C: Clock>(
     kind: Kind,
     [network, end]: [usize; 2],
     selector: u16,
     room: &mut [u8],
     tables: &LaneTables,
-    state: &mut State,
+    state: &mut State<C>,
     now: Tick,
 ) -> Verdict {
     let headers = Headers { network, end, selector, kind };

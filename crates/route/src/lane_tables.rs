@@ -6,10 +6,12 @@
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 
 use wire::checksum::Summer;
 use wire::ethernet::{Mac, MacWord};
 use wire::headers::{Headers, Kind, target_of};
+use wire::stamp;
 use wire::template::{AdvertisementTemplate, ArpTemplate, Ipv4Template, Ipv6Template};
 
 use crate::lookup::Lookup;
@@ -30,7 +32,7 @@ pub enum PartialChecksums {
 }
 
 /// What a lane's tables need beside the routes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct LaneSettings {
     /// The NIC's own Ethernet address.
     pub mac: Mac,
@@ -42,6 +44,8 @@ pub struct LaneSettings {
     pub hop_limit: u8,
     /// How many ICMP errors a lane may send in a second, at most (RFC 1812 4.3.2.8, RFC 4443 2.4 (f)); 0 for none.
     pub errors_per_second: u32,
+    /// The key of authenticated STAMP; none for unauthenticated STAMP. A reflector serves one mode (RFC 8762 section 4).
+    pub stamp_key: Option<stamp::Key>,
 }
 
 /// Which responder answers. With the kind of the packet it says which way an answer is written.
@@ -56,6 +60,10 @@ pub enum Responder {
     Echo,
     /// UDP echo.
     UdpEcho,
+    /// STAMP packets of the mode that is served.
+    Stamp,
+    /// sockperf's messages.
+    Sockperf,
     /// A closed UDP port of an address that only Barelane has.
     UdpClosed,
 }
@@ -110,6 +118,8 @@ pub struct LaneTables {
     pub partial_checksums: PartialChecksums,
     /// How many ICMP errors a lane may send in a second.
     pub errors_per_second: u32,
+    /// The key of authenticated STAMP; none for unauthenticated STAMP.
+    pub stamp_key: Option<Box<stamp::Key>>,
     lookup4: Lookup<u64, Class>,
     lookup6: Lookup<[u64; 3], Class>,
     hosts4: Box<[Host4]>,
@@ -196,6 +206,7 @@ impl RouteTable {
             checksum: settings.checksum,
             partial_checksums: settings.partial_checksums,
             errors_per_second: settings.errors_per_second,
+            stamp_key: settings.stamp_key.clone().map(Box::new),
             lookup4: Lookup::new(&compiler.entries4, vacant),
             lookup6: Lookup::new(&compiler.entries6, vacant),
             hosts4: compiler.hosts4.into_boxed_slice(),
@@ -205,27 +216,21 @@ impl RouteTable {
     }
 }
 
-struct Compiler {
-    settings: LaneSettings,
+struct Compiler<'settings> {
+    settings: &'settings LaneSettings,
     hosts4: Vec<Host4>,
     hosts6: Vec<Host6>,
     entries4: Vec<(u64, Class)>,
     entries6: Vec<([u64; 3], Class)>,
 }
 
-impl Compiler {
-    fn new(settings: &LaneSettings) -> Self {
-        Self {
-            settings: *settings,
-            hosts4: Vec::new(),
-            hosts6: Vec::new(),
-            entries4: Vec::new(),
-            entries6: Vec::new(),
-        }
+impl<'settings> Compiler<'settings> {
+    fn new(settings: &'settings LaneSettings) -> Self {
+        Self { settings, hosts4: Vec::new(), hosts6: Vec::new(), entries4: Vec::new(), entries6: Vec::new() }
     }
 
     fn address4(&mut self, ip: Ipv4Addr, address: &Address, services: impl Iterator<Item = Service>) {
-        let LaneSettings { mac, hop_limit, .. } = self.settings;
+        let &LaneSettings { mac, hop_limit, .. } = self.settings;
         self.hosts4.push(Host4 {
             address: ip.octets(),
             broadcast: broadcast_of(ip, address.prefix_len).unwrap_or(Ipv4Addr::BROADCAST).octets(),
@@ -239,13 +244,13 @@ impl Compiler {
             self.entries4.push((question | low, Class { responder, host }));
         };
         for service in services {
-            match service {
-                Service::IcmpEcho => {
-                    let echo = question(Kind::Icmpv4, u16::from(wire::icmpv4::ECHO_REQUEST));
-                    claim(echo, Responder::Echo);
-                }
-                Service::UdpEcho { port } => claim(question(Kind::Udpv4, port.get()), Responder::UdpEcho),
-            }
+            let (kind, selector, responder) = match service {
+                Service::IcmpEcho => (Kind::Icmpv4, wire::icmpv4::ECHO_REQUEST.into(), Responder::Echo),
+                Service::UdpEcho { port } => (Kind::Udpv4, port.get(), Responder::UdpEcho),
+                Service::Stamp { port } => (Kind::Udpv4, port.get(), Responder::Stamp),
+                Service::Sockperf { port } => (Kind::Udpv4, port.get(), Responder::Sockperf),
+            };
+            claim(question(kind, selector), responder);
         }
         if address.owner == Owner::Barelane {
             claim(question(Kind::Arp, wire::arp::REQUEST), Responder::Arp);
@@ -255,7 +260,7 @@ impl Compiler {
     }
 
     fn address6(&mut self, ip: Ipv6Addr, address: &Address, services: impl Iterator<Item = Service>) {
-        let LaneSettings { mac, hop_limit, .. } = self.settings;
+        let &LaneSettings { mac, hop_limit, .. } = self.settings;
         self.hosts6.push(Host6 {
             address: ip.octets(),
             ipv6: Ipv6Template::new(ip, hop_limit),
@@ -267,13 +272,13 @@ impl Compiler {
             self.entries6.push(([high, low, question], Class { responder, host }));
         };
         for service in services {
-            match service {
-                Service::IcmpEcho => {
-                    let echo = question(Kind::Icmpv6, u16::from(wire::icmpv6::ECHO_REQUEST));
-                    claim(echo, Responder::Echo);
-                }
-                Service::UdpEcho { port } => claim(question(Kind::Udpv6, port.get()), Responder::UdpEcho),
-            }
+            let (kind, selector, responder) = match service {
+                Service::IcmpEcho => (Kind::Icmpv6, wire::icmpv6::ECHO_REQUEST.into(), Responder::Echo),
+                Service::UdpEcho { port } => (Kind::Udpv6, port.get(), Responder::UdpEcho),
+                Service::Stamp { port } => (Kind::Udpv6, port.get(), Responder::Stamp),
+                Service::Sockperf { port } => (Kind::Udpv6, port.get(), Responder::Sockperf),
+            };
+            claim(question(kind, selector), responder);
         }
         if address.owner == Owner::Barelane {
             let solicitation = question(Kind::Solicitation, u16::from(wire::icmpv6::NEIGHBOUR_SOLICITATION));
@@ -292,11 +297,8 @@ fn index_of_last(count: usize) -> u16 {
 /// servers of one configuration cannot be made to talk to each other.
 fn refused_sources(table: &RouteTable) -> Box<[u64; 1024]> {
     let mut words = Box::new([0; 1024]);
-    let own = table.routes().iter().filter_map(|route| match route.service {
-        Service::UdpEcho { port } => Some(port.get()),
-        Service::IcmpEcho => None,
-    });
-    for port in LOOP_PORTS.into_iter().chain([0]).chain(own) {
+    let own = table.routes().iter().filter_map(|route| route.service.udp_port());
+    for port in LOOP_PORTS.into_iter().chain([0]).chain(own.map(NonZeroU16::get)) {
         let (word, bit) = place_of(port);
         if let Some(word) = words.get_mut(word) {
             *word |= 1 << bit;
@@ -318,7 +320,8 @@ mod tests {
 
     fn tables(owner: Owner) -> LaneTables {
         let address = |ip: &str, prefix_len| Address { ip: ip.parse().unwrap(), prefix_len, owner };
-        let services = ["icmp-echo", "udp-echo:7", "udp-echo:4000"].map(|name| name.parse().unwrap());
+        let services = ["icmp-echo", "udp-echo:7", "udp-echo:4000", "stamp", "sockperf:5000"];
+        let services = services.map(|name| name.parse().unwrap());
         let table =
             RouteTable::everywhere(vec![address("10.0.0.1", 24), address("fd00::1", 64)], &services).unwrap();
         table.compile(&LaneSettings {
@@ -327,6 +330,7 @@ mod tests {
             partial_checksums: PartialChecksums::Refuse,
             hop_limit: 64,
             errors_per_second: 100,
+            stamp_key: None,
         })
     }
 
@@ -349,6 +353,10 @@ mod tests {
         assert_eq!(responder(&tables, "fd00::1", Kind::Solicitation, 135), Some(Responder::Neighbour));
         assert_eq!(responder(&tables, "fd00::1", Kind::Udpv6, 9), Some(Responder::UdpClosed));
         assert_eq!(responder(&tables, "10.0.0.2", Kind::Udpv4, 7), None);
+        for (ip, kind) in [("10.0.0.1", Kind::Udpv4), ("fd00::1", Kind::Udpv6)] {
+            assert_eq!(responder(&tables, ip, kind, 862), Some(Responder::Stamp));
+            assert_eq!(responder(&tables, ip, kind, 5000), Some(Responder::Sockperf));
+        }
     }
 
     #[test]
@@ -364,6 +372,6 @@ mod tests {
     fn loop_ports_and_our_own_are_refused_as_sources() {
         let tables = tables(Owner::Barelane);
         let refused: Vec<u16> = (0..=u16::MAX).filter(|&port| tables.refuses_source(port)).collect();
-        assert_eq!(refused, [0, 7, 13, 17, 19, 37, 53, 123, 4000]);
+        assert_eq!(refused, [0, 7, 13, 17, 19, 37, 53, 123, 862, 4000, 5000]);
     }
 }

@@ -1,6 +1,6 @@
 //! The route table as the operator means it: addresses, whose they are, and what is answered on them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use thiserror::Error;
@@ -77,6 +77,9 @@ pub enum RouteError {
     /// Two routes for the same packets.
     #[error("route `{1}` on {0} is given twice: remove one of the two")]
     RouteTwice(IpAddr, Service),
+    /// Two services for the same packets.
+    #[error("routes `{1}` and `{2}` on {0} want the same UDP port: give one of them another port")]
+    PortTwice(IpAddr, Service, Service),
     /// More addresses than an index can name.
     #[error("{0} addresses are too many: use at most {ADDRESS_COUNT_MAX}")]
     TooManyAddresses(usize),
@@ -108,13 +111,15 @@ impl RouteTable {
                 return Err(RouteError::AddressTwice(address.ip));
             }
         }
-        let mut claimed = BTreeSet::new();
+        let mut claimed = BTreeMap::new();
         for &Route { address, service } in &routes {
             if !known.contains(&address) {
                 return Err(RouteError::AddressUnknown(address, service));
             }
-            if !claimed.insert((address, service)) {
-                return Err(RouteError::RouteTwice(address, service));
+            match claimed.insert((address, service.udp_port()), service) {
+                Some(other) if other == service => return Err(RouteError::RouteTwice(address, service)),
+                Some(other) => return Err(RouteError::PortTwice(address, other, service)),
+                None => {}
             }
         }
         Ok(Self { addresses, routes })
@@ -142,14 +147,12 @@ impl RouteTable {
     /// What the routes claim for the lane, one claim a route.
     pub fn claims(&self) -> impl Iterator<Item = Claim> + '_ {
         self.routes.iter().map(|route| {
-            let (protocol, selector) = match (route.service, route.address) {
-                (Service::IcmpEcho, IpAddr::V4(_)) => {
-                    (wire::ipv4::ICMP, u16::from(wire::icmpv4::ECHO_REQUEST))
-                }
-                (Service::IcmpEcho, IpAddr::V6(_)) => {
-                    (wire::ipv6::ICMP, u16::from(wire::icmpv6::ECHO_REQUEST))
-                }
-                (Service::UdpEcho { port }, _) => (wire::ipv4::UDP, port.get()),
+            let (protocol, selector) = match (route.service.udp_port(), route.address) {
+                (Some(port), IpAddr::V4(_)) => (wire::ipv4::UDP, port.get()),
+                (Some(port), IpAddr::V6(_)) => (wire::ipv6::UDP, port.get()),
+                // The one service without a port.
+                (None, IpAddr::V4(_)) => (wire::ipv4::ICMP, wire::icmpv4::ECHO_REQUEST.into()),
+                (None, IpAddr::V6(_)) => (wire::ipv6::ICMP, wire::icmpv6::ECHO_REQUEST.into()),
             };
             Claim { address: route.address, protocol, selector }
         })
@@ -253,6 +256,10 @@ mod tests {
             table(&["10.0.0.1/24"], &["udp-echo:7", "udp-echo:7"]),
             Err(RouteError::RouteTwice(..))
         ));
+        assert_eq!(
+            table(&["10.0.0.1/24"], &["udp-echo:862", "stamp"]).unwrap_err().to_string(),
+            "routes `udp-echo:862` and `stamp:862` on 10.0.0.1 want the same UDP port: give one of them another port"
+        );
         let elsewhere = Route { address: "10.0.0.2".parse().unwrap(), service: Service::IcmpEcho };
         let unknown = RouteTable::new(vec![address("10.0.0.1/24")], vec![elsewhere]);
         assert!(matches!(unknown, Err(RouteError::AddressUnknown(..))));

@@ -45,6 +45,26 @@ pub struct Asker {
     pub ipv6: Ipv6Addr,
 }
 
+/// A clock that stands still.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clock {
+    /// When every question comes, in nanoseconds since 1970, UTC.
+    pub unix_ns: u64,
+    /// How far that may be off.
+    pub error_ns: u64,
+    /// Whether it follows an outside source.
+    pub is_synchronised: bool,
+}
+
+/// What concerns STAMP alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stamp {
+    /// The key of the authenticated mode, as bytes of text.
+    pub key: String,
+}
+
 /// The endpoint under test.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +76,10 @@ pub struct Endpoint {
     pub hop_limit: u8,
     /// How many ICMP errors it may send in a second.
     pub errors_per_second: u32,
+    /// What it takes the time to be.
+    pub clock: Clock,
+    /// What concerns STAMP alone.
+    pub stamp: Stamp,
     /// Who asks, unless a question says otherwise.
     pub asker: Asker,
     /// Its addresses.

@@ -19,7 +19,7 @@ use crate::hex::Hex;
 pub const QUIET: Ns = Ns(20_000_000_000);
 
 /// Every vector file, in reading order.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 11] = [
     ("ethernet.toml", include_str!("../../../vectors/ethernet.toml")),
     ("arp.toml", include_str!("../../../vectors/arp.toml")),
     ("ipv4.toml", include_str!("../../../vectors/ipv4.toml")),
@@ -29,6 +29,8 @@ const FILES: [(&str, &str); 9] = [
     ("icmpv6.toml", include_str!("../../../vectors/icmpv6.toml")),
     ("ndp.toml", include_str!("../../../vectors/ndp.toml")),
     ("udpv6.toml", include_str!("../../../vectors/udpv6.toml")),
+    ("stamp.toml", include_str!("../../../vectors/stamp.toml")),
+    ("sockperf.toml", include_str!("../../../vectors/sockperf.toml")),
 ];
 
 /// A vector file that cannot be read.
@@ -82,12 +84,25 @@ pub enum PartialChecksums {
     Accept,
 }
 
+/// Which mode of STAMP is served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stamp {
+    /// Without a key.
+    #[default]
+    Unauthenticated,
+    /// With the endpoint's key.
+    Authenticated,
+}
+
 /// What the endpoint must be told before it is asked, beside `vectors/endpoint.toml`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// What is done about UDP checksums that the sender left unfinished.
     pub partial_checksums: PartialChecksums,
+    /// Which mode of STAMP is served.
+    pub stamp: Stamp,
 }
 
 /// One question, or one for each of its mutations, with one expectation for all of them.

@@ -69,6 +69,7 @@ pub enum Request {
 }
 
 /// What a server is asked by a datagram's `payload`.
+#[inline]
 pub fn request(payload: &[u8]) -> Request {
     let Some(message) = Message::of(payload, 0) else { return Request::Malformed };
     let flags = message.flags.get();

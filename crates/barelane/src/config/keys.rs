@@ -30,6 +30,7 @@ settings! {
     RESPOND "serve.respond" Some("--respond");
     VLANS "serve.vlans" Some("--vlan");
     ADDRESS_CHECK_MS "serve.address_check_ms" None;
+    STAMP_KEY_FILE "stamp.key_file" Some("--stamp-key");
     ROUTE_ADDRESS "route.address" None;
     ROUTE_RESPOND "route.respond" None;
 }
@@ -104,6 +105,7 @@ keys! {
     RESPOND Texts |config, texts| config.serve.respond = unique(texts, service)?;
     VLANS NumbersOrAll |config, texts| config.serve.vlans = vlans(texts)?;
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
+    STAMP_KEY_FILE Text |config, texts| config.stamp.key_file = texts.concat().into();
     ROUTE_ADDRESS Text |config, texts| last_route(config).address = Some(ip(&texts.concat())?);
     ROUTE_RESPOND Text |config, texts| last_route(config).respond = Some(service(&texts.concat())?);
 }
@@ -120,7 +122,9 @@ fn last_route(config: &mut Config) -> &mut RouteConfig {
 
 fn service(text: &str) -> Result<route::Service, Fault> {
     text.parse().map_err(|_| {
-        Fault::new(text, "no such responder", "write icmp-echo or udp-echo:PORT with a port from 1 to 65535")
+        let remedy =
+            "write icmp-echo, udp-echo:PORT, stamp, stamp:PORT or sockperf:PORT with a port from 1 to 65535";
+        Fault::new(text, "no such responder", remedy)
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroU16;
 
 use nic::xdp::{Vlans, Wake};
 use route::{Owner, PartialChecksums, Service};
@@ -20,6 +21,7 @@ impl fmt::Display for Plan {
         row(out, "VLANs", self.explain_vlans())?;
         row(out, "checksums", self.explain_checksums())?;
         row(out, "next hop", NEXT_HOP)?;
+        self.fmt_stamp(out)?;
         row(
             out,
             "limits",
@@ -85,6 +87,16 @@ impl Plan {
         Ok(())
     }
 
+    /// Which mode of STAMP is served, where it is.
+    fn fmt_stamp(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = match self.lane.stamp_key {
+            _ if !has_stamp(self) => return Ok(()),
+            None => "unauthenticated".to_owned(),
+            Some(_) => format!("authenticated, with the key in {}", self.config.stamp.key_file.display()),
+        };
+        row(out, "STAMP", format_args!("{mode}; stateless, T2 and T3 in NTP format"))
+    }
+
     /// How UDP checksums are judged, and why.
     pub(crate) fn explain_checksums(&self) -> String {
         let judged = match self.lane.partial_checksums {
@@ -130,8 +142,7 @@ fn warn_of_taken_ports(plan: &Plan, warnings: &mut Vec<String>) {
         |ip| plan.routes.addresses().iter().any(|one| one.ip == ip && one.owner == Owner::Kernel);
     let mut handed_out = BTreeSet::new();
     for route in plan.routes.routes().iter().filter(|route| has_kernel(route.address)) {
-        let Service::UdpEcho { port } = route.service else { continue };
-        let port = port.get();
+        let Some(port) = route.service.udp_port().map(NonZeroU16::get) else { continue };
         if let Some(bound) = ports.open_on(route.address, port) {
             warnings.push(format!(
                 "a program of this host has UDP port {port} open on {bound}: what is sent to {} there is answered by \
@@ -148,6 +159,11 @@ fn warn_of_taken_ports(plan: &Plan, warnings: &mut Vec<String>) {
             ));
         }
     }
+}
+
+/// Whether a STAMP reflector is among what is served.
+fn has_stamp(plan: &Plan) -> bool {
+    plan.routes.routes().iter().any(|route| matches!(route.service, Service::Stamp { .. }))
 }
 
 /// What works, but not as well as it could.
@@ -172,6 +188,9 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
         ));
     }
     warn_of_taken_ports(plan, &mut warnings);
+    if plan.lane.stamp_key.is_some() && !has_stamp(plan) {
+        warnings.push("there is a key for STAMP, and no route answers it: --respond stamp".to_owned());
+    }
     if plan.lanes.len() >= plan.facts.cores.len() {
         warnings.push("the lanes take every core of this process: other work will delay answers".to_owned());
     }

@@ -5,11 +5,12 @@
 //! lane to that: a frame that goes another way than its trace says is a fault of the lane, and the replay fails.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use lane::{State, Verdict, classify, respond, verdict_of};
 use nic::{Burst, Frame, Queue};
 use route::{LaneSettings, LaneTables, RouteTable};
-use telemetry::{Tick, TickRate};
+use telemetry::{Still, Tick};
 use wire::headers::Headers;
 
 use crate::say;
@@ -26,7 +27,7 @@ pub(super) struct Traced<Q> {
 #[derive(Debug)]
 struct Trace {
     tables: LaneTables,
-    state: State,
+    state: State<Still>,
     now: Tick,
     packet: u64,
     verdict: Verdict,
@@ -44,7 +45,7 @@ impl<Q> Traced<Q> {
     /// Traces every frame.
     pub(super) fn new(queue: Q, routes: &RouteTable, settings: &LaneSettings) -> Self {
         let tables = routes.compile(settings);
-        let state = State::new(&tables, TickRate::NANOSECONDS);
+        let state = State::new(&tables, Still::default(), Arc::default());
         let verdict = Verdict::Drop(telemetry::Reason::FrameTruncated);
         Self {
             queue,

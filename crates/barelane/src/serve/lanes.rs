@@ -14,7 +14,7 @@ use lane::{Lane, MailboxFull, TableSender, mailbox};
 use nic::Queue;
 use nic::xdp::{XdpQueue, XdpSocket};
 use route::LaneTables;
-use telemetry::{Counters, Page, Tick, TickRate};
+use telemetry::{Counters, Histogram, Page, Tick, TickRate, WallClock};
 
 use crate::error::Error;
 use crate::plan::LanePlan;
@@ -37,10 +37,31 @@ const MAILBOX_PATIENCE: Duration = Duration::from_secs(5);
 /// How often a waiting thread looks.
 const LOOK_INTERVAL: Duration = Duration::from_micros(200);
 
+/// This machine's clock, as lanes read it.
+#[derive(Clone, Copy, Debug)]
+struct LaneClock(Clock);
+
+impl telemetry::Clock for LaneClock {
+    #[inline]
+    fn now(&self) -> Tick {
+        Tick(self.0.now())
+    }
+
+    #[inline]
+    fn rate(&self) -> TickRate {
+        TickRate::new(self.0.ticks_per_second())
+    }
+}
+
+/// A lane on a card.
+type CardLane = Lane<XdpQueue<XdpSocket>, LaneClock>;
+
 /// What a lane leaves behind.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) counters: Counters,
+    /// T3 − T2 of its STAMP answers.
+    pub(super) residence: Histogram,
     /// Frames that it took from its queue and neither sent nor gave back: 0, or the lane is at fault.
     pub(super) held: i64,
 }
@@ -50,7 +71,7 @@ pub(super) struct Ended {
 pub(super) struct Running {
     plan: LanePlan,
     /// There until somebody waits for its end.
-    thread: Option<JoinHandle<Ended>>,
+    thread: Option<JoinHandle<(Counters, i64)>>,
     tables: TableSender,
     /// Tables that were sent and whose predecessors have not come back yet.
     tables_under_way: u32,
@@ -59,23 +80,24 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a lane on `queue` and waits until it spins.
+    /// Starts a lane on `queue`, told the time of day, and waits until it spins.
     pub(super) fn start(
         plan: LanePlan,
         queue: XdpQueue<XdpSocket>,
         tables: LaneTables,
         clock: Clock,
+        wall: WallClock,
     ) -> Result<Self, Error> {
-        let (sender, mailbox) = mailbox();
+        let (mut sender, mailbox) = mailbox();
+        sender.tell_time(wall);
         let page = Arc::new(Page::default());
         let stop = Arc::new(AtomicBool::new(false));
         let (started, starting) = mpsc::sync_channel(1);
-        let rate = TickRate::new(clock.ticks_per_second());
-        let lane = Lane::new(queue, Box::new(tables), rate, Arc::clone(&page), mailbox);
+        let lane = Lane::new(queue, Box::new(tables), LaneClock(clock), Arc::clone(&page), mailbox);
         let stop_seen = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name(format!("lane-{}", plan.queue))
-            .spawn(move || run(lane, plan, clock, &stop_seen, &started))
+            .spawn(move || run(lane, plan, LaneClock(clock), &stop_seen, &started))
             .map_err(|cause| {
                 Error::Failed(format!("no thread for the lane of queue {}: {cause}", plan.queue))
             })?;
@@ -125,6 +147,16 @@ impl Running {
         ))
     }
 
+    /// Tells the lane the time of day.
+    pub(super) fn tell_time(&mut self, wall: WallClock) {
+        self.tables.tell_time(wall);
+    }
+
+    /// T3 − T2 of the lane's STAMP answers so far.
+    pub(super) fn residence(&self) -> Histogram {
+        self.page.residence.read()
+    }
+
     /// What the lane has published.
     pub(super) fn counters(&self) -> Counters {
         self.page.read().unwrap_or_default()
@@ -138,7 +170,8 @@ impl Running {
     /// Waits for the lane's end and gives what it leaves behind.
     pub(super) fn join(mut self) -> Result<Ended, Error> {
         let died = || Error::Failed(format!("the lane of queue {} has died", self.plan.queue));
-        self.thread.take().ok_or_else(died)?.join().map_err(|_| died())
+        let (counters, held) = self.thread.take().ok_or_else(died)?.join().map_err(|_| died())?;
+        Ok(Ended { counters, residence: self.residence(), held })
     }
 }
 
@@ -152,34 +185,35 @@ impl Drop for Running {
 
 /// The thread. Pins itself, warms up, says that it has started, and spins.
 fn run(
-    mut lane: Lane<XdpQueue<XdpSocket>>,
+    mut lane: CardLane,
     plan: LanePlan,
-    clock: Clock,
+    clock: LaneClock,
     stop: &AtomicBool,
     started: &SyncSender<Result<(), String>>,
-) -> Ended {
+) -> (Counters, i64) {
     if let Err(error) = host::cores::pin(plan.core) {
         let _gone = started.try_send(Err(error.to_string()));
         return ended(&mut lane);
     }
-    spin(&mut lane, clock, TURNS_WARM);
+    spin(&mut lane, &clock, TURNS_WARM);
     let _gone = started.try_send(Ok(()));
     while !stop.load(Ordering::Relaxed) {
-        spin(&mut lane, clock, TURNS_PER_LOOK);
+        spin(&mut lane, &clock, TURNS_PER_LOOK);
     }
     // What was redirected before the claims went away is still answered.
-    spin(&mut lane, clock, TURNS_PER_LOOK);
+    spin(&mut lane, &clock, TURNS_PER_LOOK);
     lane.publish();
     ended(&mut lane)
 }
 
-fn ended(lane: &mut Lane<XdpQueue<XdpSocket>>) -> Ended {
-    Ended { counters: lane.counters().clone(), held: lane.queue_mut().held() }
+/// What it counted, and the frames that it still holds.
+fn ended(lane: &mut CardLane) -> (Counters, i64) {
+    (lane.counters().clone(), lane.queue_mut().held())
 }
 
 #[inline]
-fn spin<Q: Queue>(lane: &mut Lane<Q>, clock: Clock, turns: u32) {
+fn spin<Q: Queue, C: telemetry::Clock>(lane: &mut Lane<Q, C>, clock: &C, turns: u32) {
     for _ in 0..turns {
-        lane.turn(Tick(clock.now()));
+        lane.turn(clock.now());
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use nic::xdp::{BusyPoll, DropCount, Statistics};
-use telemetry::Counters;
+use telemetry::{Counters, Histogram};
 
 use super::server::Server;
 use crate::config::keys::{WAKES, name_of};
@@ -75,6 +75,7 @@ impl Server {
 #[derive(Clone, Debug)]
 pub struct Summary {
     counters: Counters,
+    residence: Histogram,
     drops: Vec<DropCount>,
     queues: Vec<(u32, Statistics)>,
     /// Frames that each lane has neither sent nor given back.
@@ -84,11 +85,12 @@ pub struct Summary {
 impl Summary {
     pub(super) fn new(
         counters: Counters,
+        residence: Histogram,
         drops: Vec<DropCount>,
         queues: Vec<(u32, Statistics)>,
         held: Vec<i64>,
     ) -> Self {
-        Self { counters, drops, queues, held }
+        Self { counters, residence, drops, queues, held }
     }
 
     /// The sum of several lanes' counters.
@@ -105,6 +107,11 @@ impl Summary {
     /// All lanes' counters together.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// T3 − T2 of all STAMP answers, in nanoseconds.
+    pub fn residence(&self) -> &Histogram {
+        &self.residence
     }
 
     /// Fails where a lane has lost or doubled a frame: one that was received and has no fate, one that it still holds,
@@ -131,8 +138,27 @@ impl fmt::Display for Summary {
         for drop in self.drops.iter().filter(|drop| drop.count > 0) {
             write_row(out, drop.name, drop.count, &format!("Before a lane: {}", drop.sentence))?;
         }
-        self.queues.iter().try_for_each(|(queue, statistics)| write_queue(out, *queue, statistics))
+        self.queues.iter().try_for_each(|(queue, statistics)| write_queue(out, *queue, statistics))?;
+        write_residence(out, &self.residence)
     }
+}
+
+/// How long STAMP answers took, by their own stamps; nothing where there were none.
+fn write_residence(out: &mut fmt::Formatter<'_>, residence: &Histogram) -> fmt::Result {
+    if residence.count() == 0 {
+        return Ok(());
+    }
+    let mean = residence.sum() / residence.count();
+    let rows = [
+        ("residence_min_ns", residence.min(), "T3 - T2 of STAMP answers, as they carry it: the shortest."),
+        ("residence_mean_ns", mean, "The mean, rounded down."),
+        ("residence_p50_ns", residence.percentile(50.0), "What half of them do not exceed."),
+        ("residence_p99_ns", residence.percentile(99.0), "What 99 of 100 do not exceed."),
+        ("residence_max_ns", residence.max(), "The longest."),
+        ("residence_sum_ns", residence.sum(), "All of them together."),
+        ("residence_count", residence.count(), "How many."),
+    ];
+    rows.iter().try_for_each(|(name, value, sentence)| write_row(out, name, *value, sentence))
 }
 
 /// What the kernel could not put into a queue's rings, which no lane has ever seen.
@@ -166,24 +192,30 @@ mod tests {
         let drop = |name, count| DropCount { name, sentence: "A reason.", count };
         let drops = vec![drop("odd", 3), drop("even", 0)];
         let queues = vec![(3, Statistics { rx_ring_full: 4, ..Statistics::default() })];
-        let summary = Summary::new(counters, drops, queues, vec![0]);
+        let mut residence = Histogram::default();
+        residence.record(200);
+        residence.record(400);
+        let summary = Summary::new(counters, residence, drops, queues, vec![0]);
         let text = summary.to_string();
         assert!(text.starts_with("stopped: 2 frames = 1 answered + 0 passed + 0 dropped\n"), "{text}");
         assert!(text.contains("replied_arp") && text.contains("Before a lane: A reason."), "{text}");
         assert!(text.contains("queue_3_rx_ring_full"), "{text}");
+        assert!(text.contains("residence_mean_ns") && text.contains(" 300  The mean"), "{text}");
         assert!(!text.contains("fill_ring_empty"), "{text}");
         assert!(!text.contains("replied_ndp") && !text.contains("even"), "{text}");
         assert!(summary.check().is_err());
     }
 
     fn summary_of(statistics: Statistics, held: i64) -> Summary {
-        Summary::new(Counters::default(), Vec::new(), vec![(0, statistics)], vec![held])
+        let residence = Histogram::default();
+        Summary::new(Counters::default(), residence, Vec::new(), vec![(0, statistics)], vec![held])
     }
 
     #[test]
     fn a_frame_that_found_no_buffer_is_told_once() {
         let counted = Statistics { rx_dropped: 7, fill_ring_empty: 7, ..Statistics::default() };
         let text = summary_of(counted, 0).to_string();
+        assert!(!text.contains("residence"), "{text}");
         assert!(text.contains("fill_ring_empty") && !text.contains("rx_dropped"), "{text}");
         let text = summary_of(Statistics { rx_dropped: 9, ..counted }, 0).to_string();
         assert!(text.contains("queue_0_rx_dropped") && text.contains(" 2  Before"), "{text}");

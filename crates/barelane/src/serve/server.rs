@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use host::clock::Clock;
 use host::groups::SolicitedNode;
+use host::wall::{Line, Wall};
 use nic::xdp::{self, Attachment, Claims, XdpError};
-use telemetry::Counters;
+use telemetry::{Counters, Histogram, Ns, Tick, TickRate, WallClock, WallTime};
 
 use super::address_check::{self, Announced};
 use super::lanes::Running;
@@ -14,6 +16,11 @@ use super::print::Summary;
 use crate::config::keys::{INTERFACE, MODE, ZERO_COPY};
 use crate::error::{Error, Wrong};
 use crate::plan::{Plan, free};
+
+/// How often the lanes are told the time of day. A clock that is stepped is followed so late at most; one that is slewed by
+/// 500 parts in a million, the most that the kernel does, leads half a millisecond away until then, which the error that
+/// answers carry says from the next line on. More often would follow the noise of single readings.
+const TIME_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Lanes at work on a card. [`Server::stop`] ends it in order and counts; dropping it detaches the program at once.
 #[derive(Debug)]
@@ -23,6 +30,8 @@ pub struct Server {
     pub(super) lanes: Vec<Running>,
     pub(super) groups: Option<SolicitedNode>,
     pub(super) announced: Announced,
+    wall: Wall,
+    time_told: Instant,
 }
 
 impl Server {
@@ -41,15 +50,29 @@ impl Server {
         check_addresses(&mut plan, &ours, stop)?;
         let mut lanes = Vec::new();
         let clock = Clock::calibrate();
+        let wall = Wall::new(clock);
         for (&lane, queue) in plan.lanes.iter().zip(queues) {
-            lanes.push(Running::start(lane, queue, plan.routes.compile(&plan.lane), clock)?);
+            let tables = plan.routes.compile(&plan.lane);
+            lanes.push(Running::start(lane, queue, tables, clock, told(wall.line()))?);
         }
         if is_told_to_stop() {
             return Ok(None);
         }
         card.set_claims(&plan.claims())?;
         let announced = Announced::once(&plan, ours)?;
-        Ok(Some(Self { plan, card, lanes, groups, announced }))
+        let time_told = Instant::now();
+        Ok(Some(Self { plan, card, lanes, groups, announced, wall, time_told }))
+    }
+
+    /// Tells the lanes the time of day, when it is due: once a second. To be called more often than that for as long as
+    /// the server runs; without it, the lanes go on by the clock as it went when they started.
+    pub fn tell_time(&mut self) {
+        if self.time_told.elapsed() < TIME_INTERVAL {
+            return;
+        }
+        self.time_told = Instant::now();
+        let wall = told(self.wall.look());
+        self.lanes.iter_mut().for_each(|lane| lane.tell_time(wall));
     }
 
     /// From here on exactly this is redirected to the lanes.
@@ -72,6 +95,11 @@ impl Server {
         Summary::sum(self.lanes.iter().map(Running::counters))
     }
 
+    /// T3 − T2 of all lanes' STAMP answers so far, in nanoseconds.
+    pub fn residence(&self) -> Histogram {
+        merged(self.lanes.iter().map(Running::residence))
+    }
+
     /// Stops: no more is redirected, what was is answered, then the lanes end and the program is detached.
     pub fn stop(mut self) -> Result<Summary, Error> {
         let nothing = nothing(&self.plan);
@@ -83,8 +111,24 @@ impl Server {
         let drops = self.card.drops()?;
         let queues = self.card.statistics()?;
         let held = lanes.iter().map(|lane| lane.held).collect();
-        Ok(Summary::new(Summary::sum(lanes.into_iter().map(|lane| lane.counters)), drops, queues, held))
+        let residence = merged(lanes.iter().map(|lane| lane.residence.clone()));
+        let counters = Summary::sum(lanes.into_iter().map(|lane| lane.counters));
+        Ok(Summary::new(counters, residence, drops, queues, held))
     }
+}
+
+/// A line as lanes are told it.
+fn told(line: Line) -> WallClock {
+    let Line { tick, unix_ns, ticks_per_second, error_ns, is_synchronised } = line;
+    let rate = TickRate::new(ticks_per_second);
+    WallClock::new(Tick(tick), WallTime(unix_ns), rate, Ns(error_ns), is_synchronised)
+}
+
+fn merged(lanes: impl Iterator<Item = Histogram>) -> Histogram {
+    lanes.fold(Histogram::default(), |mut all, one| {
+        all.merge(&one);
+        all
+    })
 }
 
 /// Refuses where another host has one of `ours`, once the link is there to ask on.

@@ -11,12 +11,12 @@ use crate::verdict::{Answer, Reply, Verdict};
 /// Tells who asks where our address is. Who uses one of our addresses as their own hears an announcement, which
 /// everyone hears.
 #[inline(always)]
-pub(super) fn answer(
+pub(super) fn answer<C>(
     class: Class,
     headers: Headers,
     room: &mut [u8],
     tables: &LaneTables,
-    state: &mut State,
+    state: &mut State<C>,
     now: Tick,
 ) -> Answer {
     let host = tables.host4(class).ok_or(IMPOSSIBLE)?;
@@ -37,12 +37,12 @@ pub(super) fn answer(
 /// One announcement in ten seconds, over all addresses of the lane: two hosts that both defend must not flood the link.
 #[cold]
 #[inline(never)]
-fn defend(
+fn defend<C>(
     conflict: Class,
     network: usize,
     room: &mut [u8],
     tables: &LaneTables,
-    state: &mut State,
+    state: &mut State<C>,
     now: Tick,
 ) -> Verdict {
     state.counters.count(Counter::ArpConflict);

@@ -20,12 +20,12 @@ use crate::verdict::{Reply, Verdict};
 
 #[cold]
 #[inline(never)]
-pub(super) fn answer_v4(
+pub(super) fn answer_v4<C>(
     class: Class,
     [network, end]: [usize; 2],
     room: &mut [u8],
     tables: &LaneTables,
-    state: &mut State,
+    state: &mut State<C>,
     now: Tick,
 ) -> Verdict {
     let headers = Headers { network, end, selector: 0, kind: Kind::Udpv4 };
@@ -42,12 +42,12 @@ pub(super) fn answer_v4(
 
 #[cold]
 #[inline(never)]
-pub(super) fn answer_v6(
+pub(super) fn answer_v6<C>(
     class: Class,
     [network, end]: [usize; 2],
     room: &mut [u8],
     tables: &LaneTables,
-    state: &mut State,
+    state: &mut State<C>,
     now: Tick,
 ) -> Verdict {
     let headers = Headers { network, end, selector: 0, kind: Kind::Udpv6 };
@@ -63,11 +63,11 @@ pub(super) fn answer_v6(
 }
 
 /// Whether the datagram is undamaged and the limit not reached.
-fn may_be_refused(
+fn may_be_refused<C>(
     headers: Headers,
     room: &[u8],
     tables: &LaneTables,
-    state: &mut State,
+    state: &mut State<C>,
     now: Tick,
 ) -> Result<(), Reason> {
     check_odd(udp::check(room, headers, &tables.checksum), headers.kind, tables)?;

@@ -13,12 +13,12 @@ use super::{IMPOSSIBLE, State};
 use crate::verdict::{Answer, Reply, Verdict};
 
 #[inline(always)]
-pub(super) fn answer_v4(
+pub(super) fn answer_v4<C>(
     class: Class,
     headers: Headers,
     room: &mut [u8],
     tables: &LaneTables,
-    state: &mut State,
+    state: &mut State<C>,
 ) -> Answer {
     if udp::is_shorter(room, headers) {
         return Err(answer_trimmed(class, headers.network, Kind::Udpv4, room, tables, state));
@@ -43,12 +43,12 @@ pub(super) fn answer_v4(
 }
 
 #[inline(always)]
-pub(super) fn answer_v6(
+pub(super) fn answer_v6<C>(
     class: Class,
     headers: Headers,
     room: &mut [u8],
     tables: &LaneTables,
-    state: &mut State,
+    state: &mut State<C>,
 ) -> Answer {
     if udp::is_shorter(room, headers) {
         return Err(answer_trimmed(class, headers.network, Kind::Udpv6, room, tables, state));
@@ -76,13 +76,13 @@ pub(super) fn answer_v6(
 /// with the datagram is as wrong without it.
 #[cold]
 #[inline(never)]
-fn answer_trimmed(
+fn answer_trimmed<C>(
     class: Class,
     network: usize,
     kind: Kind,
     room: &mut [u8],
     tables: &LaneTables,
-    state: &mut State,
+    state: &mut State<C>,
 ) -> Verdict {
     match udp::trim(room, network, kind) {
         Some(headers) if kind == Kind::Udpv4 => Verdict::of(answer_v4(class, headers, room, tables, state)),
@@ -93,7 +93,7 @@ fn answer_trimmed(
 
 /// Whether an answer could come back as a question.
 #[inline(always)]
-fn refuses_source(headers: Headers, room: &[u8], tables: &LaneTables) -> bool {
+pub(super) fn refuses_source(headers: Headers, room: &[u8], tables: &LaneTables) -> bool {
     Udp::of(room, headers.transport()).is_none_or(|udp| tables.refuses_source(udp.src.get()))
 }
 
@@ -120,14 +120,14 @@ fn reply(headers: Headers, room: &mut [u8], tables: &LaneTables) -> Answer {
 /// the question did not have: a host sends one by default (RFC 1122 4.1.3.4).
 #[cold]
 #[inline(never)]
-fn answer_odd(
+fn answer_odd<C>(
     checksum: Checksum,
     class: Class,
     [network, end]: [usize; 2],
     kind: Kind,
     room: &mut [u8],
     tables: &LaneTables,
-    state: &mut State,
+    state: &mut State<C>,
 ) -> Verdict {
     let headers = Headers { network, end, selector: 0, kind };
     if let Err(reason) = check_odd(checksum, kind, tables) {

@@ -38,6 +38,12 @@ fn each_answer_is_counted_as_what_it_is() {
         ("U2-no-checksum", &[Counter::RepliedUdp]),
         ("U2-partial-accepted", &[Counter::RepliedUdp, Counter::UdpChecksumPartial]),
         ("U2-partial-accepted-6", &[Counter::RepliedUdp, Counter::UdpChecksumPartial]),
+        ("P1-unauthenticated", &[Counter::RepliedStamp]),
+        ("P1-unauthenticated-6", &[Counter::RepliedStamp]),
+        ("P1-partial-accepted", &[Counter::RepliedStamp, Counter::UdpChecksumPartial]),
+        ("P7-pong", &[Counter::RepliedSockperf]),
+        ("P7-pong-6", &[Counter::RepliedSockperf]),
+        ("P7-partial-accepted", &[Counter::RepliedSockperf, Counter::UdpChecksumPartial]),
         ("U3-closed-port", &[Counter::RepliedUnreachable]),
         ("U3-closed-port-6", &[Counter::RepliedUnreachable]),
     ] {

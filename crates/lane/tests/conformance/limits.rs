@@ -1,8 +1,10 @@
 //! The limits of what strangers can make us send: RFC 1812 4.3.2.8, RFC 4443 2.4 (f).
 
+use std::sync::Arc;
+
 use barelane_lane::{State, Verdict, classify, respond};
 use route::PartialChecksums;
-use telemetry::{Counter, Ns, Reason, Tick, TickRate};
+use telemetry::{Counter, Ns, Reason, Still, Tick};
 use testkit::endpoint;
 use testkit::vectors::{self, Outcome, QUIET, Tier};
 use wire::checksum::Summer;
@@ -117,7 +119,7 @@ fn an_answer_that_the_room_is_too_short_for_is_not_given_and_nothing_is_written(
         let question = question(id);
         let headers = wire::parse(&question).unwrap();
         let class = classify(headers, &question, &tables).unwrap();
-        let mut state = State::new(&tables, TickRate::NANOSECONDS);
+        let mut state = State::new(&tables, Still::default(), Arc::default());
         let mut room = question.clone();
         let verdict = respond(class, headers, &mut room, &tables, &mut state, Tick(0));
         assert_eq!((verdict, room), (Verdict::Drop(Reason::TailroomMissing), question), "{id}");

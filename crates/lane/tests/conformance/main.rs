@@ -13,12 +13,13 @@ mod counts;
 mod faults;
 mod limits;
 mod simulated;
+mod stamp;
 mod sweeps;
 mod tables;
 
 use route::PartialChecksums;
 use testkit::allocations::{self, CountingAllocator};
-use testkit::vectors::{self, Vector};
+use testkit::vectors::{self, Tier, Vector};
 use wire::checksum::Summer;
 
 use crate::simulated::{Alone, SimulatedLane, Window, card};
@@ -27,18 +28,23 @@ use crate::simulated::{Alone, SimulatedLane, Window, card};
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// Puts every vector of one setting to a lane of that setting.
+/// Puts every vector of these settings to a lane that has them. Gives how many questions that were.
+fn ask_with(settings: vectors::Settings, lane: &mut impl Tier) -> usize {
+    let all = vectors::load().unwrap();
+    let wanted: Vec<&Vector> = all.iter().filter(|vector| vector.settings == settings).collect();
+    let tally = vectors::run(wanted, lane);
+    tally.unwrap_or_else(|failures| panic!("{failures}")).questions
+}
+
+/// The same for a lane that differs from others in what it does about partial checksums.
 fn ask(queue: impl Window, setting: vectors::PartialChecksums, checksum: Summer) {
     let partial_checksums = match setting {
         vectors::PartialChecksums::Refuse => PartialChecksums::Refuse,
         vectors::PartialChecksums::Accept => PartialChecksums::Accept,
     };
-    let all = vectors::load().unwrap();
-    let wanted: Vec<&Vector> =
-        all.iter().filter(|vector| vector.settings.partial_checksums == setting).collect();
-    let tally = vectors::run(wanted, &mut SimulatedLane::new(queue, partial_checksums, checksum));
-    let tally = tally.unwrap_or_else(|failures| panic!("{failures}"));
-    assert!(tally.questions > 10_000, "{tally:?}");
+    let settings = vectors::Settings { partial_checksums: setting, ..vectors::Settings::default() };
+    let questions = ask_with(settings, &mut SimulatedLane::new(queue, partial_checksums, checksum));
+    assert!(questions > 10_000, "{questions}");
 }
 
 #[test]
@@ -58,6 +64,13 @@ fn the_vectors_of_virtual_links_hold() {
     for summer in Summer::available() {
         ask(card(), vectors::PartialChecksums::Accept, summer);
     }
+}
+
+#[test]
+fn the_vectors_of_authenticated_stamp_hold() {
+    let settings = vectors::Settings { stamp: vectors::Stamp::Authenticated, ..Default::default() };
+    let questions = ask_with(settings, &mut SimulatedLane::authenticated(card()));
+    assert!(questions > 500, "{questions}");
 }
 
 #[test]

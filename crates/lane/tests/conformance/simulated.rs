@@ -6,13 +6,15 @@ use barelane_lane::{Lane, TableSender, mailbox};
 use nic::sim::{Card, Faults};
 use nic::{Burst, Frame, Queue};
 use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteTable};
-use telemetry::{Counter, Counters, Kind, Ns, Page, Reason, Tick, TickRate};
+use telemetry::{Counter, Counters, Kind, Ns, Page, Reason, Tick, TickRate, WallClock, WallTime};
 use testkit::allocations::{self, Allocations};
+use testkit::clock::SimulatedClock;
 use testkit::conservation::Conservation;
 use testkit::endpoint::{self, Endpoint};
 use testkit::vectors::{Outcome, Tier};
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
+use wire::stamp::Key;
 
 /// A card with a window to the test that stands behind it.
 pub(crate) trait Window: Queue {
@@ -75,8 +77,10 @@ impl Queue for Alone {
 
 /// A lane that answers one question a turn, watched by every checker there is.
 pub(crate) struct SimulatedLane<Q: Window> {
-    pub(crate) lane: Lane<Q>,
-    sender: TableSender,
+    pub(crate) lane: Lane<Q, SimulatedClock>,
+    pub(crate) page: Arc<Page>,
+    pub(crate) clock: SimulatedClock,
+    pub(crate) sender: TableSender,
     settings: LaneSettings,
     now: Tick,
     watch: Conservation,
@@ -84,18 +88,25 @@ pub(crate) struct SimulatedLane<Q: Window> {
 
 impl<Q: Window> SimulatedLane<Q> {
     pub(crate) fn new(queue: Q, partial_checksums: PartialChecksums, checksum: Summer) -> Self {
+        Self::with(queue, settings_of(&endpoint::load().unwrap(), partial_checksums, checksum))
+    }
+
+    /// One that serves authenticated STAMP.
+    pub(crate) fn authenticated(queue: Q) -> Self {
         let endpoint = endpoint::load().unwrap();
-        let settings = LaneSettings {
-            mac: Mac(endpoint.mac),
-            checksum,
-            partial_checksums,
-            hop_limit: endpoint.hop_limit,
-            errors_per_second: endpoint.errors_per_second,
-        };
+        let stamp_key = Key::new(endpoint.stamp.key.as_bytes());
+        let settings = settings_of(&endpoint, PartialChecksums::Refuse, Summer::fastest());
+        Self::with(queue, LaneSettings { stamp_key, ..settings })
+    }
+
+    fn with(queue: Q, settings: LaneSettings) -> Self {
+        let endpoint = endpoint::load().unwrap();
         let tables = Box::new(table_of(&endpoint).compile(&settings));
-        let (sender, mailbox) = mailbox();
-        let lane = Lane::new(queue, tables, TickRate::NANOSECONDS, Arc::new(Page::default()), mailbox);
-        Self { lane, sender, settings, now: Tick(0), watch: Conservation::default() }
+        let (mut sender, mailbox) = mailbox();
+        sender.tell_time(still(&endpoint));
+        let (page, clock) = (Arc::new(Page::default()), SimulatedClock::default());
+        let lane = Lane::new(queue, tables, clock.clone(), page.clone(), mailbox);
+        Self { lane, page, clock, sender, settings, now: Tick(0), watch: Conservation::default() }
     }
 
     /// Sends new tables with another error limit, and turns until the lane has taken them. Gives how many turns that
@@ -116,6 +127,7 @@ impl<Q: Window> SimulatedLane<Q> {
     /// One turn, `quiet` after the one before, watched by every checker there is.
     pub(crate) fn turn(&mut self, quiet: Ns) {
         self.now.0 += quiet.0;
+        self.clock.set(self.now);
         let (_, asked) = allocations::of(|| self.lane.turn(self.now));
         assert_eq!(asked, Allocations::default(), "a lane allocates nothing after its start");
         self.lane.queue_mut().card().accounted().unwrap();
@@ -173,6 +185,24 @@ impl<Q: Window> Tier for SimulatedLane<Q> {
     fn can_pass(&self) -> bool {
         self.lane.queue().has_stack()
     }
+}
+
+fn settings_of(endpoint: &Endpoint, partial_checksums: PartialChecksums, checksum: Summer) -> LaneSettings {
+    LaneSettings {
+        mac: Mac(endpoint.mac),
+        checksum,
+        partial_checksums,
+        hop_limit: endpoint.hop_limit,
+        errors_per_second: endpoint.errors_per_second,
+        stamp_key: None,
+    }
+}
+
+/// The endpoint's clock, which stands still: whatever the ticks are, it is always the same time.
+fn still(endpoint: &Endpoint) -> WallClock {
+    let endpoint::Clock { unix_ns, error_ns, is_synchronised } = endpoint.clock;
+    let never = TickRate::new(u64::MAX);
+    WallClock::new(Tick(0), WallTime(unix_ns), never, Ns(error_ns), is_synchronised)
 }
 
 pub(crate) fn table_of(endpoint: &Endpoint) -> RouteTable {

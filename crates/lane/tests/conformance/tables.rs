@@ -5,7 +5,7 @@ use std::sync::Arc;
 use barelane_lane::{Lane, MailboxFull, mailbox};
 use nic::sim::{Card, Faults};
 use route::{LaneSettings, LaneTables, PartialChecksums};
-use telemetry::{Counter, Page, Tick, TickRate};
+use telemetry::{Counter, Page, Still, Tick};
 use testkit::endpoint;
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
@@ -24,11 +24,12 @@ pub(crate) fn limited(errors_per_second: u32) -> Box<LaneTables> {
         partial_checksums: PartialChecksums::Refuse,
         hop_limit: endpoint.hop_limit,
         errors_per_second,
+        stamp_key: None,
     };
     Box::new(table_of(&endpoint).compile(&settings))
 }
 
-fn turn(lane: &mut Lane<Card>, turns: u64) {
+fn turn(lane: &mut Lane<Card, Still>, turns: u64) {
     (0..turns).for_each(|_| assert_eq!(lane.turn(Tick(0)), 0));
 }
 
@@ -36,7 +37,7 @@ fn turn(lane: &mut Lane<Card>, turns: u64) {
 fn tables_wait_until_those_before_them_are_taken_and_given_back() {
     let (mut sender, mailbox) = mailbox();
     let card = Card::new(4, 0, Faults::default());
-    let mut lane = Lane::new(card, limited(1), TickRate::NANOSECONDS, Arc::new(Page::default()), mailbox);
+    let mut lane = Lane::new(card, limited(1), Still::default(), Arc::new(Page::default()), mailbox);
     sender.send(limited(2)).unwrap();
     let MailboxFull(refused) = sender.send(limited(3)).unwrap_err();
     assert_eq!(refused.errors_per_second, 3, "what is refused comes back");
@@ -54,7 +55,7 @@ fn what_a_lane_counted_stands_on_its_page_after_its_housekeeping_and_when_it_say
     let page = Arc::new(Page::default());
     let (_, mailbox) = mailbox();
     let card = Card::new(4, 0, Faults::default());
-    let mut lane = Lane::new(card, limited(1), TickRate::NANOSECONDS, page.clone(), mailbox);
+    let mut lane = Lane::new(card, limited(1), Still::default(), page.clone(), mailbox);
     let empty_turns = || page.read().unwrap().of(Counter::TurnEmpty);
     turn(&mut lane, TURNS - 1);
     assert_eq!(empty_turns(), 0, "publishing costs, and is seldom");

@@ -1,0 +1,130 @@
+//! The two stamps of a STAMP answer: what they say of the time between them is what the lane counts, and they follow
+//! the clock that the lane is told.
+
+use route::PartialChecksums;
+use telemetry::{Counter, Ns, Tick, TickRate, WallClock, WallTime};
+use testkit::vectors::{self, Outcome, Tier};
+use wire::checksum::Summer;
+use wire::stamp::{ReflectorPacket, ReflectorPacketAuthenticated, Synchronised, Timestamp};
+
+use crate::simulated::{SimulatedLane, Window, card};
+
+/// Where the packet begins in an untagged frame over IPv4.
+const PACKET: usize = 42;
+
+/// A lane does its seldom work after so many turns.
+const TURNS: usize = 4_096;
+
+fn question(id: &str) -> Vec<u8> {
+    vectors::load().unwrap().into_iter().find(|vector| vector.rule.id == id).unwrap().question
+}
+
+/// Tells a lane that its ticks are nanoseconds from `time` on, and turns until it goes by that.
+fn tell<Q: Window>(lane: &mut SimulatedLane<Q>, time: WallTime, error: Ns, is_synchronised: bool) {
+    let line = WallClock::new(Tick(0), time, TickRate::NANOSECONDS, error, is_synchronised);
+    lane.sender.tell_time(line);
+    (0..TURNS).for_each(|_| lane.turn(Ns(0)));
+}
+
+fn answer<Q: Window>(lane: &mut SimulatedLane<Q>, question: &[u8], quiet: Ns) -> Vec<u8> {
+    match lane.ask(question, quiet) {
+        Outcome::Reply(answer) => answer,
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+/// The unauthenticated answer to the plain question.
+fn reflected<Q: Window>(lane: &mut SimulatedLane<Q>, quiet: Ns) -> ReflectorPacket {
+    let answer = answer(lane, &question("P1-unauthenticated"), quiet);
+    *ReflectorPacket::of(&answer, PACKET).unwrap()
+}
+
+fn between(sent: Timestamp, received: Timestamp) -> u64 {
+    sent.since(received, wire::stamp::Format::Ntp).unwrap()
+}
+
+fn lane() -> SimulatedLane<impl Window> {
+    SimulatedLane::new(card(), PartialChecksums::Refuse, Summer::fastest())
+}
+
+#[test]
+fn the_time_between_the_stamps_is_what_the_lane_counts() {
+    let mut lane = lane();
+    tell(&mut lane, WallTime(1_795_424_400_000_000_000), Ns(10), true);
+    let mut carried = Vec::new();
+    for takes in [1, 2, 3, 100, 999, 1_000_003, 200_000_000] {
+        lane.clock.take_time(takes);
+        let packet = reflected(&mut lane, Ns(1_234_567));
+        carried.push(between(packet.timestamp, packet.receive_timestamp));
+        assert_eq!(carried.last(), Some(&takes));
+    }
+    let counted = lane.page.residence.read();
+    assert_eq!((counted.count(), counted.sum()), (carried.len() as u64, carried.iter().sum()));
+    assert_eq!((counted.min(), counted.max()), (1, 200_000_000));
+    assert_eq!(lane.lane.counters().of(Counter::RepliedStamp), counted.count());
+}
+
+#[test]
+fn an_authenticated_answer_is_counted_alike() {
+    let mut lane = SimulatedLane::authenticated(card());
+    tell(&mut lane, WallTime(1_795_424_400_000_000_000), Ns(10), true);
+    lane.clock.take_time(777);
+    let answer = answer(&mut lane, &question("P1-authenticated"), Ns(5));
+    let packet = ReflectorPacketAuthenticated::of(&answer, PACKET).unwrap();
+    assert_eq!(between(packet.timestamp, packet.receive_timestamp), 777);
+    assert_eq!((lane.page.residence.read().count(), lane.page.residence.read().sum()), (1, 777));
+}
+
+#[test]
+fn nothing_takes_no_time_not_even_by_a_clock_that_stands_still_or_goes_back() {
+    let mut lane = lane();
+    tell(&mut lane, WallTime(1_795_424_400_000_000_000), Ns(10), true);
+    let packet = reflected(&mut lane, Ns(5));
+    assert_eq!(between(packet.timestamp, packet.receive_timestamp), 1);
+    lane.clock.take_time(u64::MAX);
+    let packet = reflected(&mut lane, Ns(5));
+    assert_eq!(between(packet.timestamp, packet.receive_timestamp), 1);
+    assert_eq!(lane.page.residence.read().min(), 1);
+}
+
+#[test]
+fn a_packet_was_received_when_its_turn_began() {
+    let mut lane = lane();
+    let begin = 1_795_424_400_000_000_000;
+    tell(&mut lane, WallTime(begin), Ns(10), true);
+    let packet = reflected(&mut lane, Ns(5_000_000_007));
+    assert_eq!(packet.receive_timestamp.unix_ns(packet.error_estimate.format()), Some(begin + 5_000_000_007));
+}
+
+#[test]
+fn a_clock_that_steps_is_followed_and_its_error_told() {
+    let mut lane = lane();
+    for (time, error, is_synchronised) in
+        [(1_795_424_400_000_000_000, 40_000, true), (1_000_000_000, 16_000_000_000, false)]
+    {
+        tell(&mut lane, WallTime(time), Ns(error), is_synchronised);
+        let packet = reflected(&mut lane, Ns(0));
+        let estimate = packet.error_estimate;
+        assert_eq!(packet.receive_timestamp.unix_ns(estimate.format()), Some(time));
+        assert_eq!(estimate.synchronised() == Synchronised::ToUtc, is_synchronised);
+        let told = estimate.error_ns().unwrap();
+        assert!(told >= error && told <= error + error / 127 + 1, "{told} for {error}");
+    }
+}
+
+#[test]
+fn the_newest_line_is_taken_and_those_that_found_no_room_are_not_missed() {
+    let mut lane = lane();
+    let begin = 1_795_424_400_000_000_000;
+    for second in 0..10 {
+        let line = WallClock::new(Tick(0), WallTime(begin + second), TickRate::NANOSECONDS, Ns(10), true);
+        lane.sender.tell_time(line);
+    }
+    (0..TURNS).for_each(|_| lane.turn(Ns(0)));
+    let packet = reflected(&mut lane, Ns(0));
+    let second = packet.receive_timestamp.unix_ns(packet.error_estimate.format()).unwrap() - begin;
+    assert_eq!(second, 3, "four lines wait, the fourth of them is the newest");
+    tell(&mut lane, WallTime(begin + 11), Ns(10), true);
+    let packet = reflected(&mut lane, Ns(0));
+    assert_eq!(packet.receive_timestamp.unix_ns(packet.error_estimate.format()), Some(begin + 11));
+}
