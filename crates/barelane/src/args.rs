@@ -145,7 +145,10 @@ pub struct CompareArguments {
 }
 
 /// Whom to ask, what, when, how, and for how long.
+// A target is what makes a measurement of the options. It is named here because clap takes a group of arguments with
+// groups in it for empty otherwise.
 #[derive(Debug, Args)]
+#[group(args = ["target"])]
 pub struct ProbeArguments {
     /// Whom to ask: an address or a name
     #[arg(value_name = "TARGET")]
@@ -243,13 +246,25 @@ pub struct DemoArguments {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_target_is_measured_and_files_are_compared() {
+        let probe = |line: &str| match Arguments::parse_from(line.split_whitespace()).verb {
+            Verb::Probe(command) => command,
+            other => panic!("{other:?}"),
+        };
+        let measured = probe("barelane probe 10.0.0.1 --proto udp:7 --rate 10");
+        assert_eq!(measured.measure.unwrap().target, "10.0.0.1");
+        let compared = probe("barelane probe compare a.json b.json --report c.html");
+        assert!(compared.measure.is_none() && compared.verb.is_some());
     }
 
     #[test]
