@@ -29,9 +29,9 @@
 //!
 //! * The probe did not keep the pace: it reached less than [`PACE_MIN`] of the rate. What is offered then is not what was
 //!   asked for (RFC 2285 3.5.2 keeps intended load and offered load apart for this). Nothing above can be tested.
-//! * The probe stalled: for more than a hundredth of the time, or at all ([`OwnError::was_stalled`]) where something was
-//!   lost, since the loss may be the probe's own. So may it be where its own end dropped answers. That is a matter of
-//!   luck, and the trial is repeated, [`TRIES_MAX`] times at the most.
+//! * The probe stalled while something was lost ([`OwnError::was_stalled`]), so that the loss may be its own; so may it be
+//!   where its own end dropped answers. Or it stalled for more than [`STALLED_RATIO_MAX`] of the time, lost or not. That
+//!   is a matter of luck, and the trial is repeated, [`TRIES_MAX`] times at the most.
 //!
 //! A rate whose trials stay invalid has not passed. Where one of these bounds the result from above, the result is the
 //! probe's own limit and not the target's, and [`Search::limited_by`] says so.
@@ -93,6 +93,8 @@ pub struct Step {
     pub sent: u64,
     /// Questions without a right answer in time: lost or late.
     pub lost: u64,
+    /// The part of the trial that the probe itself was away for.
+    pub stalled_ratio: f64,
     /// What that means.
     pub verdict: Verdict,
 }
@@ -304,7 +306,16 @@ impl Step {
         let is_lossy = loss_ratio > loss_ratio_max;
         let verdict =
             Verdict::of(reached / wanted, is_lossy, outcome.overruns.unwrap_or(0), &outcome.own_error);
-        Self { wanted_per_second: wanted, reached_per_second: reached, seconds, sent, lost, verdict }
+        let stalled_ratio = outcome.own_error.stalled_ratio;
+        Self {
+            wanted_per_second: wanted,
+            reached_per_second: reached,
+            seconds,
+            sent,
+            lost,
+            stalled_ratio,
+            verdict,
+        }
     }
 
     /// What the rate is to stay below, after a trial that did not pass: what was tried, or what the probe reached of it.

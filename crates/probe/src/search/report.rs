@@ -102,8 +102,8 @@ impl fmt::Display for SearchReport {
         )?;
         writeln!(
             out,
-            "  {:>12} {:>12} {:>8} {:>11} {:>9}",
-            "wanted/s", "reached/s", "seconds", "sent", "lost"
+            "  {:>12} {:>12} {:>8} {:>11} {:>9} {:>9}",
+            "wanted/s", "reached/s", "seconds", "sent", "lost", "away %"
         )?;
         for step in &self.steps {
             writeln!(out, "  {step}")?;
@@ -118,10 +118,12 @@ impl fmt::Display for SearchReport {
 
 impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { wanted_per_second, reached_per_second, seconds, sent, lost, verdict } = self;
+        let Self { wanted_per_second, reached_per_second, seconds, sent, lost, stalled_ratio, verdict } =
+            self;
+        let away = stalled_ratio * 100.0;
         write!(
             out,
-            "{wanted_per_second:>12.1} {reached_per_second:>12.1} {seconds:>8} {sent:>11} {lost:>9}  {verdict}"
+            "{wanted_per_second:>12.1} {reached_per_second:>12.1} {seconds:>8} {sent:>11} {lost:>9} {away:>9.3}  {verdict}"
         )
     }
 }
@@ -130,7 +132,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Target => "the target, or the way to it, loses more",
-            Self::Probe => "the probe cannot ask faster",
+            Self::Probe => "the probe cannot ask faster, or was itself held up each time",
             Self::Goal => "that is the highest rate that was looked for",
         })
     }
@@ -148,6 +150,7 @@ mod tests {
             seconds: 0.5,
             sent: 1_000,
             lost: 3,
+            stalled_ratio: 0.00125,
             verdict: Verdict::Failed,
         };
         Search {
@@ -164,7 +167,10 @@ mod tests {
     #[test]
     fn the_table_says_every_trial_and_the_result() {
         let text = SearchReport::new(&search(Some(1_990.0), Ended::Done)).to_string();
-        assert!(text.contains("2000.0       1999.5      0.5        1000         3  failed"), "{text}");
+        assert!(
+            text.contains("2000.0       1999.5      0.5        1000         3     0.125  failed"),
+            "{text}"
+        );
         assert!(text.contains("1990.0 questions per second pass, 2000.0 do not; the target"), "{text}");
         let text = SearchReport::new(&search(None, Ended::Stopped)).to_string();
         assert!(text.contains("no rate passes") && text.contains("ended early: stopped"), "{text}");
