@@ -198,6 +198,10 @@ pub struct ScheduleArguments {
     /// With --rate: exponential gaps instead of even ones (RFC 2330 11.1.1)
     #[arg(long, requires = "rate")]
     pub poisson: bool,
+    /// Look for the highest rate without loss (RFC 2544), within --rate FROM..TO [default: 1000..2000000], by trials of
+    /// --seconds; then measure at 10, 50 and 90 % of it
+    #[arg(long, conflicts_with_all = ["closed", "window", "poisson", "count", "repeat"])]
+    pub search: bool,
 }
 
 /// How to ask.

@@ -7,11 +7,15 @@
 //! ```text
 //!   options ─▶ settings ─▶ target ─▶ core ─▶ means ─▶ runs ─▶ report ─▶ table, JSON
 //!              (all read)  (there?)          (socket,   │
-//!                                             card)     └▶ live line, by a thread of its own
+//!                                             card)     │
+//!                                                       └▶ live line, by a thread of its own
 //! ```
+
+use std::fmt;
 
 use probe::clock::RealtimeClock;
 use probe::report::Runs;
+use probe::search::SearchReport;
 use probe::socket::{Socket, Wait};
 use probe::transport::{Stamps, Transport};
 use probe::{Ask, Clock, Controls, Ended, Outcome, ProbeError, Report};
@@ -28,6 +32,7 @@ mod clock;
 mod core;
 mod live;
 pub(crate) mod platform;
+mod search;
 mod settings;
 mod target;
 
@@ -52,11 +57,11 @@ pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     core::pin(&settings)?;
     let measured = measure(&settings, &ask, &target, next_hop, &Session { live: &live, signals: &signals });
     drop(live);
-    let Measured { report, failure } = measured?;
-    say::answer(report.to_string().trim_end());
-    let text = report.to_json().map_err(|error| Error::Failed(error.to_string()))?;
+    let Measured { found, failure } = measured?;
+    say::answer(found.to_string().trim_end());
+    let text = found.to_json().map_err(|error| Error::Failed(error.to_string()))?;
     json::write(arguments.results.json.as_deref(), &text)?;
-    failure.map_or_else(|| judge(&report), Err)
+    failure.map_or_else(|| found.judge(), Err)
 }
 
 /// Who looks on, and who ends it.
@@ -69,8 +74,41 @@ struct Session<'a> {
 /// What was measured, and why no more of it was.
 #[derive(Debug)]
 struct Measured {
-    report: Report,
+    found: Found,
     failure: Option<Error>,
+}
+
+/// What there is to say in the end.
+#[derive(Debug)]
+enum Found {
+    Runs(Box<Report>),
+    Search(Box<SearchReport>),
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runs(report) => report.fmt(out),
+            Self::Search(report) => report.fmt(out),
+        }
+    }
+}
+
+impl Found {
+    fn to_json(&self) -> serde_json::Result<String> {
+        match self {
+            Self::Runs(report) => report.to_json(),
+            Self::Search(report) => report.to_json(),
+        }
+    }
+
+    /// Whether that is a success.
+    fn judge(&self) -> Result<(), Error> {
+        match self {
+            Self::Runs(report) => judge(report),
+            Self::Search(report) => search::judge(report),
+        }
+    }
 }
 
 /// Opens what the packets go through, and measures by the clock that belongs to it.
@@ -84,7 +122,7 @@ fn measure(
     let (spins, stamps) = match settings.means {
         Means::Xdp => {
             let mut reserved = card::open(ask, target, next_hop)?;
-            return repeat(settings, ask, &mut reserved.card, &CycleClock::calibrate(), session);
+            return conduct(settings, ask, &mut reserved.card, &CycleClock::calibrate(), session);
         }
         Means::Socket { spins, stamps } => (spins, stamps),
     };
@@ -92,11 +130,25 @@ fn measure(
     let wait = if spins { Wait::Spin } else { Wait::Block };
     let mut socket = Socket::open(ask, wait).map_err(wrong)?;
     if stamps == Stamps::User {
-        return repeat(settings, ask, &mut socket, &CycleClock::calibrate(), session);
+        return conduct(settings, ask, &mut socket, &CycleClock::calibrate(), session);
     }
     let mut socket = socket.stamped_by_kernel().map_err(wrong)?;
     let clock = RealtimeClock::start().map_err(|error| Error::Failed(format!("the wall clock: {error}")))?;
-    repeat(settings, ask, &mut socket, &clock, session)
+    conduct(settings, ask, &mut socket, &clock, session)
+}
+
+/// Measures as often as was asked for, or searches.
+fn conduct<T: Transport, C: Clock>(
+    settings: &Settings,
+    ask: &Ask,
+    transport: &mut T,
+    clock: &C,
+    session: &Session<'_>,
+) -> Result<Measured, Error> {
+    match &settings.search {
+        Some(goal) => search::run(goal, ask, transport, clock, session),
+        None => repeat(settings, ask, transport, clock, session),
+    }
 }
 
 /// Every run, one after the other. What the first ones measured is kept when a later one fails.
@@ -133,7 +185,7 @@ fn repeat<T: Transport, C: Clock>(
     }
     let mut report = runs.report();
     report.own_error.bias = bias;
-    Ok(Measured { report, failure })
+    Ok(Measured { found: Found::Runs(Box::new(report)), failure })
 }
 
 /// The same measurement again, with tokens of its own.

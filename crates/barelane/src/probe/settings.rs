@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use probe::ask::{RATE_MAX, RATE_MIN, SIZE_MAX, TIMEOUT_MAX, WINDOW_MAX};
+use probe::search::Goal;
 use probe::transport::Stamps;
 use probe::{Arrivals, Ask, End, Protocol, Ramp, Schedule};
 use telemetry::Ns;
@@ -15,6 +16,9 @@ use crate::error::{Error, Wrong};
 
 /// How long to ask where nothing is said.
 const SECONDS_DEFAULT: f64 = 5.0;
+
+/// Between which rates is looked where nothing is said: the higher one is what one core carries past the kernel.
+const SEARCHED_DEFAULT: Ramp = Ramp { from: 1e3, to: 2e6 };
 
 /// The most runs of one measurement. RFC 8219 asks for 20; more than this is a day's work.
 const REPEAT_MAX: usize = 1_000;
@@ -32,6 +36,8 @@ pub(super) struct Settings {
     schedule: Schedule,
     end: End,
     timeout: Ns,
+    /// What is looked for, where a search was asked for.
+    pub(super) search: Option<Goal>,
     /// How many runs.
     pub(super) repeat: usize,
     /// How the packets go.
@@ -74,6 +80,7 @@ impl Settings {
                 (None, None) => End::Seconds(SECONDS_DEFAULT),
             },
             timeout: timeout(&arguments.timeout)?,
+            search: arguments.schedule.search.then(|| search(arguments)).transpose()?,
             repeat: number("--repeat", &arguments.repeat, 1, REPEAT_MAX)?,
             means: means(&arguments.means)?,
             core: arguments.means.core.as_deref().map(core).transpose()?,
@@ -129,6 +136,21 @@ fn schedule(arguments: &ScheduleArguments) -> Result<Schedule, Wrong> {
     };
     let arrivals = if arguments.poisson { Arrivals::Poisson } else { Arrivals::Periodic };
     Ok(Schedule::Open { arrivals, rate: ramp(rate)? })
+}
+
+/// The goal of a search. Its trials of full length take as long as any measurement.
+fn search(arguments: &ProbeArguments) -> Result<Goal, Wrong> {
+    let rates = arguments.schedule.rate.as_deref().map_or(Ok(SEARCHED_DEFAULT), ramp)?;
+    let seconds = match &arguments.seconds {
+        Some(seconds) => number("--seconds", seconds, 0.001, 1e9)?,
+        None => SECONDS_DEFAULT,
+    };
+    let goal = Goal::between(rates.from, rates.to, seconds);
+    goal.check().map_err(|_| {
+        let wrong = Wrong::new("--rate", rates).because("nothing can be looked for between these");
+        wrong.remedy("write FROM..TO, a lower and a higher rate")
+    })?;
+    Ok(goal)
 }
 
 /// A rate, or one that changes: `FROM..TO`. One end of a ramp may be 0.
@@ -206,7 +228,10 @@ where
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::args::{Arguments, Verb};
 
     #[test]
     fn a_protocol_is_icmp_or_a_port_that_exists() {
@@ -237,6 +262,22 @@ mod tests {
         {
             let wrong = ramp(text).unwrap_err().to_string();
             assert!(wrong.starts_with(&format!("--rate = \"{text}\": ")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_search_looks_between_two_rates() {
+        let goal = |line: &str| {
+            let words =
+                ["barelane", "probe", "10.0.0.1", "--search"].into_iter().chain(line.split_whitespace());
+            let Verb::Probe(command) = Arguments::parse_from(words).verb else { panic!("{line}") };
+            Settings::read(&command.measure.unwrap()).map(|settings| settings.search.unwrap())
+        };
+        assert_eq!(goal("").unwrap(), Goal::between(1e3, 2e6, SECONDS_DEFAULT));
+        assert_eq!(goal("--rate 10..1e4 --seconds 60").unwrap(), Goal::between(10.0, 1e4, 60.0));
+        for (line, found) in [("--rate 10", "10"), ("--rate 20..10", "20..10"), ("--rate 0..10", "0..10")] {
+            let wrong = goal(line).unwrap_err().to_string();
+            assert!(wrong.starts_with(&format!("--rate = \"{found}\": ")), "{wrong}");
         }
     }
 

@@ -38,6 +38,32 @@ fn every_question_is_answered_whatever_is_asked_and_by_which_backend() {
     }
 }
 
+/// Which rates pass is the machine's business; that the result has passed at full length is the search's.
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_search_gives_a_rate_that_has_passed_or_says_that_none_did() {
+    let topology = Topology::new();
+    let _server = Server::alone(&topology);
+    let path = std::env::temp_dir().join(format!("barelane-search-{}.json", std::process::id()));
+    let file = path.to_str().unwrap();
+    for backend in [&["--spin"][..], &["--backend", "xdp", "--nic", CLIENT_NIC]] {
+        let ask =
+            ["probe", SERVER[0], "--proto", "udp:7", "--search", "--rate", "100..2000", "--seconds", "0.4"];
+        let ended = topology.client(BARELANE, &[&ask, &["--json", file][..], backend].concat());
+        let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!((&json["schema"], &json["ended"]), (&"barelane-probe-search-1".into(), &"done".into()));
+        let rate = &json["rate_without_loss_per_second"];
+        assert_eq!(ended.status.code(), Some(i32::from(rate.is_null())), "{}", ended.said);
+        let steps = json["steps"].as_array().unwrap();
+        let full = |step: &&serde_json::Value| step["wanted_per_second"] == *rate && step["seconds"] == 0.4;
+        let passed = steps.iter().rfind(full).is_some_and(|step| step["verdict"] == "passed");
+        assert_eq!(passed, !rate.is_null(), "{}", ended.said);
+        let latency = json["latency"].as_array().unwrap();
+        assert_eq!(latency.len(), if passed { 3 } else { 0 }, "{}", ended.said);
+    }
+}
+
 #[test]
 #[ignore = "needs root: a network namespace"]
 fn a_host_that_is_not_there_is_refused_before_anything_is_measured() {
