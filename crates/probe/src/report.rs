@@ -65,6 +65,7 @@ pub struct Report {
     pub answered: u64,
     pub lost: u64,
     pub abandoned: u64,
+    pub overruns: Option<u64>,
     pub late: u64,
     pub duplicated: u64,
     pub reordered: u64,
@@ -73,6 +74,7 @@ pub struct Report {
     pub refused: u64,
     pub partial_checksums: u64,
     pub unstamped: u64,
+    pub unsent: u64,
     pub loss_ratio: Option<f64>,
     pub reordered_ratio: Option<f64>,
     pub sent_per_second: Option<f64>,
@@ -123,7 +125,7 @@ impl Report {
     }
 
     /// What was asked and how it was measured, and no figures yet.
-    fn of_nothing(Outcome { ask, facts, clock, began, .. }: &Outcome) -> Self {
+    fn of_nothing(Outcome { ask, facts, clock, began, overruns, .. }: &Outcome) -> Self {
         let (schedule, window, gap, rate) = match ask.schedule {
             Schedule::Closed { window, gap } => ("closed".to_owned(), Some(window), Some(gap.0), None),
             Schedule::Open { arrivals, rate } => (arrivals.to_string(), None, None, Some(rate)),
@@ -150,6 +152,7 @@ impl Report {
             received_stamp: facts.received_stamp.to_owned(),
             began_unix_ns: began.0,
             ended: runs::ended_of(&Ended::Done),
+            overruns: overruns.map(|_| 0),
             ..Self::default()
         }
     }

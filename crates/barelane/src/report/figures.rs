@@ -63,6 +63,8 @@ fn fates(report: &Report) -> Markup {
         ("+ lost", report.lost),
         ("+ late", report.late),
         ("abandoned, of the lost", report.abandoned),
+        ("dropped by the probe's own end", report.overruns.unwrap_or(0)),
+        ("never sent, for want of pace", report.unsent),
     ];
     let beside = [
         ("duplicated", report.duplicated),

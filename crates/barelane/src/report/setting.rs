@@ -88,7 +88,7 @@ fn lines(report: &Report) -> Vec<Line> {
         line("Stamp at receiving", report.received_stamp.clone(), Confounder),
         line("Length", units::duration(report.wall_ns), None),
         line("Began", units::moment(report.began_unix_ns), None),
-        line("Seed", report.seed.to_string(), None),
+        line("Seed", report.seed.clone(), None),
     ]
 }
 

@@ -132,7 +132,7 @@ fn is_worse(one: &OwnError, other: &OwnError) -> bool {
 
 impl Report {
     /// Adds the counts of a run.
-    fn count(&mut self, Outcome { counts, wall, asking, ended, .. }: &Outcome) {
+    fn count(&mut self, Outcome { counts, wall, asking, unsent, overruns, ended, .. }: &Outcome) {
         for (sum, more) in [
             (&mut self.sent, counts.sent),
             (&mut self.answered, counts.answered),
@@ -146,11 +146,13 @@ impl Report {
             (&mut self.refused, counts.refused),
             (&mut self.partial_checksums, counts.partial_checksums),
             (&mut self.unstamped, counts.unstamped),
+            (&mut self.unsent, *unsent),
             (&mut self.wall_ns, wall.0),
             (&mut self.asking_ns, asking.0),
         ] {
             *sum += more;
         }
+        self.overruns = self.overruns.zip(*overruns).map(|(sum, more)| sum + more);
         if self.ended == ended_of(&Ended::Done) {
             self.ended = ended_of(ended);
         }
