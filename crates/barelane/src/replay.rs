@@ -2,9 +2,8 @@
 //!
 //! The capture is read twice: first to learn whom its questions are addressed to and when, then by the lane. Time is
 //! the capture's own, so that rate limits do here what they would have done there. Every address is treated as
-//! Barelane's alone, ARP and neighbour discovery included, since the kernel that was captured is not here. The capture's
-//! instants are the time of day of STAMP answers too, and nobody's clock is read: each leaves a nanosecond after its question
-//! came, and says that its time may be off by any.
+//! Barelane's alone, ARP and neighbour discovery included, since the kernel that was captured is not here. No clock is
+//! read for STAMP answers: they leave a nanosecond after their questions came, in 1970, and say that this may be off by any time.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};

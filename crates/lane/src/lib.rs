@@ -5,8 +5,8 @@
 //!                                    └──────▶ pass, release     and then housekeeping, seldom
 //! ```
 //!
-//! A lane makes no system call, takes no lock and allocates nothing after [`Lane::new`]. Time is passed in; the one instant
-//! that cannot be, when an answer leaves that says so, it reads from the [`Clock`](telemetry::Clock) that it was given.
+//! A lane makes no system call, takes no lock and allocates nothing after [`Lane::new`]. Time is passed in; only for answers
+//! that carry it, it reads the [`Clock`](telemetry::Clock) that it was given.
 //! What it needs from outside comes whole, between two turns, through its [`Mailbox`]; what others want to know they read
 //! from its page.
 #![forbid(unsafe_code)]

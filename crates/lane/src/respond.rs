@@ -42,6 +42,8 @@ pub struct State<C> {
     wall: WallClock,
     /// What an answer says of `wall`.
     error_estimate: ErrorEstimate,
+    /// The last turn that found a packet whose answer says when, and that instant.
+    found: (Tick, Tick),
     /// Whose histogram of residence this lane writes.
     page: Arc<Page>,
 }
@@ -58,6 +60,7 @@ impl<C: Clock> State<C> {
             clock,
             wall,
             error_estimate: estimate(wall),
+            found: (Tick(u64::MAX), Tick(0)),
             page,
         }
     }

@@ -25,8 +25,8 @@ impl Sub for Tick {
     }
 }
 
-/// The clock whose ticks a lane is given. The lane reads it for the one instant that it cannot be given, the one at which
-/// an answer leaves; all else goes by the instant that the turn was given.
+/// The clock whose ticks a lane is given. The lane reads it for the instants that it cannot be given: when it found a packet,
+/// and when its answer leaves, where the answer says so. All else goes by the instant that the turn was given.
 ///
 /// A type of its own for each clock, so that reading it is inlined, and a lane that never reads it pays nothing.
 pub trait Clock {

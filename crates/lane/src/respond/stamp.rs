@@ -1,11 +1,13 @@
 //! The STAMP session-reflector (RFC 8762 section 4.3), stateless, in the mode that the tables say: authenticated where they
 //! have a key.
 //!
-//! T2 is the instant that the turn began with: the lane looked at its ring, and there the packet was. T3 is read from the
-//! clock when all else is done: the answer is written, its headers are turned round, its checksum is summed but for T3
-//! itself. After T3 come the signature, which covers it, and the hand-over to the ring. Their difference is counted on the
-//! lane's page as it is sent, so that the two can be compared. It is never zero: what takes less than the clock's step
-//! takes a nanosecond.
+//! T2 is when the lane found the packet: the clock is read when the first one of a burst is to be answered, and stands for
+//! all of that burst, so that waiting behind others is residence too. The instant that the turn was given will not do. It
+//! is read before the ring is, and where the core is taken away between the two, a packet that comes meanwhile would have
+//! been received before it was sent (seen on two busy cores, 5 ms). T3 is read when all else is done: the answer is
+//! written, its headers are turned round, its checksum is summed but for T3 itself. After T3 come the signature, which
+//! covers it, and the hand-over to the ring. Their difference is counted on the lane's page as it is sent, so that the two
+//! can be compared. It is never zero: what takes less than the clock's step takes a nanosecond.
 
 use route::{Class, LaneTables};
 use telemetry::{Clock, Counter, Reason, Tick};
@@ -54,7 +56,7 @@ fn reflect<C: Clock>(
     write(headers, room, &received, key).ok_or(IMPOSSIBLE)?;
     datagram::turn_round(class, headers, room, tables).ok_or(IMPOSSIBLE)?;
     let sum = udp::begin_checksum(room, headers, &tables.checksum).ok_or(IMPOSSIBLE)?;
-    let sent = state.sent(now);
+    let sent = state.sent();
     let written = stamp(headers, room, sent, key).ok_or(IMPOSSIBLE)?;
     udp::finish_checksum(room, headers, sum + written).ok_or(IMPOSSIBLE)?;
     Ok(Reply::cleared(headers.end, Counter::RepliedStamp))
@@ -101,17 +103,20 @@ fn stamp(headers: Headers, room: &mut [u8], sent: Timestamp, key: Option<&Key>) 
 }
 
 impl<C: Clock> State<C> {
-    /// What an answer says of a question that was found at `now`.
+    /// What an answer says of a question of the turn that began at `turn`.
     #[inline(always)]
-    fn received(&self, now: Tick, ttl: u8) -> Received {
-        let timestamp = Timestamp::new(self.wall.at(now).0, Format::Ntp);
+    fn received(&mut self, turn: Tick, ttl: u8) -> Received {
+        if self.found.0 != turn {
+            self.found = (turn, self.clock.now());
+        }
+        let timestamp = Timestamp::new(self.wall.at(self.found.1).0, Format::Ntp);
         Received { timestamp, error_estimate: self.error_estimate, ttl }
     }
 
-    /// T3 of the answer to a question that was found at `found`: now. Counts the time between the two.
+    /// T3 of the answer to what was [`received`](Self::received) before: now. Counts the time between the two.
     #[inline(always)]
-    fn sent(&mut self, found: Tick) -> Timestamp {
-        let received = self.wall.at(found).0;
+    fn sent(&mut self) -> Timestamp {
+        let received = self.wall.at(self.found.1).0;
         let sent = self.wall.at(self.clock.now()).0;
         let residence = sent.saturating_sub(received).max(1);
         self.page.residence.record(residence);

@@ -88,7 +88,29 @@ fn nothing_takes_no_time_not_even_by_a_clock_that_stands_still_or_goes_back() {
 }
 
 #[test]
-fn a_packet_was_received_when_its_turn_began() {
+fn packets_of_one_burst_were_received_together_and_wait_for_each_other() {
+    let mut lane = lane();
+    let begin = 1_795_424_400_000_000_000;
+    tell(&mut lane, WallTime(begin), Ns(10), true);
+    for (turn, after) in [(1_u64, 1_000_000), (2, 2_000_000)] {
+        lane.clock.take_time(100);
+        (0..3).for_each(|_| lane.lane.queue_mut().card().inject(&question("P1-unauthenticated")));
+        lane.turn(Ns(1_000_000));
+        let mut packets = Vec::new();
+        let card = lane.lane.queue_mut().card();
+        card.take_sent(|frame| packets.push(*ReflectorPacket::of(frame, PACKET).unwrap()));
+        let format = wire::stamp::Format::Ntp;
+        let received: Vec<_> =
+            packets.iter().map(|packet| packet.receive_timestamp.unix_ns(format)).collect();
+        assert_eq!(received, [Some(begin + after + 100); 3], "turn {turn}");
+        let took = packets.iter().map(|packet| between(packet.timestamp, packet.receive_timestamp));
+        assert_eq!(took.collect::<Vec<_>>(), [100, 200, 300], "turn {turn}");
+    }
+    assert_eq!((lane.page.residence.read().count(), lane.page.residence.read().sum()), (6, 1_200));
+}
+
+#[test]
+fn a_packet_was_received_when_it_was_found() {
     let mut lane = lane();
     let begin = 1_795_424_400_000_000_000;
     tell(&mut lane, WallTime(begin), Ns(10), true);
