@@ -1,5 +1,5 @@
-//! The third-party clients that the tests need, and how they come here: as packages of the distribution
-//! or of Python's index.
+//! The third-party clients that the tests need, and how they come here: as packages of the distribution, of Python's index,
+//! or of Rust's, which takes some minutes of compiling the first time.
 //!
 //! Nobody has to install anything by hand. Where apt or root is missing, what is missing is named, and the tests
 //! that need it are left out by name.
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::step::{line, output, run};
+use crate::step::{cargo, line, output, run};
 use crate::workspace;
 
 /// One third-party program, the package that has it, and how the package comes here.
@@ -33,6 +33,9 @@ enum Home {
     Unpacked,
     /// From Python's index, in this version, below the build directory, so that the system's own Python stays as it is.
     Python(&'static str),
+    /// From Rust's index, in this version, with the dependencies that it was published with; built and put below the build
+    /// directory.
+    Rust(&'static str),
 }
 
 const fn installed(program: &'static str, package: &'static str, tests: &'static str) -> Client {
@@ -56,6 +59,14 @@ pub(crate) const CLIENTS: &[Client] = &[
     installed("/usr/bin/python3", "python3", "scapy"),
     installed("/usr/lib/python3/dist-packages/pip", "python3-pip", "scapy"),
     Client { program: "scapy/__init__.py", package: "scapy", tests: "scapy", home: Home::Python("2.8.0") },
+    installed("/usr/bin/sockperf", "sockperf", "sockperf"),
+    installed("/usr/bin/tshark", "tshark", "tshark"),
+    Client {
+        program: "bin/stamp-suite",
+        package: "stamp-suite",
+        tests: "stamp_suite",
+        home: Home::Rust("1.0.0"),
+    },
     installed("/usr/sbin/ip", "iproute2", "another_kernel"),
     installed("/usr/bin/strace", "strace", "strace"),
     installed("/usr/bin/chromium", "chromium", "chromium"),
@@ -72,7 +83,7 @@ impl Client {
     pub(crate) fn path(&self) -> PathBuf {
         match self.home {
             Home::System => Path::new("/").join(self.program),
-            Home::Unpacked | Home::Python(_) => tools().join(self.package).join(self.program),
+            Home::Unpacked | Home::Python(_) | Home::Rust(_) => tools().join(self.package).join(self.program),
         }
     }
 
@@ -92,7 +103,7 @@ pub(crate) fn provide(wanted: &[&'static Client]) -> Vec<(&'static Client, Strin
     if missing.is_empty() {
         return Vec::new();
     }
-    let from_debian = |client: &&Client| !matches!(client.home, Home::Python(_));
+    let from_debian = |client: &&Client| matches!(client.home, Home::System | Home::Unpacked);
     if missing.iter().any(from_debian)
         && let Err(error) = update()
     {
@@ -114,6 +125,7 @@ fn bring(client: &Client) -> Result<()> {
         Home::System => shown(&mut apt(&["install", "--yes", "--no-install-recommends", client.package]))?,
         Home::Unpacked => unpack(client.package)?,
         Home::Python(version) => shown(&mut pip(client.package, version))?,
+        Home::Rust(version) => shown(&mut cargo_install(client.package, version))?,
     }
     ensure!(client.is_here(), "the package {} has no {}", client.package, client.program);
     println!("   installed {} for {}", client.package, client.program);
@@ -136,6 +148,14 @@ fn pip(package: &str, version: &str) -> Command {
     let mut command = Command::new("/usr/bin/python3");
     command.args(["-m", "pip", "install", "--quiet", "--root-user-action=ignore", "--target"]);
     command.arg(tools().join(package)).arg(format!("{package}=={version}"));
+    command
+}
+
+/// With a build directory of its own: what other flags and features give is not to be built again for it.
+fn cargo_install(package: &str, version: &str) -> Command {
+    let mut command = cargo(&["install", "--quiet", "--locked", "--root"]);
+    command.arg(tools().join(package)).arg("--target-dir").arg(tools().join(package).join("target"));
+    command.arg(format!("{package}@{version}"));
     command
 }
 

@@ -61,7 +61,8 @@ fn rooted(steps: &mut Steps, filter: Option<&str>) {
     }
     let wanted: Vec<&'static Client> = CLIENTS.iter().collect();
     let missing = clients::provide(&wanted);
-    let mut command = cargo(&["test", "--package", "barelane", "--test", "interface", "--test", "page", "--"]);
+    let mut command =
+        cargo(&["test", "--package", "barelane", "--test", "interface", "--test", "page", "--"]);
     command.env("BARELANE_TOOLS", clients::tools());
     command.args(["--ignored", "--show-output", "--test-threads=1"]).args(filter);
     for (client, why) in &missing {

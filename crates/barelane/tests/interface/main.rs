@@ -18,6 +18,8 @@
 //! | `echo` | does every client get its echo, for every length, without a loss? |
 //! | `neighbours` | do ARP, neighbour discovery and duplicate address detection work? |
 //! | `sockets` | do ordinary sockets on a kernel with offloads get what they sent? |
+//! | `stamp` | is our STAMP reflector one to senders that others wrote, and does it count what its answers say? |
+//! | `sockperf` | does sockperf's client take our server for its own? |
 //! | `kernel` | does the kernel keep everything that no route claims? |
 //! | `reload` | does another configuration take over without losing a packet? |
 //! | `probe` | does the measuring client get every answer, by both of its backends? |
@@ -50,5 +52,8 @@ mod reload;
 mod server;
 mod service;
 mod sockets;
+mod sockperf;
+mod stamp;
+mod stamp_suite;
 mod steady;
 mod topology;

@@ -83,11 +83,18 @@ impl Topology {
 
     /// Runs one of the scapy scripts beside this file, and demands that it finds nothing wrong.
     pub(crate) fn scapy(&self, script: &str) {
+        self.scapy_with(script, &[]);
+    }
+
+    /// The same with more arguments; gives what it said.
+    pub(crate) fn scapy_with(&self, script: &str, more: &[&str]) -> String {
         let script = format!("{}/tests/interface/scapy/{script}.py", env!("CARGO_MANIFEST_DIR"));
         let library = tools().join("scapy");
         let search = format!("PYTHONPATH={}", library.display());
-        let ended = self.client("env", &[&search, "python3", "-B", &script, CLIENT_NIC, SERVER_MAC]);
+        let arguments = [&[&search, "python3", "-B", &script, CLIENT_NIC, SERVER_MAC], more].concat();
+        let ended = self.client("env", &arguments);
         assert!(ended.status.success(), "{script}: {}\n{}", ended.status, ended.said);
+        ended.said
     }
 
     /// A socket of the clients' kernel, connected.
