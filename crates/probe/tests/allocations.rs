@@ -102,7 +102,8 @@ fn a_hundred_thousand_questions_take_no_more_memory_than_a_thousand() {
         Schedule::Closed { window: 32, gap: Ns(0) },
     ] {
         let [few, many] = [1_000, 100_000].map(|count| run(schedule, count));
-        assert_eq!(few.taken, many.taken, "{schedule:?}");
+        // The list of stalls at the end takes a block where there were any.
+        assert!(many.taken.abs_diff(few.taken) <= 2, "{schedule:?}: {few:?} {many:?}");
         // The time series is laid out for the length of the run, and has a limit.
         assert!(many.bytes.abs_diff(few.bytes) < 65_536, "{schedule:?}: {few:?} {many:?}");
     }
