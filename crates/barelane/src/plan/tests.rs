@@ -134,6 +134,24 @@ fn a_route_must_stand_on_a_served_address_and_only_once() {
 }
 
 #[test]
+fn two_services_on_one_port_are_refused_by_both_names() {
+    let wrong = refused("serve.respond = [\"udp-echo:862\", \"stamp\"]", facts());
+    assert!(wrong.starts_with("serve.respond (--respond) = \"stamp:862\": "), "{wrong}");
+    assert!(wrong.contains("`udp-echo:862` and `stamp:862` on 10.0.0.1"), "{wrong}");
+    assert!(wrong.ends_with("; give one of them another port"), "{wrong}");
+    assert!(plan_of("serve.respond = [\"udp-echo:7\", \"stamp\", \"sockperf:8\"]", facts()).is_ok());
+}
+
+#[test]
+fn the_plan_says_which_mode_of_stamp_is_served() {
+    let plan = plan_of("serve.respond = [\"stamp\"]", facts()).unwrap().to_string();
+    assert!(plan.contains("STAMP        unauthenticated; stateless"), "{plan}");
+    assert!(!plan_of("", facts()).unwrap().to_string().contains("STAMP"));
+    let wrong = refused("stamp.key_file = \"/nowhere/key\"", facts());
+    assert!(wrong.starts_with("stamp.key_file (--stamp-key) = \"/nowhere/key\": "), "{wrong}");
+}
+
+#[test]
 fn a_route_that_says_again_what_is_answered_everywhere_is_one_with_it() {
     let again = "[[route]]\naddress = \"10.0.0.1\"\nrespond = \"icmp-echo\"";
     let routes = |text| plan_of(text, facts()).unwrap().routes.routes().len();

@@ -115,7 +115,7 @@ fn a_solicitation_in_a_frame_to_a_group_of_another_protocol_is_not_answered() {
 #[test]
 fn an_answer_that_the_room_is_too_short_for_is_not_given_and_nothing_is_written() {
     let tables = limited(10);
-    for id in ["U3-closed-port", "U3-closed-port-6", "D3-probe"] {
+    for id in ["U3-closed-port", "U3-closed-port-6", "D3-probe", "P1-14-bytes", "P1-14-bytes-6"] {
         let question = question(id);
         let headers = wire::parse(&question).unwrap();
         let class = classify(headers, &question, &tables).unwrap();

@@ -412,6 +412,8 @@ fn headers_of_another_frame_write_nothing_and_stop_nothing() {
         assert_eq!(ArpTemplate::new(OWN, OWN_V4).answer(&mut room, headers), None);
         assert_eq!(udp::turn_round(&mut room, headers), None);
         assert_eq!(udp::set_checksum(&mut room, headers, &Summer::SCALAR), None);
+        assert_eq!(udp::lengthen(&mut room, headers, 400), None);
+        assert_eq!(udp::payload_mut(&mut room, headers), None);
         assert_eq!(icmpv4::answer_echo(&mut room, headers), None);
         assert_eq!(icmpv6::answer_echo(&mut room, headers), None);
         assert_eq!(udp::check(&room, headers, &Summer::SCALAR), Checksum::Wrong);

@@ -273,3 +273,37 @@ fn every_address_bit_is_under_an_icmpv6_checksum() {
         assert!(!icmpv6::is_right(&damaged, headers, &Summer::SCALAR));
     }
 }
+
+#[test]
+fn a_datagram_is_made_longer_with_zeros_and_only_where_there_is_room() {
+    for (question, len_field) in [(frames::udp_v4(&payload(14)), 16), (frames::udp_v6(&payload(14)), 18)] {
+        let headers = parse(&question).unwrap();
+        let mut room = question.clone();
+        room.resize(headers.end + 30, 0xa5);
+        let longer = udp::lengthen(&mut room, headers, 44).unwrap();
+        assert_eq!(longer, wire::Headers { end: headers.end + 30, ..headers });
+        let (kept, new) = udp::payload(&room, longer).unwrap().split_at(14);
+        assert_eq!((kept, new), (&payload(14)[..], &[0; 30][..]));
+        let len = u16::from_be_bytes([room[len_field], room[len_field + 1]]);
+        assert_eq!(usize::from(len), if len_field == 16 { 20 + 8 + 44 } else { 8 + 44 });
+        for (len, end) in [(44, room.len() - 1), (13, room.len()), (u16::MAX, room.len())] {
+            let mut short = question.clone();
+            short.resize(end, 0xa5);
+            let before = short.clone();
+            assert_eq!((udp::lengthen(&mut short, headers, len), short), (None, before), "{len} in {end}");
+        }
+    }
+}
+
+#[test]
+fn a_checksum_that_is_finished_after_the_last_bytes_is_that_of_all() {
+    let summer = Summer::SCALAR;
+    for mut frame in [frames::udp_v4(&[0; 40]), frames::udp_v6(&[0; 40])] {
+        let headers = parse(&frame).unwrap();
+        let sum = udp::begin_checksum(&mut frame, headers, &summer).unwrap();
+        let last = [1, 2, 3, 4, 5, 6, 7, 0xff];
+        udp::payload_mut(&mut frame, headers).unwrap()[4..12].copy_from_slice(&last);
+        udp::finish_checksum(&mut frame, headers, sum + Sum::of(&last)).unwrap();
+        assert_eq!(udp::check(&frame, headers, &summer), Checksum::Right);
+    }
+}
