@@ -44,15 +44,19 @@ impl<T: Transport, C: Clock> Run<'_, T, C> {
 
     /// Sends what is due, a burst at the most.
     pub(super) fn send_due(&mut self, finish: &Finish, now: Tick) -> Result<(), ProbeError> {
-        let mut has_sent = false;
+        let mut count = 0;
         for _ in 0..BATCH_MAX {
             let Some(due) = self.due().filter(|due| *due <= now) else { break };
             if self.is_over(finish, now) || !self.send(due, now)? {
                 break;
             }
-            has_sent = true;
+            count += 1;
         }
-        if has_sent { Ok(self.transport.flush()?) } else { Ok(()) }
+        if count > 0 {
+            self.transport.flush()?;
+            self.watch.handed_over(count, self.clock.now());
+        }
+        Ok(())
     }
 
     /// Sends one question; false where the backend has no room for it.

@@ -269,6 +269,20 @@ fn a_burst_within_one_turn_is_no_stall_and_a_stall_within_it_has_its_cause() {
 }
 
 #[test]
+fn a_hand_over_may_take_as_long_as_its_questions_are_many() {
+    let clock = HandClock::default();
+    let mut watch = Watch::new(&clock, Limits::CARD, &NoPlatform);
+    for (count, took) in [(1, 10_000), (32, 320_000), (1, 10_001), (32, 320_001)] {
+        clock.0.set(clock.0.get() + took * TICKS_PER_NS);
+        watch.handed_over(count, Tick(clock.0.get()));
+    }
+    watch.turn(Tick(clock.0.get()));
+    let own = watch.finish();
+    let lengths: Vec<u64> = own.stalls.iter().map(|stall| stall.length_ns).collect();
+    assert_eq!(lengths, [10_001, 320_001]);
+}
+
+#[test]
 fn of_two_stalls_within_one_turn_both_count_and_the_later_one_has_its_cause() {
     let clock = HandClock::default();
     let platform = HandPlatform::new(&clock);

@@ -140,6 +140,17 @@ impl<'a, C: Clock> Watch<'a, C> {
         self.last = self.last.max(at);
     }
 
+    /// The instant after `count` questions were handed over together. Each of them may take as long as a turn may: one
+    /// system call sends them all, and over a veth it takes them the whole way to their receiver.
+    #[inline]
+    pub fn handed_over(&mut self, count: u64, at: Tick) {
+        if at - self.last <= self.stall_limit.saturating_mul(count) {
+            self.last = self.last.max(at);
+        } else {
+            self.working(at);
+        }
+    }
+
     /// A turn in which the loop slept in the kernel until an arrival, or until `until` at the latest: only what it slept longer than
     /// that counts as a gap. How late it was woken for an arrival cannot be seen from here.
     #[inline]
