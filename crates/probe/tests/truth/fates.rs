@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 
 use barelane_probe::{Arrivals, Ask, Counts, End, Ended, Protocol, Ramp, Schedule};
 use proptest::prelude::*;
-use telemetry::Ns;
+use telemetry::{Ns, TickRate};
 use testkit::random::Random;
 
 use super::world::{self, Back, Reflector, SIZE, Trouble};
@@ -98,7 +98,6 @@ impl Reflector for Faulty<'_> {
 }
 
 fn run(schedule: Schedule, count: u64, faults: &Faults, trouble: Trouble) -> (Counts, Counts, Ended) {
-    let udp = Protocol::Udp { port: NonZeroU16::new(7).unwrap() };
     let ask = Ask {
         schedule,
         size: SIZE,
@@ -107,7 +106,7 @@ fn run(schedule: Schedule, count: u64, faults: &Faults, trouble: Trouble) -> (Co
         linger: Ns(2 * (faults.timeout + faults.delay)),
         warm_up: 0,
         seed: faults.seed,
-        ..Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), udp)
+        ..Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), udp())
     };
     let mut expected = Expected::default();
     let reflector = Faulty { faults, random: Random::new(faults.seed), expected: &mut expected };
@@ -174,4 +173,58 @@ proptest! {
             _ => prop_assert!(false, "{:?} {:?}", ended, found),
         }
     }
+}
+
+fn udp() -> Protocol {
+    Protocol::Udp { port: NonZeroU16::new(7).unwrap() }
+}
+
+/// The probe is away for 1.5 s and then has 98,000 questions overdue, more than it remembers at that rate and time-out.
+/// The server takes 0.4 s for each. Were the oldest forgotten for the newest, they would count as lost.
+#[test]
+fn a_question_that_waits_is_not_forgotten_however_many_are_overdue() {
+    const COUNT: u64 = 200_000;
+    let rate = Ramp::constant(65_000.0);
+    let ask = Ask {
+        schedule: Schedule::Open { arrivals: Arrivals::Periodic, rate },
+        size: SIZE,
+        end: End::Count(COUNT),
+        timeout: Ns(500_000_000),
+        warm_up: 0,
+        ..Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), udp())
+    };
+    let trouble = Trouble { held_up: Some((50_000, 1_500_000_000)), ..Trouble::default() };
+    let counts = world::run(&ask, |_, at| at + 400_000_000, trouble).counts;
+    assert_eq!((counts.sent, counts.answered, counts.unmatched), (COUNT, COUNT, 0), "{counts:?}");
+}
+
+/// A reflector that answers the first question without end, and the second never.
+struct Flooding;
+
+impl Reflector for Flooding {
+    fn reflect(&mut self, sequence: u64, at: u64, back: &mut dyn FnMut(u64, Back)) {
+        if sequence == 0 {
+            (0..200_000).for_each(|number| back(at + number, Back::Right));
+        }
+    }
+}
+
+/// As many answers as there are instants of a clock of microseconds, so that the probe never finds that nothing has
+/// arrived. The lost question is given up all the same, a tenth of a second late.
+#[test]
+fn a_flood_of_answers_does_not_keep_a_lost_question_waiting() {
+    let ask = Ask {
+        schedule: Schedule::Closed { window: 2, gap: Ns(0) },
+        size: SIZE,
+        end: End::Count(2),
+        timeout: Ns(10_000_000),
+        linger: Ns(0),
+        warm_up: 0,
+        ..Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), udp())
+    };
+    let outcome = world::run_by(TickRate::new(1_000_000), &ask, Flooding, Trouble::default());
+    let counts = outcome.counts;
+    assert_eq!((counts.sent, counts.answered, counts.lost, &outcome.ended), (2, 1, 1, &Ended::Done));
+    assert!((110_000_000..111_000_000).contains(&outcome.wall.0), "{:?}", outcome.wall);
+    assert!(counts.duplicated > 10_000, "{counts:?}");
 }

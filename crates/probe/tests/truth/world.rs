@@ -14,24 +14,27 @@ use telemetry::{Tick, TickRate};
 /// The payload of every question here: sequence and token, and nothing else.
 pub(crate) const SIZE: usize = 16;
 
-/// A clock that the wire moves, in nanoseconds. Every reading takes one, since time never stands still.
-#[derive(Debug, Default)]
-pub(crate) struct WorldClock(Cell<u64>);
+/// A clock that the wire moves. Every reading takes a tick, since time never stands still.
+#[derive(Debug)]
+pub(crate) struct WorldClock {
+    now: Cell<u64>,
+    rate: TickRate,
+}
 
 impl WorldClock {
     pub(crate) fn move_to(&self, at: u64) {
-        self.0.set(self.0.get().max(at));
+        self.now.set(self.now.get().max(at));
     }
 }
 
 impl Clock for WorldClock {
     fn now(&self) -> Tick {
-        self.0.set(self.0.get() + 1);
-        Tick(self.0.get())
+        self.now.set(self.now.get() + 1);
+        Tick(self.now.get())
     }
 
     fn rate(&self) -> TickRate {
-        TickRate::NANOSECONDS
+        self.rate
     }
 
     fn wall(&self, at: Tick) -> WallTime {
@@ -182,9 +185,14 @@ fn answer(payload: &[u8], checksum: Coverage) -> What<'_> {
     What::Answer { payload, echo_sequence: None, checksum }
 }
 
-/// Measures in a world of its own.
+/// Measures in a world of its own, whose time is in nanoseconds.
 pub(crate) fn run(ask: &Ask, reflector: impl Reflector, trouble: Trouble) -> Outcome {
-    let clock = WorldClock::default();
+    run_by(TickRate::NANOSECONDS, ask, reflector, trouble)
+}
+
+/// Measures in a world whose time goes in these ticks.
+pub(crate) fn run_by(rate: TickRate, ask: &Ask, reflector: impl Reflector, trouble: Trouble) -> Outcome {
+    let clock = WorldClock { now: Cell::new(0), rate };
     let stop = AtomicBool::new(false);
     let progress = Progress::default();
     let mut wire = Wire::new(&clock, &stop, reflector, trouble);
