@@ -53,7 +53,7 @@ impl TableSender {
     }
 
     /// Tells the lane the time of day: it goes by this line from its next housekeeping on. Nothing happens where it has
-    /// not yet looked at the [`LINES`] before; the next one, a second later, is as good.
+    /// not yet looked at the four before; the next one, a second later, is as good.
     pub fn tell_time(&mut self, line: WallClock) {
         let _full = self.lines.push(line);
     }

@@ -5,6 +5,7 @@ Ends with a line that says how many answers there were and what their T3 - T2 ad
 compared with what the server counted.
 """
 
+import ctypes
 import hashlib
 import hmac
 import struct
@@ -26,11 +27,14 @@ NTP_EPOCH = 2208988800
 UNRECOGNISED, EXTRA_PADDING, HMAC = 0x80, 1, 8
 # Both ends read the same kernel's clock. What the server adds to that is a line of its own, off by microseconds.
 SLACK_NS = 1_000_000
+# While nothing corrects the clock, the kernel's word of its error grows by 500 us a second; the server asks once a second.
+ERROR_SLACK_NS = 20_000_000
+STA_UNSYNC = 0x40
 
 
 class Sender:
     def __init__(self, wire, key):
-        self.wire, self.key = wire, key
+        self.wire, self.key, self.clock = wire, key, kernels_clock()
         self.answers, self.residence = [], 0
 
     def base(self, seq, ssid, stamp):
@@ -69,8 +73,8 @@ class Sender:
         right(f"{name}: TLVs {payload[len(base):].hex()}", payload[len(base) :] == expected)
         fields = self.read(payload[: len(base)])
         right(f"{name}: what is copied", fields[:5] == (seq, seq, stamp, ssid, ttl))
-        t2, t3, multiplier = fields[5:]
-        right(f"{name}: error estimate", multiplier > 0)
+        t2, t3, error = fields[5:]
+        right(f"{name}: error estimate {error:#x} for {self.clock}", self.is_true(error))
         residence = nanoseconds(t3 - t2)
         right(f"{name}: T3 - T2 is {residence}", residence > 0)
         early, late = unix_ns(t2) - sent_ns, received_ns - unix_ns(t3)
@@ -78,18 +82,33 @@ class Sender:
         self.residence += residence
         self.answers.append(answer)
 
+    def is_true(self, error):
+        """Whether an Error Estimate says of the clock what the kernel says, and of the rest no more than milliseconds."""
+        is_synchronised, kernels_ns = self.clock
+        told_ns = ((error & 0xFF) << (error >> 8 & 0x3F)) * 10**9 >> 32
+        least, most = kernels_ns - ERROR_SLACK_NS, kernels_ns + kernels_ns // 100 + ERROR_SLACK_NS
+        return error >> 14 == 2 * is_synchronised and 0 < told_ns and least <= told_ns <= most
+
     def read(self, base):
-        """Both sequence numbers, T1, session, TTL, T2, T3 and the multiplier, as they stand in an answer."""
+        """Both sequence numbers, T1, session, TTL, T2, T3 and the error estimate, as they stand in an answer."""
         if self.key is None:
             fields = STAMPSessionReflectorTestUnauthenticated(base)
             self.wire.expect("zeros", (fields.mbz1, fields.mbz2, fields.err_estimate.Z) == (0, 0, 0))
             stamps = [int.from_bytes(base[at : at + 8], "big") for at in (28, 16, 4)]
             rest = (fields.ssid, fields.ttl_sender)
-            return (fields.seq, fields.seq_sender, stamps[0], *rest, *stamps[1:], fields.err_estimate.multiplier)
+            return (fields.seq, fields.seq_sender, stamps[0], *rest, *stamps[1:], int.from_bytes(base[12:14], "big"))
         self.wire.expect("the answer's HMAC", base[96:] == self.sign(base[:96]))
         fields = struct.unpack("!I12xQHH4xQ8xI12xQH6xB15x", base[:96])
         seq, t3, error, ssid, t2, seq_sender, t1, _, ttl = fields
-        return (seq, seq_sender, t1, ssid, ttl, t2, t3, error & 0xFF)
+        return (seq, seq_sender, t1, ssid, ttl, t2, t3, error)
+
+
+def kernels_clock():
+    """Whether the kernel's clock follows an outside source, and its largest error in nanoseconds (adjtimex(2))."""
+    timex = ctypes.create_string_buffer(256)
+    ctypes.CDLL(None).adjtimex(timex)
+    (maxerror_us,), (status,) = struct.unpack_from("=q", timex, 24), struct.unpack_from("=i", timex, 40)
+    return status & STA_UNSYNC == 0, maxerror_us * 1000
 
 
 def ntp(ns):
