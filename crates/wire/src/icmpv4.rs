@@ -55,7 +55,7 @@ pub fn is_echo_request(bytes: &[u8], headers: Headers) -> bool {
     headers
         .packet(bytes)
         .and_then(|packet| Icmpv4Echo::of(packet, Ipv4::LEN))
-        .is_some_and(|echo| echo.kind == ECHO_REQUEST && echo.code == 0)
+        .is_some_and(|echo| [echo.kind, echo.code] == [ECHO_REQUEST, 0])
 }
 
 /// Whether the message's checksum is right. `headers` must be of these bytes, and of ICMP.
@@ -79,13 +79,14 @@ pub fn is_right_and_clear(room: &mut [u8], headers: Headers, summer: &Summer) ->
         .is_some_and(Sum::is_right_and_not_zero)
 }
 
-/// Makes an echo request its own reply: the type changes, and the checksum with it. All else is the asker's.
+/// Makes an echo request, which it must be ([`is_echo_request`]), its own reply: the type changes, and the checksum with it.
+/// All else is the asker's.
 ///
 /// Gives nothing, and has written nothing, where the room is shorter than the headers say.
 #[inline(always)]
 pub fn answer_echo(room: &mut [u8], headers: Headers) -> Option<()> {
     let echo = Icmpv4Echo::of_mut(headers.packet_mut(room)?, Ipv4::LEN)?;
-    let updated = checksum::update(echo.checksum, [echo.kind, echo.code], [ECHO_REPLY, 0]);
+    let updated = checksum::update(echo.checksum, [ECHO_REQUEST, 0], [ECHO_REPLY, 0]);
     echo.kind = ECHO_REPLY;
     echo.code = 0;
     echo.checksum = updated;

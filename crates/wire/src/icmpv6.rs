@@ -61,7 +61,7 @@ pub fn is_echo_request(bytes: &[u8], headers: Headers) -> bool {
     headers
         .packet(bytes)
         .and_then(|packet| Icmpv6Echo::of(packet, Ipv6::LEN))
-        .is_some_and(|echo| echo.kind == ECHO_REQUEST && echo.code == 0)
+        .is_some_and(|echo| [echo.kind, echo.code] == [ECHO_REQUEST, 0])
 }
 
 /// Whether the message's checksum is right. `headers` must be of these bytes, and of ICMPv6.
@@ -86,7 +86,8 @@ pub fn is_right_and_clear(room: &mut [u8], headers: Headers, summer: &Summer) ->
         .is_some_and(|sum| (sum + rest).is_right_and_not_zero())
 }
 
-/// Makes an echo request its own reply: the type changes, and the checksum with it. All else is the asker's.
+/// Makes an echo request, which it must be ([`is_echo_request`]), its own reply: the type changes, and the checksum with it.
+/// All else is the asker's.
 ///
 /// The checksum is right where the reply goes from the question's destination to its source, for the two may change
 /// places in the sum. It is never computed as zero from nothing but zeros: the pseudo-header is not zero.
@@ -95,7 +96,7 @@ pub fn is_right_and_clear(room: &mut [u8], headers: Headers, summer: &Summer) ->
 #[inline(always)]
 pub fn answer_echo(room: &mut [u8], headers: Headers) -> Option<()> {
     let echo = Icmpv6Echo::of_mut(headers.packet_mut(room)?, Ipv6::LEN)?;
-    echo.checksum = checksum::update(echo.checksum, [echo.kind, echo.code], [ECHO_REPLY, 0]);
+    echo.checksum = checksum::update(echo.checksum, [ECHO_REQUEST, 0], [ECHO_REPLY, 0]);
     echo.kind = ECHO_REPLY;
     echo.code = 0;
     Some(())

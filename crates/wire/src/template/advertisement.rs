@@ -14,12 +14,15 @@ use crate::ndp::{self, LinkLayerAddress, NeighbourAdvertisement, Solicitation};
 
 /// Every neighbour advertisement that one own IPv6 address sends.
 ///
-/// Destination, flags and checksum are holes; they are zero here, and so is their part in the sum.
+/// Destination, flags and checksum are holes, and zero here. There are two sorts, each with a sum of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct AdvertisementTemplate {
     ip: Ipv6,
     message: NeighbourAdvertisement,
-    sum: Sum,
+    /// The sum of what goes to the asker, but for the asker's address.
+    solicited: Sum,
+    /// The sum of what goes to all nodes.
+    unsolicited: Sum,
 }
 
 /// All nodes on the link, as Ethernet addresses them (RFC 2464 section 7).
@@ -47,7 +50,9 @@ impl AdvertisementTemplate {
             option: LinkLayerAddress { kind: ndp::TARGET_LINK_LAYER_ADDRESS, len: 1, mac },
         };
         let sum = ip.pseudo(NeighbourAdvertisement::LEN_U16) + Sum::of(message.as_bytes());
-        Self { ip, message, sum }
+        let solicited = sum + [ndp::SOLICITED | ndp::OVERRIDE, 0];
+        let unsolicited = sum + [ndp::OVERRIDE, 0] + Sum::of(&ipv6::ALL_NODES);
+        Self { ip, message, solicited, unsolicited }
     }
 
     /// Turns a solicitation into the advertisement that answers it, Ethernet addresses included, and gives its end
@@ -63,12 +68,12 @@ impl AdvertisementTemplate {
         let ethernet = Ethernet::of_mut(ethernet, 0)?;
         let packet = packet.get_mut(..LEN)?;
         let ip = Ipv6::of_mut(packet, 0)?;
-        let (to, dst, flags) = if solicitation.is_probe {
-            (ALL_NODES, ipv6::ALL_NODES, ndp::OVERRIDE)
+        let (to, dst, flags, sum) = if solicitation.is_probe {
+            (ALL_NODES, ipv6::ALL_NODES, ndp::OVERRIDE, self.unsolicited)
         } else {
-            (ethernet.src, ip.src, ndp::SOLICITED | ndp::OVERRIDE)
+            (ethernet.src, ip.src, ndp::SOLICITED | ndp::OVERRIDE, self.solicited + Sum::of(&ip.src))
         };
-        let checksum = (self.sum + Sum::of(&dst) + [flags, 0]).complement();
+        let checksum = sum.complement();
         *ip = Ipv6 { dst, ..self.ip };
         *NeighbourAdvertisement::of_mut(packet, Ipv6::LEN)? =
             NeighbourAdvertisement { checksum, flags, ..self.message };
