@@ -40,11 +40,12 @@ pub(super) fn run<T: Transport, C: Clock>(
             SearchError::Goal(error) => Error::Input(error.to_string()),
             SearchError::Trial(error) => failed(error),
         })?;
+    let report = SearchReport::new(&search, ask, &transport.facts(), clock.name());
     let failure = match &search.ended {
         Ended::Failed(why) => Some(Error::Failed(why.clone())),
         Ended::Done | Ended::Stopped => None,
     };
-    Ok(Measured { found: Found::Search(Box::new(SearchReport::new(&search))), failure })
+    Ok(Measured { found: Found::Search(Box::new(report)), failure })
 }
 
 /// A search to its end that found no rate has failed.

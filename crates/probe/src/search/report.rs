@@ -3,12 +3,15 @@
 //! `docs/probe-json.md` explains every key.
 
 use std::fmt;
+use std::num::NonZeroU16;
 
 use serde::Serialize;
 
 use super::{Limit, Search, Step};
+use crate::ask::Ask;
 use crate::measure::Ended;
 use crate::report::Report;
+use crate::transport::Facts;
 
 /// Which keys the report of a search has.
 pub const SCHEMA: &str = "barelane-probe-search-1";
@@ -18,6 +21,15 @@ pub const SCHEMA: &str = "barelane-probe-search-1";
 #[expect(missing_docs, reason = "docs/probe-json.md explains every key, once")]
 pub struct SearchReport {
     pub schema: &'static str,
+    pub target: String,
+    pub protocol: &'static str,
+    pub port: Option<u16>,
+    pub size_bytes: usize,
+    pub timeout_ns: u64,
+    pub backend: &'static str,
+    pub means: String,
+    pub wait: &'static str,
+    pub clock: &'static str,
     pub lowest_per_second: f64,
     pub highest_per_second: f64,
     pub loss_ratio_goal: f64,
@@ -41,12 +53,21 @@ pub struct LatencyReport {
 }
 
 impl SearchReport {
-    /// The report of a search.
-    pub fn new(search: &Search) -> Self {
+    /// The report of a search with measurements like `ask`, over this backend and by this clock.
+    pub fn new(search: &Search, ask: &Ask, facts: &Facts, clock: &'static str) -> Self {
         let goal = search.goal;
         let latency = search.latency.iter();
         Self {
             schema: SCHEMA,
+            target: ask.target.to_string(),
+            protocol: ask.protocol.name(),
+            port: ask.protocol.port().map(NonZeroU16::get),
+            size_bytes: ask.size,
+            timeout_ns: ask.timeout.0,
+            backend: facts.backend,
+            means: facts.means.clone(),
+            wait: facts.wait,
+            clock,
             lowest_per_second: goal.lowest,
             highest_per_second: goal.highest,
             loss_ratio_goal: goal.loss_ratio,
@@ -92,9 +113,16 @@ impl SearchReport {
 /// Every trial, the result, and a table for each latency.
 impl fmt::Display for SearchReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        writeln!(out, "{} {}{port}, {} payload bytes", self.target, self.protocol, self.size_bytes)?;
         writeln!(
             out,
-            "from {} to {} questions per second, to {} %, with a loss of at most {} %",
+            "  by {}: {} ({}), with the clock {}",
+            self.backend, self.means, self.wait, self.clock
+        )?;
+        writeln!(
+            out,
+            "  from {} to {} questions per second, to {} %, with a loss of at most {} %",
             self.lowest_per_second,
             self.highest_per_second,
             self.precision * 100.0,
@@ -140,7 +168,10 @@ impl fmt::Display for Limit {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
+    use crate::ask::Protocol;
     use crate::search::{Goal, Verdict};
 
     fn search(passed: Option<f64>, ended: Ended) -> Search {
@@ -164,22 +195,38 @@ mod tests {
         }
     }
 
+    fn report(passed: Option<f64>, ended: Ended) -> SearchReport {
+        let facts = Facts {
+            backend: "simulation",
+            means: "a wire in memory".to_owned(),
+            wait: "spin",
+            sent_stamp: "",
+            received_stamp: "",
+        };
+        let ask = Ask::new(IpAddr::V4(Ipv4Addr::LOCALHOST), Protocol::Icmp);
+        SearchReport::new(&search(passed, ended), &ask, &facts, "simulated")
+    }
+
     #[test]
     fn the_table_says_every_trial_and_the_result() {
-        let text = SearchReport::new(&search(Some(1_990.0), Ended::Done)).to_string();
+        let text = report(Some(1_990.0), Ended::Done).to_string();
+        assert!(
+            text.starts_with("127.0.0.1 icmp, 56 payload bytes\n  by simulation: a wire in memory"),
+            "{text}"
+        );
         assert!(
             text.contains("2000.0       1999.5      0.5        1000         3     0.125  failed"),
             "{text}"
         );
         assert!(text.contains("1990.0 questions per second pass, 2000.0 do not; the target"), "{text}");
-        let text = SearchReport::new(&search(None, Ended::Stopped)).to_string();
+        let text = report(None, Ended::Stopped).to_string();
         assert!(text.contains("no rate passes") && text.contains("ended early: stopped"), "{text}");
     }
 
     #[test]
     fn every_key_is_documented() {
         let text = include_str!("../../../../docs/probe-json.md");
-        let json = serde_json::to_value(SearchReport::new(&search(None, Ended::Done))).unwrap();
+        let json = serde_json::to_value(report(None, Ended::Done)).unwrap();
         let steps = json["steps"][0].as_object().unwrap().keys();
         for key in
             json.as_object().unwrap().keys().chain(steps).map(String::as_str).chain(["share", "report"])

@@ -4,13 +4,14 @@
 //! and of the times only what no disturbance can undo is asserted, which is that things take at least as long as the
 //! server made them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::num::NonZeroU16;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use barelane_probe::frames::PartialChecksums;
 use barelane_probe::own_error::NoPlatform;
+use barelane_probe::question::Questions;
 use barelane_probe::socket::{Socket, Wait};
 use barelane_probe::xdp::Xdp;
 use barelane_probe::{
@@ -18,7 +19,7 @@ use barelane_probe::{
     Transport, measure,
 };
 use nic::xdp::{ModeChoice, Settings, Wake};
-use telemetry::Ns;
+use telemetry::{Ns, Tick};
 
 use super::reflector::{Plan, Reflector};
 use super::{Hosts, PATIENCE, pairs};
@@ -122,6 +123,32 @@ fn what_a_server_does_wrong_is_counted_exactly_on_a_real_cable() {
         assert_eq!((found, outcome.ended), (done, Ended::Done), "{schedule:?} by {backend:?}");
         assert!(found.lost > 90 && found.duplicated > 40 && found.reordered > 30, "{found:?}");
     }
+}
+
+/// Two thousand answers to one question, and nobody takes them: more than the smallest rings hold.
+#[test]
+fn what_the_probes_own_card_had_no_room_for_is_told() {
+    const TIMES: u64 = 2_000;
+    let Some(hosts) = Hosts::new() else { return };
+    let [own, target] = pairs()[0];
+    let server = hosts.b.run(|| UdpSocket::bind((target, 0)).unwrap()).unwrap();
+    let udp = Protocol::Udp { port: NonZeroU16::new(server.local_addr().unwrap().port()).unwrap() };
+    let ask = Ask::new(target, udp);
+    let clock = MonotonicClock::start();
+    let settings = Settings { ring_size: 256, ..hosts.settings(ModeChoice::Auto, Wake::NeedWakeup) };
+    let open = || Xdp::open(&ask, Hosts::link(own), &settings, PartialChecksums::Accept).unwrap();
+    let mut xdp = hosts.a.run(open).unwrap();
+    assert_eq!(xdp.overruns(), Some(0));
+    assert!(xdp.send(&Questions::new(&ask).at(0), &clock).unwrap().is_some());
+    xdp.flush().unwrap();
+    let mut room = [0; 2048];
+    let (len, asker) = server.recv_from(&mut room).unwrap();
+    for _ in 0..TIMES {
+        server.send_to(&room[..len], asker).unwrap();
+    }
+    let taken = (0..TIMES).filter(|_| xdp.receive(Tick(0), &clock).unwrap().is_some()).count() as u64;
+    let overruns = xdp.overruns().unwrap();
+    assert!(taken >= 64 && overruns > 0 && taken + overruns <= TIMES, "{taken} taken, {overruns} dropped");
 }
 
 /// An answer after the time-out is late, neither lost nor answered, and the server knows of no difference.
