@@ -5,8 +5,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
+use wire::stamp::Key;
 
 use crate::server::Server;
 use crate::stamp_suite::{self, KEY};
@@ -196,6 +198,39 @@ fn stamp_suite_with_another_key_is_not_answered() {
     assert!(ended.said.contains("\"packets_received\":0"), "{}", ended.said);
     let counts = server.counts();
     assert_eq!((counts.get("stamp_hmac"), counts.get("replied_stamp")), (Some(&5), None), "{counts:?}");
+}
+
+/// A signed packet, as a sender with this key sends it.
+fn signed(key: &str) -> [u8; 112] {
+    let mut packet = [0; 112];
+    wire::stamp::authenticate(&mut packet, &Key::new(key.as_bytes()).unwrap()).unwrap();
+    packet
+}
+
+/// A key is changed as everything else is: in its file, and with SIGHUP.
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn another_key_is_in_force_after_a_reload_and_the_old_one_no_longer() {
+    let topology = Topology::new();
+    let key = OwnFile::key();
+    let server = reflector(&topology, Some(&key));
+    let socket = topology.socket(SERVER[0], stamp_suite::PORT);
+    let is_answered = |key| {
+        socket.send(&signed(key)).unwrap();
+        let mut answer = [0; 128];
+        socket.recv(&mut answer).is_ok_and(|len| {
+            assert!(wire::stamp::is_authentic(&answer[..len], &Key::new(key.as_bytes()).unwrap()));
+            len == 112
+        })
+    };
+    assert!(is_answered(KEY));
+    fs::write(&key.0, "another one").unwrap();
+    assert!(is_answered(KEY), "a file that nobody has read again changes nothing");
+    assert!(Command::new("kill").args(["-s", "HUP", &server.id().to_string()]).status().unwrap().success());
+    server.line("barelane: reloaded", Duration::from_secs(20));
+    assert!(is_answered("another one") && !is_answered(KEY));
+    let counts = server.counts();
+    assert_eq!((counts.get("stamp_hmac"), counts.get("replied_stamp")), (Some(&1), Some(&3)), "{counts:?}");
 }
 
 /// The other way round: what the probe will ask.

@@ -1,9 +1,13 @@
 //! The two stamps of a STAMP answer: what they say of the time between them is what the lane counts, and they follow
 //! the clock that the lane is told.
 
+use std::net::IpAddr;
+
 use route::PartialChecksums;
-use telemetry::{Counter, Ns, Tick, TickRate, WallClock, WallTime};
+use telemetry::{Counter, Ns, Reason, Tick, TickRate, WallClock, WallTime};
+use testkit::random::Random;
 use testkit::vectors::{self, Outcome, Tier};
+use testkit::{endpoint, packets};
 use wire::checksum::Summer;
 use wire::stamp::{ReflectorPacket, ReflectorPacketAuthenticated, Synchronised, Timestamp};
 
@@ -149,4 +153,30 @@ fn the_newest_line_is_taken_and_those_that_found_no_room_are_not_missed() {
     tell(&mut lane, WallTime(begin + 11), Ns(10), true);
     let packet = reflected(&mut lane, Ns(0));
     assert_eq!(packet.receive_timestamp.unix_ns(packet.error_estimate.format()), Some(begin + 11));
+}
+
+/// What a stranger may send: any bytes in any number. Each gets an answer as long as it, but no shorter than a base packet,
+/// or none for the one reason.
+#[test]
+fn packets_of_every_length_are_answered_alike_or_malformed() {
+    let endpoint = endpoint::load().unwrap();
+    let mut random = Random::new(862);
+    let mut lane = lane();
+    for ip in ["10.0.0.1", "fd00::1"] {
+        let ip: IpAddr = ip.parse().unwrap();
+        let kind = packets::Kind::UdpEcho(wire::stamp::PORT);
+        for len in 0..=packets::data_size_max(ip, kind) {
+            let question = packets::exchange(&endpoint, ip, kind, &random.bytes(len)).question;
+            let begin = if ip.is_ipv4() { 42 } else { 62 };
+            match lane.ask(&question, Ns(0)) {
+                Outcome::Reply(answer) => {
+                    assert_eq!(answer.len(), begin + len.max(44), "{len} bytes to {ip}");
+                }
+                outcome => {
+                    assert_eq!(outcome, Outcome::Drop(Some(Reason::StampMalformed)), "{len} bytes to {ip}");
+                    assert!(len < 14, "{len} bytes to {ip}");
+                }
+            }
+        }
+    }
 }

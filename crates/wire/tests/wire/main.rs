@@ -17,3 +17,4 @@ mod faults;
 mod frames;
 mod headers;
 mod solicitations;
+mod stamp;
