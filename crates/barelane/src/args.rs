@@ -153,12 +153,12 @@ pub struct ProbeArguments {
     /// Whom to ask: an address or a name
     #[arg(value_name = "TARGET")]
     pub target: String,
-    /// What to ask: icmp, udp:PORT
+    /// What to ask: icmp, udp:PORT (echo), stamp[:PORT] (RFC 8762), sockperf[:PORT]
     #[arg(long, value_name = "PROTO", default_value = "icmp")]
     pub proto: String,
-    /// Payload of a question, in bytes
-    #[arg(long, value_name = "BYTES", default_value = "64")]
-    pub size: String,
+    /// Payload of a question, in bytes [default: 64; 112 for authenticated STAMP]
+    #[arg(long, value_name = "BYTES")]
+    pub size: Option<String>,
     /// How long to ask [default: 5]
     #[arg(long, value_name = "N", conflicts_with = "count")]
     pub seconds: Option<String>,

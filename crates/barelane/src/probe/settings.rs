@@ -20,6 +20,14 @@ const SECONDS_DEFAULT: f64 = 5.0;
 /// Between which rates is looked where nothing is said: the higher one is what one core carries past the kernel.
 const SEARCHED_DEFAULT: Ramp = Ramp { from: 1e3, to: 2e6 };
 
+/// The payload where nothing is said and the protocol asks for no more: what a game or a voice server answers, and what
+/// the kernel's ping sends, up to its header.
+const SIZE_DEFAULT: usize = 64;
+
+/// STAMP's port (RFC 8762 4.1) and that of sockperf.
+const STAMP_PORT: NonZeroU16 = NonZeroU16::new(862).unwrap();
+const SOCKPERF_PORT: NonZeroU16 = NonZeroU16::new(11_111).unwrap();
+
 /// The most runs of one measurement. RFC 8219 asks for 20; more than this is a day's work.
 const REPEAT_MAX: usize = 1_000;
 
@@ -32,7 +40,8 @@ const fn headers_size(is_ipv4: bool) -> usize {
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     protocol: Protocol,
-    size: usize,
+    /// Nothing where the protocol decides.
+    size: Option<usize>,
     schedule: Schedule,
     end: End,
     timeout: Ns,
@@ -72,7 +81,7 @@ impl Settings {
     pub(super) fn read(arguments: &ProbeArguments) -> Result<Self, Wrong> {
         Ok(Self {
             protocol: protocol(&arguments.proto)?,
-            size: number("--size", &arguments.size, 0, SIZE_MAX)?,
+            size: arguments.size.as_deref().map(|size| number("--size", size, 0, SIZE_MAX)).transpose()?,
             schedule: schedule(&arguments.schedule)?,
             end: match (&arguments.count, &arguments.seconds) {
                 (Some(count), _) => End::Count(number("--count", count, 1, u64::MAX)?),
@@ -89,44 +98,48 @@ impl Settings {
 
     /// The measurement of a target that these options mean. Refuses what cannot be asked there.
     pub(super) fn ask(&self, target: &Target) -> Result<Ask, Error> {
-        self.check_fit(target)?;
         let mut ask = Ask::new(target.ip, self.protocol);
         ask.scope = target.scope;
-        ask.size = self.size;
+        ask.size = self.size.unwrap_or_else(|| ask.size_min().max(SIZE_DEFAULT));
         ask.schedule = self.schedule;
         ask.end = self.end;
         ask.timeout = self.timeout;
         ask.check().map_err(|error| Error::Input(error.to_string()))?;
+        check_fit(&ask, target)?;
         Ok(ask)
-    }
-
-    /// A question has to fit one packet: in fragments, it would be measured how those are put together.
-    fn check_fit(&self, target: &Target) -> Result<(), Wrong> {
-        let Some(link) = &target.link else { return Ok(()) };
-        let most = (link.mtu as usize).saturating_sub(headers_size(target.ip.is_ipv4())).min(SIZE_MAX);
-        if self.size <= most {
-            return Ok(());
-        }
-        let family = if target.ip.is_ipv4() { "IPv4" } else { "IPv6" };
-        let Self { protocol, size, .. } = self;
-        let problem = format!(
-            "a question of {protocol} over {family} does not fit one packet of {}, whose MTU is {}",
-            link.name, link.mtu
-        );
-        Err(Wrong::new("--size", size).because(problem).remedy(format_args!("give at most {most}")))
     }
 }
 
-fn protocol(text: &str) -> Result<Protocol, Wrong> {
-    let port = text.strip_prefix("udp:").and_then(|port| port.parse::<NonZeroU16>().ok());
-    match (text, port) {
-        ("icmp", _) => Ok(Protocol::Icmp),
-        (_, Some(port)) => Ok(Protocol::Udp { port }),
-        _ => {
-            let wrong = Wrong::new("--proto", text).because("no such protocol");
-            Err(wrong.remedy("write icmp or udp:PORT with a port from 1 to 65535"))
-        }
+/// A question has to fit one packet: in fragments, it would be measured how those are put together.
+fn check_fit(Ask { size, protocol, .. }: &Ask, target: &Target) -> Result<(), Wrong> {
+    let Some(link) = &target.link else { return Ok(()) };
+    let most = (link.mtu as usize).saturating_sub(headers_size(target.ip.is_ipv4())).min(SIZE_MAX);
+    if *size <= most {
+        return Ok(());
     }
+    let family = if target.ip.is_ipv4() { "IPv4" } else { "IPv6" };
+    let (name, mtu) = (&link.name, link.mtu);
+    let problem = format!(
+        "a question of {protocol} over {family} does not fit one packet of {name}, whose MTU is {mtu}"
+    );
+    Err(Wrong::new("--size", size).because(problem).remedy(format_args!("give at most {most}")))
+}
+
+fn protocol(text: &str) -> Result<Protocol, Wrong> {
+    let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+    let known = match (name, port.map(str::parse)) {
+        ("icmp", None) => Some(Protocol::Icmp),
+        ("udp", Some(Ok(port))) => Some(Protocol::Udp { port }),
+        ("stamp", None) => Some(Protocol::Stamp { port: STAMP_PORT }),
+        ("stamp", Some(Ok(port))) => Some(Protocol::Stamp { port }),
+        ("sockperf", None) => Some(Protocol::Sockperf { port: SOCKPERF_PORT }),
+        ("sockperf", Some(Ok(port))) => Some(Protocol::Sockperf { port }),
+        _ => None,
+    };
+    known.ok_or_else(|| {
+        let wrong = Wrong::new("--proto", text).because("no such protocol");
+        wrong.remedy("write icmp, udp:PORT, stamp[:PORT] or sockperf[:PORT], with a port from 1 to 65535")
+    })
 }
 
 fn schedule(arguments: &ScheduleArguments) -> Result<Schedule, Wrong> {
@@ -237,7 +250,10 @@ mod tests {
     fn a_protocol_is_icmp_or_a_port_that_exists() {
         assert_eq!(protocol("icmp").unwrap(), Protocol::Icmp);
         assert_eq!(protocol("udp:7").unwrap(), Protocol::Udp { port: NonZeroU16::new(7).unwrap() });
-        for text in ["udp", "udp:0", "udp:65536", "tcp:7", ""] {
+        assert_eq!(protocol("stamp").unwrap().to_string(), "stamp:862");
+        assert_eq!(protocol("stamp:9").unwrap().to_string(), "stamp:9");
+        assert_eq!(protocol("sockperf").unwrap().to_string(), "sockperf:11111");
+        for text in ["udp", "udp:0", "udp:65536", "tcp:7", "", "icmp:1", "stamp:", "stamp:x", "sockperf:-1"] {
             assert!(protocol(text).unwrap_err().to_string().contains("--proto"), "{text}");
         }
     }
