@@ -16,6 +16,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -252,10 +253,35 @@ fn an_address_that_another_host_has_is_refused_with_that_hosts_mac() {
 #[test]
 fn a_responder_or_port_that_does_not_exist_is_refused() {
     let Some(hosts) = Hosts::new("responders") else { return };
-    for responder in ["udp-echo:0", "udp-echo:65536", "udp-echo", "icmp"] {
+    for responder in ["udp-echo:0", "udp-echo:65536", "udp-echo", "icmp", "stamp:0", "sockperf"] {
         let line = hosts.serve_refused(&["--respond", responder]);
-        assert_says(&line, &["serve.respond (--respond)", responder, "icmp-echo or udp-echo:PORT"]);
+        let remedy = "icmp-echo, udp-echo:PORT, stamp, stamp:PORT or sockperf:PORT";
+        assert_says(&line, &["serve.respond (--respond)", responder, remedy]);
     }
+    let line = hosts.serve_refused(&["--respond", "stamp", "--respond", "sockperf:862"]);
+    assert_says(&line, &["serve.respond (--respond)", "`stamp:862` and `sockperf:862`", "another port"]);
+}
+
+#[test]
+fn a_stamp_key_that_cannot_be_used_is_refused_and_never_shown() {
+    let Some(hosts) = Hosts::new("stamp-key") else { return };
+    let file = std::env::temp_dir().join(format!("barelane-settings-key-{}", std::process::id()));
+    let path = file.to_str().unwrap();
+    let with_key = ["--respond", "stamp", "--stamp-key", path];
+    assert_says(&hosts.serve_refused(&with_key), &["stamp.key_file (--stamp-key)", path, "No such file"]);
+    for (content, mode, problem) in [("hush", 0o644, "chmod 600"), ("", 0o600, "it is empty")] {
+        std::fs::write(&file, content).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let line = hosts.serve_refused(&with_key);
+        assert_says(&line, &["stamp.key_file (--stamp-key)", path, problem]);
+        assert!(!line.contains("hush"), "{line}");
+    }
+    std::fs::write(&file, "hush").unwrap();
+    let output = hosts.run(&[&["check", "--nic", NIC], &with_key[..]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert_says(&text, &["stamp:862", "authenticated, with the key in", path]);
+    assert!(!text.contains("hush"), "{text}");
 }
 
 #[test]
