@@ -30,7 +30,8 @@ pub const READ_TRIES: usize = 100;
 pub struct Page {
     sequence: AtomicU64,
     counts: [AtomicU64; COUNTER_COUNT],
-    /// The residence of the answers that carry two stamps of their own: T3 − T2 of STAMP, in nanoseconds.
+    /// The residence of the answers that carry two stamps of their own: T3 − T2 of STAMP, in nanoseconds. Of all that were
+    /// written, those that then found the transmit ring full included.
     pub residence: SharedHistogram,
 }
 

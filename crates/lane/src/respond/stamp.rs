@@ -49,10 +49,11 @@ fn reflect<C: Clock>(
     state: &mut State<C>,
     now: Tick,
 ) -> Answer {
+    state.find(now);
     let Question { headers, ttl } = datagram::admit(class, headers, room, tables, state)?;
     let key = tables.stamp_key.as_deref();
     let headers = check(headers, room, key)?;
-    let received = state.received(now, ttl);
+    let received = state.received(ttl);
     write(headers, room, &received, key).ok_or(IMPOSSIBLE)?;
     datagram::turn_round(class, headers, room, tables).ok_or(IMPOSSIBLE)?;
     let sum = udp::begin_checksum(room, headers, &tables.checksum).ok_or(IMPOSSIBLE)?;
@@ -103,17 +104,23 @@ fn stamp(headers: Headers, room: &mut [u8], sent: Timestamp, key: Option<&Key>) 
 }
 
 impl<C: Clock> State<C> {
-    /// What an answer says of a question of the turn that began at `turn`.
+    /// Notes when the first packet of the turn that began at `turn` was found: before it is looked at, for what that takes is
+    /// residence too.
     #[inline(always)]
-    fn received(&mut self, turn: Tick, ttl: u8) -> Received {
+    fn find(&mut self, turn: Tick) {
         if self.found.0 != turn {
             self.found = (turn, self.clock.now());
         }
+    }
+
+    /// What an answer says of a question of this turn.
+    #[inline(always)]
+    fn received(&self, ttl: u8) -> Received {
         let timestamp = Timestamp::new(self.wall.at(self.found.1).0, Format::Ntp);
         Received { timestamp, error_estimate: self.error_estimate, ttl }
     }
 
-    /// T3 of the answer to what was [`received`](Self::received) before: now. Counts the time between the two.
+    /// T3 of the answer to it: now. Counts the time since it was found.
     #[inline(always)]
     fn sent(&mut self) -> Timestamp {
         let received = self.wall.at(self.found.1).0;
