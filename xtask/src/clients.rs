@@ -125,7 +125,7 @@ fn bring(client: &Client) -> Result<()> {
         Home::System => shown(&mut apt(&["install", "--yes", "--no-install-recommends", client.package]))?,
         Home::Unpacked => unpack(client.package)?,
         Home::Python(version) => shown(&mut pip(client.package, version))?,
-        Home::Rust(version) => shown(&mut cargo_install(client.package, version))?,
+        Home::Rust(version) => cargo_install(client.package, version)?,
     }
     ensure!(client.is_here(), "the package {} has no {}", client.package, client.program);
     println!("   installed {} for {}", client.package, client.program);
@@ -151,12 +151,15 @@ fn pip(package: &str, version: &str) -> Command {
     command
 }
 
-/// With a build directory of its own: what other flags and features give is not to be built again for it.
-fn cargo_install(package: &str, version: &str) -> Command {
+/// Builds a program of Rust's index in a build directory of its own, which is not needed again.
+fn cargo_install(package: &str, version: &str) -> Result<()> {
+    let home = tools().join(package);
+    let build = home.join("target");
     let mut command = cargo(&["install", "--quiet", "--locked", "--root"]);
-    command.arg(tools().join(package)).arg("--target-dir").arg(tools().join(package).join("target"));
-    command.arg(format!("{package}@{version}"));
-    command
+    command.arg(&home).arg("--target-dir").arg(&build).arg(format!("{package}@{version}"));
+    println!("   compiling {package} {version}, which takes some minutes");
+    shown(&mut command)?;
+    std::fs::remove_dir_all(&build).with_context(|| build.display().to_string())
 }
 
 fn apt(arguments: &[&str]) -> Command {
