@@ -270,16 +270,16 @@ fn a_stamp_key_that_cannot_be_used_is_refused_and_never_shown() {
     let with_key = ["--respond", "stamp", "--stamp-key", path];
     assert_says(&hosts.serve_refused(&with_key), &["stamp.key_file (--stamp-key)", path, "No such file"]);
     for (content, mode, problem) in [("hush", 0o644, "chmod 600"), ("", 0o600, "it is empty")] {
-        std::fs::write(&file, content).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        fs::write(&file, content).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let line = hosts.serve_refused(&with_key);
         assert_says(&line, &["stamp.key_file (--stamp-key)", path, problem]);
         assert!(!line.contains("hush"), "{line}");
     }
-    std::fs::write(&file, "hush").unwrap();
+    fs::write(&file, "hush").unwrap();
     let output = hosts.run(&[&["check", "--nic", NIC], &with_key[..]].concat());
     let text = String::from_utf8(output.stdout).unwrap();
-    std::fs::remove_file(&file).unwrap();
+    fs::remove_file(&file).unwrap();
     assert_says(&text, &["stamp:862", "authenticated, with the key in", path]);
     assert!(!text.contains("hush"), "{text}");
 }

@@ -26,7 +26,7 @@ pub(crate) fn program() -> PathBuf {
 /// The options of a mode: none without a key, else authenticated. It takes its keys in hex.
 pub(crate) fn mode(key: Option<&str>) -> Vec<String> {
     let Some(key) = key else { return Vec::new() };
-    let hex: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = key.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     vec!["--auth-mode=A".to_owned(), format!("--hmac-key={hex}"), "--verify-tlv-hmac".to_owned()]
 }
 
