@@ -1,6 +1,6 @@
 //! The phases of a run.
 
-use telemetry::Tick;
+use telemetry::{Ns, Tick};
 
 use super::finish::Finish;
 use super::{Controls, Ended, Outcome, ProbeError, STOP_PATIENCE, WARM_UP_PATIENCE};
@@ -16,6 +16,11 @@ use crate::transport::Transport;
 /// What is said of a run whose clock was set, after the clock's name.
 const STEPPED: &str = "was set while it was measured with, so that no time here is right; measure again";
 
+/// How long before a question is due a backend that sleeps is woken, to spin for the rest: a wake-up comes later than it
+/// was asked for, by the timer's slack of 50 µs (prctl(2), `PR_SET_TIMERSLACK`) and the way back to user space. Without
+/// it, each response of an open loop would contain a late wake-up of the probe's own.
+const WAKE_UP: Ns = Ns(200_000);
+
 /// One run, from its warm-up to its outcome.
 pub(super) struct Run<'a, T, C> {
     pub(super) ask: &'a Ask,
@@ -27,8 +32,9 @@ pub(super) struct Run<'a, T, C> {
     pub(super) matcher: Matcher,
     pub(super) record: Record,
     pub(super) watch: Watch<'a, C>,
-    /// Whether the backend sleeps until an answer comes.
+    /// Whether the backend sleeps until an answer comes, and how much too early it is woken for a question.
     pub(super) sleeps: bool,
+    wake_up: u64,
     /// Since when the backend has had no room.
     pub(super) full_since: Option<Tick>,
     /// When the progress is to be published next.
@@ -65,7 +71,8 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
             matcher,
             record: Record::new(ask, rate, now)?,
             watch: Watch::new(clock, Limits::of(&facts), controls.platform),
-            sleeps: facts.wait == "block",
+            sleeps: facts.wait != "spin",
+            wake_up: if facts.wait == "block" { rate.ticks(WAKE_UP) } else { 0 },
             full_since: None,
             publish_at: now,
             unsent: 0,
@@ -119,7 +126,7 @@ impl<'a, T: Transport, C: Clock> Run<'a, T, C> {
         while !self.is_over(finish, now) && !self.is_stopped() {
             self.send_due(finish, now)?;
             let until = self.due().map_or(finish.at, |due| due.min(finish.at));
-            now = self.take_arrivals(until, now)?;
+            now = self.take_arrivals(Tick(until.0.saturating_sub(self.wake_up)), now)?;
         }
         Ok(())
     }

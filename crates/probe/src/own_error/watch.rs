@@ -37,9 +37,9 @@ impl Limits {
     /// For a loop over this backend.
     pub fn of(facts: &Facts) -> Self {
         match (facts.wait, facts.backend) {
-            ("block", _) => Self::SLEEPING,
-            (_, "socket") => Self::SOCKET,
-            _ => Self::CARD,
+            ("spin", "socket") => Self::SOCKET,
+            ("spin", _) => Self::CARD,
+            _ => Self::SLEEPING,
         }
     }
 }

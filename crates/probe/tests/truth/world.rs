@@ -129,7 +129,7 @@ impl<R: Reflector> Transport for Wire<'_, R> {
         Facts {
             backend: "simulation",
             means: "a wire in memory".to_owned(),
-            wait: "block",
+            wait: "leap",
             sent_stamp: "at once",
             received_stamp: "at once",
         }
