@@ -2,7 +2,7 @@
 //!
 //! | option | gives |
 //! |---|---|
-//! | none | round trips as ratios: the same client against the kernel and Barelane, in turns, in one run |
+//! | none | round trips as ratios: the same client against the kernel, DPDK, bare XDP and Barelane, in turns, in one run |
 //! | `--instructions` | instructions a packet for each class, counted by callgrind, against the committed baseline |
 //! | `--checksum` | gigabytes a second for each checksum implementation and length |
 //!

@@ -59,7 +59,7 @@ pub(crate) const CLIENTS: &[Client] = &[
     installed("/usr/bin/python3", "python3", "scapy"),
     installed("/usr/lib/python3/dist-packages/pip", "python3-pip", "scapy"),
     Client { program: "scapy/__init__.py", package: "scapy", tests: "scapy", home: Home::Python("2.8.0") },
-    installed("/usr/bin/sockperf", "sockperf", "sockperf"),
+    SOCKPERF,
     installed("/usr/bin/tshark", "tshark", "tshark"),
     Client {
         program: "bin/stamp-suite",
@@ -69,8 +69,15 @@ pub(crate) const CLIENTS: &[Client] = &[
     },
     installed("/usr/sbin/ip", "iproute2", "another_kernel"),
     installed("/usr/bin/strace", "strace", "strace"),
+    TESTPMD,
     installed("/usr/bin/chromium", "chromium", "chromium"),
 ];
+
+/// What the demo compares with: a kernel-bypass toolkit's own test program.
+pub(crate) const TESTPMD: Client = installed("/usr/bin/dpdk-testpmd", "dpdk-dev", "testpmd");
+
+/// What the demo compares with, and another client that asks.
+pub(crate) const SOCKPERF: Client = installed("/usr/bin/sockperf", "sockperf", "sockperf");
 
 /// What counts instructions.
 pub(crate) const VALGRIND: Client = installed("/usr/bin/valgrind", "valgrind", "instructions");
