@@ -48,10 +48,13 @@ Example:
   barelane probe 192.0.2.1                                       one ping after the other, for five seconds
   barelane probe 192.0.2.1 --proto udp:7 --rate 1000 --poisson   an open loop: a server that stalls shows
   barelane probe 192.0.2.1 --proto udp:7 --rate 1000..100000 --seconds 60 --json ramp.json
+  barelane probe 192.0.2.1 --proto stamp --rate 1000 --report stamp.html   the network's part and the server's
+  barelane probe 192.0.2.1 --proto udp:7 --search                the highest rate without loss
   barelane probe 192.0.2.1 --proto udp:7 --backend xdp --nic eth1 --core 3 --repeat 20 --count 100000
   barelane probe compare before.json after.json --report compared.html
 
-Ctrl-C ends a measurement early; what was measured until then is printed and written all the same.";
+Ctrl-C ends a measurement early: what was measured until then is printed and written, and judged as ever. Exit codes: 0
+done, 1 nothing was answered, an answer was wrong or the measurement failed on its way, 2 an option is wrong.";
 
 /// Where the configuration comes from: a file, and options that overrule it.
 #[derive(Debug, Default, Args)]
@@ -159,6 +162,9 @@ pub struct ProbeArguments {
     /// Payload of a question, in bytes [default: 64; 112 for authenticated STAMP]
     #[arg(long, value_name = "BYTES")]
     pub size: Option<String>,
+    /// File with the key of authenticated STAMP, the reflector's own [default: none, STAMP is unauthenticated]
+    #[arg(long, value_name = "FILE")]
+    pub stamp_key: Option<PathBuf>,
     /// How long to ask [default: 5]
     #[arg(long, value_name = "N", conflicts_with = "count")]
     pub seconds: Option<String>,
@@ -232,6 +238,9 @@ pub struct ResultArguments {
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the result as a page: one HTML file that needs no network
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
     /// Print a line of progress every two seconds where standard error is not a terminal
     #[arg(long)]
     pub progress: bool,

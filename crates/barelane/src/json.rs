@@ -1,6 +1,7 @@
 //! Results as files: whether one can be written is found out before anything is measured for it.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::error::{Error, Wrong};
@@ -10,10 +11,17 @@ pub(crate) fn check(path: Option<&Path>) -> Result<(), Wrong> {
     path.map_or(Ok(()), |path| check_as("--json", path))
 }
 
-/// The same for the file of another option.
+/// The same for the file of another option. A file that is not there yet is not there afterwards either.
 pub(crate) fn check_as(option: &str, path: &Path) -> Result<(), Wrong> {
-    let opened = File::options().append(true).create(true).open(path);
-    opened.map(drop).map_err(|cause| {
+    let created = File::options().append(true).create_new(true).open(path);
+    let writable = match created {
+        Ok(_) => fs::remove_file(path),
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
+            File::options().append(true).open(path).map(drop)
+        }
+        Err(cause) => Err(cause),
+    };
+    writable.map_err(|cause| {
         Wrong::new(option, path.display()).because(cause).remedy("name a file that can be written")
     })
 }

@@ -5,26 +5,23 @@
 //! once instead of being measured as a hundred percent of loss, and resolution never counts as a round trip.
 //!
 //! ```text
-//!   options ─▶ settings ─▶ target ─▶ core ─▶ means ─▶ runs ─▶ report ─▶ table, JSON
+//!   options ─▶ settings ─▶ target ─▶ core ─▶ means ─▶ runs ─▶ results (table, JSON, page)
 //!              (all read)  (there?)          (socket,   │
 //!                                             card)     │
 //!                                                       └▶ live line, by a thread of its own
 //! ```
 
-use std::fmt;
-
 use probe::clock::RealtimeClock;
 use probe::report::Runs;
-use probe::search::SearchReport;
 use probe::socket::{Socket, Wait};
 use probe::transport::{Stamps, Transport};
-use probe::{Ask, Clock, Controls, Ended, Outcome, ProbeError, Report};
+use probe::{Ask, Clock, Controls, Ended, Outcome, ProbeError};
 use telemetry::{Ns, Tick};
 
 use crate::args::ProbeArguments;
 use crate::error::Error;
+use crate::say;
 use crate::signals::Signals;
-use crate::{json, say};
 
 mod bias;
 pub(crate) mod card;
@@ -32,6 +29,7 @@ mod clock;
 mod core;
 mod live;
 pub(crate) mod platform;
+mod results;
 mod search;
 mod settings;
 mod target;
@@ -41,6 +39,7 @@ pub(crate) use settings::number;
 
 use live::Live;
 use platform::ThisPlatform;
+use results::Found;
 use settings::{Means, Settings};
 use target::Target;
 
@@ -50,7 +49,7 @@ pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     let signals = Signals::catch()?;
     let target = Target::resolve(&arguments.target, arguments.means.nic.as_deref())?;
     let ask = settings.ask(&target)?;
-    json::check(arguments.results.json.as_deref())?;
+    results::check(&arguments.results)?;
     let next_hop = target.find_neighbour()?;
     // Before the thread is bound to a core, which the printing thread must not have.
     let live = Live::start(&ask, settings.repeat, arguments.results.progress);
@@ -59,8 +58,7 @@ pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     drop(live);
     let Measured { found, failure } = measured?;
     say::answer(found.to_string().trim_end());
-    let text = found.to_json().map_err(|error| Error::Failed(error.to_string()))?;
-    json::write(arguments.results.json.as_deref(), &text)?;
+    results::write(&arguments.results, &found)?;
     failure.map_or_else(|| found.judge(), Err)
 }
 
@@ -76,39 +74,6 @@ struct Session<'a> {
 struct Measured {
     found: Found,
     failure: Option<Error>,
-}
-
-/// What there is to say in the end.
-#[derive(Debug)]
-enum Found {
-    Runs(Box<Report>),
-    Search(Box<SearchReport>),
-}
-
-impl fmt::Display for Found {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Runs(report) => report.fmt(out),
-            Self::Search(report) => report.fmt(out),
-        }
-    }
-}
-
-impl Found {
-    fn to_json(&self) -> serde_json::Result<String> {
-        match self {
-            Self::Runs(report) => report.to_json(),
-            Self::Search(report) => report.to_json(),
-        }
-    }
-
-    /// Whether that is a success.
-    fn judge(&self) -> Result<(), Error> {
-        match self {
-            Self::Runs(report) => judge(report),
-            Self::Search(report) => search::judge(report),
-        }
-    }
 }
 
 /// Opens what the packets go through, and measures by the clock that belongs to it.
@@ -216,16 +181,5 @@ pub(crate) fn failed(error: ProbeError) -> Error {
     match error {
         ProbeError::Ask(error) => Error::Input(error.to_string()),
         other => Error::Failed(other.to_string()),
-    }
-}
-
-/// A run without a single right answer has failed, and so has one with a wrong answer.
-fn judge(report: &Report) -> Result<(), Error> {
-    if report.sent > 0 && report.answered == 0 {
-        return Err(Error::Failed(format!("none of {} questions was answered", report.sent)));
-    }
-    match report.corrupted {
-        0 => Ok(()),
-        count => Err(Error::Failed(format!("{count} answers were wrong"))),
     }
 }

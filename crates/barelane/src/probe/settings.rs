@@ -2,9 +2,10 @@
 
 use std::fmt::Display;
 use std::num::NonZeroU16;
+use std::path::Path;
 use std::str::FromStr;
 
-use probe::ask::{RATE_MAX, RATE_MIN, SIZE_MAX, TIMEOUT_MAX, WINDOW_MAX};
+use probe::ask::{RATE_MAX, RATE_MIN, SIZE_MAX, StampKey, TIMEOUT_MAX, WINDOW_MAX};
 use probe::search::Goal;
 use probe::transport::Stamps;
 use probe::{Arrivals, Ask, End, Protocol, Ramp, Schedule};
@@ -13,6 +14,7 @@ use telemetry::Ns;
 use super::target::Target;
 use crate::args::{MeansArguments, ProbeArguments, ScheduleArguments};
 use crate::error::{Error, Wrong};
+use crate::stamp_key;
 
 /// How long to ask where nothing is said.
 const SECONDS_DEFAULT: f64 = 5.0;
@@ -42,6 +44,7 @@ pub(super) struct Settings {
     protocol: Protocol,
     /// Nothing where the protocol decides.
     size: Option<usize>,
+    stamp_key: Option<StampKey>,
     schedule: Schedule,
     end: End,
     timeout: Ns,
@@ -82,6 +85,7 @@ impl Settings {
         Ok(Self {
             protocol: protocol(&arguments.proto)?,
             size: arguments.size.as_deref().map(|size| number("--size", size, 0, SIZE_MAX)).transpose()?,
+            stamp_key: arguments.stamp_key.as_deref().map(stamp_key).transpose()?,
             schedule: schedule(&arguments.schedule)?,
             end: match (&arguments.count, &arguments.seconds) {
                 (Some(count), _) => End::Count(number("--count", count, 1, u64::MAX)?),
@@ -100,6 +104,7 @@ impl Settings {
     pub(super) fn ask(&self, target: &Target) -> Result<Ask, Error> {
         let mut ask = Ask::new(target.ip, self.protocol);
         ask.scope = target.scope;
+        ask.stamp_key.clone_from(&self.stamp_key);
         ask.size = self.size.unwrap_or_else(|| ask.size_min().max(SIZE_DEFAULT));
         ask.schedule = self.schedule;
         ask.end = self.end;
@@ -140,6 +145,13 @@ fn protocol(text: &str) -> Result<Protocol, Wrong> {
         let wrong = Wrong::new("--proto", text).because("no such protocol");
         wrong.remedy("write icmp, udp:PORT, stamp[:PORT] or sockperf[:PORT], with a port from 1 to 65535")
     })
+}
+
+fn stamp_key(path: &Path) -> Result<StampKey, Wrong> {
+    let bytes = stamp_key::read("--stamp-key", path)?;
+    let empty =
+        || Wrong::new("--stamp-key", path.display()).because("it is empty").remedy("write a key into it");
+    StampKey::new(&bytes).ok_or_else(empty)
 }
 
 fn schedule(arguments: &ScheduleArguments) -> Result<Schedule, Wrong> {
