@@ -58,6 +58,12 @@ pub(crate) const CLIENTS: &[Client] = &[
     installed("/usr/sbin/hping3", "hping3", "hping3"),
     installed("/usr/bin/python3", "python3", "scapy"),
     installed("/usr/lib/python3/dist-packages/pip", "python3-pip", "scapy"),
+    Client {
+        program: "hdrh/__init__.py",
+        package: "hdrhistogram",
+        tests: "hdrhistogram_of_python",
+        home: Home::Python("0.10.3"),
+    },
     Client { program: "scapy/__init__.py", package: "scapy", tests: "scapy", home: Home::Python("2.8.0") },
     SOCKPERF,
     installed("/usr/bin/tshark", "tshark", "tshark"),

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo test --workspace                 unit, property, vector, simulation, corpus and doc tests
 //! cargo test --package barelane-ring     with --cfg loom: every interleaving of the rings
-//! cargo test --test interface --test demo --test page -- --ignored
+//! cargo test --test interface --test demo --test page --test probe -- --ignored
 //!                                        the binary on an interface, with third-party clients, and
 //!                                        its HTML report in a browser; one at a time
 //! ```
@@ -63,7 +63,7 @@ fn rooted(steps: &mut Steps, filter: Option<&str>) {
     let wanted: Vec<&'static Client> = CLIENTS.iter().collect();
     let missing = clients::provide(&wanted);
     let mut command = cargo(&["test", "--package", "barelane"]);
-    command.args(["--test", "interface", "--test", "demo", "--test", "page", "--"]);
+    command.args(["--test", "interface", "--test", "demo", "--test", "page", "--test", "probe", "--"]);
     command.env("BARELANE_TOOLS", clients::tools());
     command.args(["--ignored", "--show-output", "--test-threads=1"]).args(filter);
     for (client, why) in &missing {

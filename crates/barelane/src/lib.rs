@@ -148,7 +148,7 @@ fn one_line(text: &str) -> String {
     if parts.len() == 1 {
         parts.push("barelane --help lists the verbs, and barelane VERB --help what each takes");
     }
-    parts.join("; ")
+    parts.join("; ").replace(":; ", ": ")
 }
 
 #[cfg(test)]
