@@ -45,16 +45,21 @@ pub enum Verb {
 
 const PROBE_EXAMPLES: &str = "\
 Example:
-  barelane probe 192.0.2.1                                       one ping after the other, for five seconds
-  barelane probe 192.0.2.1 --proto udp:7 --rate 1000 --poisson   an open loop: a server that stalls shows
-  barelane probe 192.0.2.1 --proto udp:7 --rate 1000..100000 --seconds 60 --json ramp.json
-  barelane probe 192.0.2.1 --proto stamp --rate 1000 --report stamp.html   the network's part and the server's
-  barelane probe 192.0.2.1 --proto udp:7 --search                the highest rate without loss
-  barelane probe 192.0.2.1 --proto udp:7 --backend xdp --nic eth1 --core 3 --repeat 20 --count 100000
+  barelane probe 192.0.2.1
+      one ping after the other, for five seconds
+  barelane probe 192.0.2.1 --proto udp:7 --rate 1000 --poisson
+      an open loop: a server that stalls shows
+  barelane probe 192.0.2.1 --proto stamp --rate 1000 --report stamp.html
+      the network's part of each round trip and the server's, as a page
+  barelane probe 192.0.2.1 --proto udp:7 --search
+      the highest rate without loss, and the latency below it
+  barelane probe 192.0.2.1 --backend xdp --nic eth1 --core 3 --repeat 20 --json probe.json
+      past the kernel, 20 times, with intervals
   barelane probe compare before.json after.json --report compared.html
 
-Ctrl-C ends a measurement early: what was measured until then is printed and written, and judged as ever. Exit codes: 0
-done, 1 nothing was answered, an answer was wrong or the measurement failed on its way, 2 an option is wrong.";
+Ctrl-C ends a measurement early: what was measured until then is printed and written, and judged
+as ever. Exit codes: 0 done; 1 nothing was answered, an answer was wrong, or the measurement
+failed on its way; 2 an option is wrong.";
 
 /// Where the configuration comes from: a file, and options that overrule it.
 #[derive(Debug, Default, Args)]

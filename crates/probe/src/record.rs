@@ -7,8 +7,11 @@
 //!                      └─▶ longest                                        (outliers)
 //! ```
 //!
-//! The measuring loop adds each sample as it comes. That costs some hundred instructions and touches a few dozen cache
-//! lines that stay warm: nothing is allocated, nothing is sorted, and no work is put off to come as a lump later.
+//! The measuring loop adds each sample as it comes. In an open loop that is some 500 instructions for a question, half of
+//! them in four histograms, and a few dozen cache lines that stay warm: less than a question costs on any backend.
+//! Collecting samples and folding them while the loop idles would only move the cost: at the highest rates the loop never
+//! idles, and what is folded in a lump delays the stamps of the arrivals behind it. So nothing is allocated, nothing is
+//! sorted, and no work is put off.
 
 mod longest;
 mod series;

@@ -248,3 +248,40 @@ fn the_log_gives_every_sample_back() {
         twice.hdr_log
     );
 }
+
+/// Round trips of laws that histograms get wrong first: a smooth one, one with a long tail, one with two far humps.
+const LAWS: [fn(u64) -> u64; 3] = [
+    |uniform| 10_000 + uniform % 90_000,
+    |uniform| 8_000 + 100_000_000 / (1 + uniform % 50_000),
+    |uniform| if uniform.is_multiple_of(300) { 200_000_000 + uniform % 1_000 } else { 9_000 + uniform % 500 },
+];
+
+#[test]
+fn percentiles_are_those_of_hdrhistogram_and_of_the_sorted_samples() {
+    for law in LAWS {
+        // The golden ratio's multiples are spread evenly, and never repeat.
+        let rtt = |n: u64| law(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20);
+        let rtt_of_report = Report::new(&run_of(ask(), 100_000, rtt)).rtt;
+        let mut sorted: Vec<u64> = (0..100_000).map(rtt).collect();
+        sorted.sort_unstable();
+        let mut histogram = Histogram::<u64>::new(3).unwrap();
+        sorted.iter().for_each(|&ns| histogram.record(ns).unwrap());
+        assert_eq!(
+            (rtt_of_report.min_ns, rtt_of_report.max_ns),
+            (sorted.first().copied(), sorted.last().copied())
+        );
+        let Figures { p50_ns, p90_ns, p99_ns, p99_9_ns, p99_99_ns, .. } = rtt_of_report;
+        for (figure, place, quantile) in [
+            (p50_ns, 50_000, 0.5),
+            (p90_ns, 90_000, 0.9),
+            (p99_ns, 99_000, 0.99),
+            (p99_9_ns, 99_900, 0.999),
+            (p99_99_ns, 99_990, 0.9999),
+        ] {
+            let (figure, exact) = (figure.unwrap(), sorted[place - 1]);
+            let of_the_crate = histogram.value_at_quantile(quantile).min(histogram.max());
+            assert_eq!(figure, of_the_crate.min(*sorted.last().unwrap()), "{quantile}");
+            assert!(figure.abs_diff(exact) <= exact / 1_000, "{quantile}: {figure}, not {exact}");
+        }
+    }
+}
