@@ -22,7 +22,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Build a link between two hosts in memory and measure the kernel's path and Barelane's side by side
-    #[command(after_help = "Example:\n  barelane demo --seconds 20 --json demo.json")]
+    #[command(after_help = "Example:\n  barelane demo --seconds 20 --json demo.json --report demo.html")]
     Demo(DemoArguments),
     /// Answer packets on an interface until SIGTERM or SIGINT; SIGHUP reads the configuration again
     #[command(
@@ -260,6 +260,9 @@ pub struct DemoArguments {
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the UDP rows as an HTML page: percentile curves, time series, histograms
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
 }
 
 #[cfg(test)]

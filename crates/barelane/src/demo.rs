@@ -25,7 +25,7 @@ use crate::args::DemoArguments;
 use crate::error::Error;
 use crate::probe::number;
 use crate::signals::Signals;
-use crate::{json, say};
+use crate::{json, report, say};
 
 mod asking;
 mod echo;
@@ -39,7 +39,7 @@ mod table;
 mod testpmd;
 
 use link::{Cable, Hosts};
-use outcome::{Measured, Outcome, RowOutcome};
+use outcome::{Measured, Outcome, Page, RowOutcome};
 use row::{ROWS, Row};
 
 /// Rounds of all rows. An odd number has a median, and five leave it standing where one round was disturbed.
@@ -63,13 +63,18 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
     let seconds = number("--seconds", &arguments.seconds, 0.5, 3600.0)?;
     check_privileges()?;
     json::check(arguments.json.as_deref())?;
+    arguments.report.as_deref().map_or(Ok(()), report::check)?;
     let hosts = Hosts::build(&cables())?;
     for line in hosts.facts() {
         say::note(line);
     }
-    let outcome = measure(&hosts, seconds, &signals)?;
+    let page = if arguments.report.is_some() { Page::Wanted } else { Page::NotWanted };
+    let mut outcome = measure(&hosts, seconds, page, &signals)?;
     say::answer(&outcome);
     json::write(arguments.json.as_deref(), &outcome.to_json()?)?;
+    if let Some(path) = &arguments.report {
+        outcome.write_page(path)?;
+    }
     outcome.check()
 }
 
@@ -85,7 +90,7 @@ fn cables() -> Vec<&'static Cable> {
 }
 
 /// All rounds of all rows.
-fn measure(hosts: &Hosts, seconds: f64, signals: &Signals) -> Result<Outcome, Error> {
+fn measure(hosts: &Hosts, seconds: f64, page: Page, signals: &Signals) -> Result<Outcome, Error> {
     let mut rows = ROWS.iter().map(|row| prepare(row, hosts)).collect::<Result<Vec<_>, _>>()?;
     let segment = segment(seconds, &rows);
     let began = Instant::now();
@@ -97,7 +102,7 @@ fn measure(hosts: &Hosts, seconds: f64, signals: &Signals) -> Result<Outcome, Er
                 return Err(interrupted());
             }
             match measured {
-                Ok(measured) => row.rounds.push((round, measured)),
+                Ok(measured) => row.add(round, measured, page),
                 Err(Unmeasured::Refused(why)) => row.not_measured = Some(why),
                 Err(Unmeasured::Failed(error)) => return Err(error),
             }

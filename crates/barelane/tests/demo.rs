@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// The rows of the table.
-const ROWS: usize = 12;
+const ROWS: usize = 15;
 
 /// What the machine has that a demo could leave behind.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,8 +53,12 @@ fn demo(arguments: &[&str]) -> Option<Command> {
 }
 
 /// The rows that need a program that is not ours, and the program.
-const OUTSIDE: [(&str, &str); 3] =
-    [("dpdk_icmpecho", "dpdk-testpmd"), ("dpdk_5tswap", "dpdk-testpmd"), ("sockperf_server", "sockperf")];
+const OUTSIDE: [(&str, &str); 4] = [
+    ("dpdk_icmpecho", "dpdk-testpmd"),
+    ("dpdk_5tswap", "dpdk-testpmd"),
+    ("sockperf_server", "sockperf"),
+    ("lane_sockperf", "sockperf"),
+];
 
 /// How long a process may take to be there, or to be gone.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -78,8 +82,9 @@ fn temporary(name: &str) -> PathBuf {
 /// As on a fresh machine.
 #[test]
 fn every_row_of_ours_is_answered_rightly_and_the_others_say_what_is_missing() {
-    let path = temporary("demo.json");
-    let Some(mut command) = demo(&["--seconds", "1", "--json", path.to_str().unwrap()]) else { return };
+    let (path, page) = (temporary("demo.json"), temporary("demo.html"));
+    let arguments = ["--seconds", "1", "--json", path.to_str().unwrap(), "--report", page.to_str().unwrap()];
+    let Some(mut command) = demo(&arguments) else { return };
     command.env("PATH", "/nonexistent");
     let (json, table) = finished(command, &path);
     let rows = json["rows"].as_array().unwrap();
@@ -95,8 +100,13 @@ fn every_row_of_ours_is_answered_rightly_and_the_others_say_what_is_missing() {
             }
             None => answered_rightly(row),
         }
+        let is_stamp = row["name"] == "lane_stamp";
+        assert_eq!(row["residence_p50_ns"].is_u64() && row["network_p50_ns"].is_u64(), is_stamp, "{row}");
     }
     explained(&json);
+    let html = fs::read_to_string(&page).unwrap();
+    fs::remove_file(&page).unwrap();
+    assert!(html.contains("kernel, UDP echo, blocking") && html.contains("Barelane lane, STAMP"));
 }
 
 #[test]

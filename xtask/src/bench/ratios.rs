@@ -19,7 +19,7 @@ use crate::step::{cargo, line, run as run_command};
 use crate::workspace;
 
 /// What is compared with what, and the most that is wanted of the median.
-const COMPARISONS: [(&str, &str, Option<f64>); 10] = [
+const COMPARISONS: [(&str, &str, Option<f64>); 12] = [
     ("lane_udp", "kernel_udp_blocking", Some(0.45)),
     ("lane_udp", "kernel_udp_spinning", Some(0.85)),
     ("lane_udp", "kernel_udp_busy_poll", None),
@@ -29,6 +29,8 @@ const COMPARISONS: [(&str, &str, Option<f64>); 10] = [
     ("lane_icmp", "kernel_udp_blocking", None),
     ("lane_icmp", "dpdk_icmpecho", None),
     ("lane_icmp", "bare_xdp_tx_icmp", None),
+    ("lane_udp_asked_by_xdp", "bare_xdp_tx_udp_asked_by_xdp", None),
+    ("lane_sockperf", "sockperf_server", None),
     ("dpdk_5tswap", "kernel_udp_blocking", None),
 ];
 
@@ -100,7 +102,7 @@ impl Ratio {
 
 impl fmt::Display for Ratio {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:<11} / {:<20} ", self.ours, self.theirs)?;
+        write!(out, "{:<21} / {:<28} ", self.ours, self.theirs)?;
         let rounds = match &self.rounds {
             Ok(rounds) => rounds,
             Err(why) => return write!(out, "not measured: {why}"),

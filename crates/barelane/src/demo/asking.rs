@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use probe::socket::{self, Socket};
-use probe::{Ask, Controls, End, Progress, Protocol, Report, Transport, measure};
+use probe::{Ask, Controls, End, Outcome, Progress, Protocol, Report, Transport, measure};
 use serde_json::Value;
 use telemetry::Ns;
 
@@ -51,8 +51,15 @@ pub(super) struct Part {
     pub(super) client: String,
     /// The clock of its stamps.
     pub(super) clock: String,
+    /// How much of the round trip was outside of the server, and how much within: where answers say it.
+    pub(super) network_p50_ns: Option<u64>,
+    pub(super) residence_p50_ns: Option<u64>,
+    /// Whether the client itself stood still long enough to stand in its figures; nothing where it does not say.
+    pub(super) was_stalled: Option<bool>,
     /// All that it says.
     pub(super) whole: Value,
+    /// The same, so that rounds can be summed up; nothing where it is not ours.
+    pub(super) outcome: Option<Box<Outcome>>,
 }
 
 impl Asking {
@@ -94,39 +101,41 @@ fn question(cable: &Cable, protocol: Protocol, length: Duration) -> Ask {
     }
 }
 
-fn by_socket(hosts: &Hosts, ask: &Ask, stop: &AtomicBool) -> Result<Report, Error> {
+fn by_socket(hosts: &Hosts, ask: &Ask, stop: &AtomicBool) -> Result<Outcome, Error> {
     let wait = if hosts.share_a_core() { socket::Wait::Block } else { socket::Wait::Spin };
     hosts.client.run(|| {
         host::cores::pin(hosts.client_core)?;
         let mut socket = Socket::open(ask, wait).map_err(|error| Error::Failed(error.to_string()))?;
-        report(hosts, ask, &mut socket, stop)
+        run(hosts, ask, &mut socket, stop)
     })?
 }
 
-fn by_card(hosts: &Hosts, cable: &Cable, ask: &Ask, stop: &AtomicBool) -> Result<Report, Error> {
+fn by_card(hosts: &Hosts, cable: &Cable, ask: &Ask, stop: &AtomicBool) -> Result<Outcome, Error> {
     hosts.client.run(|| {
         host::cores::pin(hosts.client_core)?;
         let link = host::links::link(cable.name)?;
         let mut reserved = reserve(ask, &link, cable.client.into(), cable.server_mac())?;
-        report(hosts, ask, &mut reserved.card, stop)
+        run(hosts, ask, &mut reserved.card, stop)
     })?
 }
 
-fn report(
+fn run(
     hosts: &Hosts,
     ask: &Ask,
     transport: &mut impl Transport,
     stop: &AtomicBool,
-) -> Result<Report, Error> {
+) -> Result<Outcome, Error> {
     let platform = ThisPlatform::open();
     let controls = Controls { stop, progress: &Progress::default(), platform: &platform };
-    let outcome = measure(ask, transport, &hosts.clock, &controls).map_err(failed)?;
-    Ok(Report::new(&outcome))
+    measure(ask, transport, &hosts.clock, &controls).map_err(failed)
 }
 
 impl Part {
-    fn of(report: Report) -> Result<Self, Error> {
-        let whole = serde_json::to_value(&report).map_err(|error| Error::Failed(error.to_string()))?;
+    fn of(outcome: Outcome) -> Result<Self, Error> {
+        let report = Report::new(&outcome);
+        let mut whole = serde_json::to_value(&report).map_err(|error| Error::Failed(error.to_string()))?;
+        // Of a part of a second it says little, and it would be nine tenths of the file.
+        whole.as_object_mut().and_then(|keys| keys.remove("series"));
         Ok(Self {
             p50_ns: report.rtt.p50_ns,
             p99_ns: report.rtt.p99_ns,
@@ -136,7 +145,11 @@ impl Part {
             wrong: report.corrupted + report.duplicated + report.unmatched + report.refused,
             client: format!("barelane probe: {}, {}", report.means, report.wait),
             clock: report.clock,
+            network_p50_ns: report.network.p50_ns,
+            residence_p50_ns: report.residence.p50_ns,
+            was_stalled: Some(report.own_error.was_stalled),
             whole,
+            outcome: Some(Box::new(outcome)),
         })
     }
 }

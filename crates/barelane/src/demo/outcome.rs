@@ -2,11 +2,17 @@
 
 mod json;
 
+use std::path::Path;
+
+use probe::report::Runs;
+
+use super::ROUNDS;
 use super::asking::Part;
 use super::link::Hosts;
 use super::row::{REFERENCE, Row};
 use super::serving::Served;
 use crate::error::Error;
+use crate::report::{self, Run};
 
 /// One part of a round.
 #[derive(Debug)]
@@ -15,6 +21,15 @@ pub(super) struct Measured {
     pub(super) part: Part,
     /// How the server ran.
     pub(super) served: Served,
+}
+
+/// Whether a page will be written of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    /// Yes: what it is drawn from is kept, some 12 MB for each row.
+    Wanted,
+    /// No.
+    NotWanted,
 }
 
 /// What came of one row.
@@ -27,6 +42,8 @@ pub(super) struct RowOutcome {
     pub(super) rounds: Vec<(u32, Measured)>,
     /// Why it is not measured, or not any more.
     pub(super) not_measured: Option<String>,
+    /// All rounds summed up, for the page.
+    runs: Option<Runs>,
 }
 
 /// What came of all.
@@ -51,6 +68,10 @@ pub(super) struct Figures {
     pub(super) p50_ns: Option<u64>,
     pub(super) p99_ns: Option<u64>,
     pub(super) p50_ratio: Option<Spread>,
+    pub(super) network_p50_ns: Option<u64>,
+    pub(super) residence_p50_ns: Option<u64>,
+    /// Rounds in which the client itself stood still; nothing where it does not say.
+    pub(super) stalled_rounds: Option<usize>,
     pub(super) sent: u64,
     pub(super) answered: u64,
     pub(super) lost: u64,
@@ -60,7 +81,19 @@ pub(super) struct Figures {
 impl RowOutcome {
     /// Nothing measured yet.
     pub(super) fn new(row: &'static Row, driver: Option<String>, not_measured: Option<String>) -> Self {
-        Self { row, driver, rounds: Vec::new(), not_measured }
+        Self { row, driver, rounds: Vec::new(), not_measured, runs: None }
+    }
+
+    /// Adds a round.
+    pub(super) fn add(&mut self, round: u32, mut measured: Measured, page: Page) {
+        let outcome = measured.part.outcome.take().filter(|_| page == Page::Wanted && self.row.is_drawn());
+        if let Some(outcome) = outcome {
+            match &mut self.runs {
+                Some(runs) => runs.add(&outcome),
+                None => self.runs = Some(Runs::begin(&outcome, ROUNDS as usize)),
+            }
+        }
+        self.rounds.push((round, measured));
     }
 
     /// Whether it takes part in a round.
@@ -73,8 +106,20 @@ impl RowOutcome {
         self.rounds.last().map(|(_, measured)| measured)
     }
 
+    /// All rounds as one run, by the row's title.
+    fn take_run(&mut self) -> Option<Run> {
+        let report = self.runs.take()?.report();
+        Some(Run { name: self.row.title.to_owned(), report })
+    }
+
     fn p50_in(&self, round: u32) -> Option<u64> {
         self.rounds.iter().find(|(number, _)| *number == round)?.1.part.p50_ns
+    }
+
+    fn stalled_rounds(&self) -> Option<usize> {
+        let told: Option<Vec<bool>> =
+            self.rounds.iter().map(|(_, measured)| measured.part.was_stalled).collect();
+        told.map(|told| told.into_iter().filter(|was_stalled| *was_stalled).count())
     }
 
     fn sum(&self, what: fn(&Part) -> u64) -> u64 {
@@ -97,6 +142,9 @@ impl Outcome {
             p50_ns: row.median(|part| part.p50_ns),
             p99_ns: row.median(|part| part.p99_ns),
             p50_ratio: self.ratio(row),
+            network_p50_ns: row.median(|part| part.network_p50_ns),
+            residence_p50_ns: row.median(|part| part.residence_p50_ns),
+            stalled_rounds: row.stalled_rounds(),
             sent: row.sum(|part| part.sent),
             answered: row.sum(|part| part.answered),
             lost: row.sum(|part| part.lost),
@@ -116,6 +164,12 @@ impl Outcome {
 
     fn row(&self, name: &str) -> Option<&RowOutcome> {
         self.rows.iter().find(|row| row.row.name == name)
+    }
+
+    /// Writes the page of the UDP rows, all rounds of each summed up.
+    pub(super) fn write_page(&mut self, path: &Path) -> Result<(), Error> {
+        let runs: Vec<Run> = self.rows.iter_mut().filter_map(RowOutcome::take_run).collect();
+        report::write(path, &runs, "barelane demo: UDP round trips over virtual links")
     }
 
     /// The title of the row that most are compared with.
@@ -178,12 +232,16 @@ mod tests {
                 wrong: 0,
                 client: String::new(),
                 clock: String::new(),
+                network_p50_ns: None,
+                residence_p50_ns: None,
+                was_stalled: Some(p50 > 30),
                 whole: Value::Null,
+                outcome: None,
             };
             (round, Measured { part, served: Served::new("", "") })
         };
         let rounds = p50s.iter().map(measured).collect();
-        RowOutcome { row, driver: None, rounds, not_measured: None }
+        RowOutcome { row, driver: None, rounds, not_measured: None, runs: None }
     }
 
     fn outcome(rows: Vec<RowOutcome>) -> Outcome {
@@ -203,6 +261,7 @@ mod tests {
         let figures = outcome.figures(&outcome.rows[0]);
         assert_eq!(figures.p50_ratio, Some(Spread { min: 0.25, median: 0.5, max: 0.5 }));
         assert_eq!((figures.p50_ns, figures.sent), (Some(7), 30));
+        assert_eq!(outcome.figures(&outcome.rows[1]).stalled_rounds, Some(1));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use probe::Protocol;
 use super::asking::Asking;
 use super::link::{BARE, Cable, DPDK, KERNEL, LANE, POLL};
 use super::outside::Program;
-use super::serving::{Forward, PORT, Serve, Wait};
+use super::serving::{ClientsEnd, Forward, PORT, STAMP_PORT, Serve, Wait};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) const REFERENCE: &str = "kernel_udp_blocking";
 const ICMP: Asking = Asking::Socket(Protocol::Icmp);
 const UDP: Asking = Asking::Socket(Protocol::Udp { port: PORT });
 const UDP_BY_XDP: Asking = Asking::Card(Protocol::Udp { port: PORT });
+const STAMP: Asking = Asking::Socket(Protocol::Stamp { port: STAMP_PORT });
+const SWAP: Serve = Serve::Swap(ClientsEnd::Pass);
 
 /// All rows, in the order of the table and of a round.
 pub(super) static ROWS: &[Row] = &[
@@ -36,12 +38,22 @@ pub(super) static ROWS: &[Row] = &[
     row("kernel, UDP echo, busy-poll", "kernel_udp_busy_poll", &POLL, Serve::Echo(Wait::BusyPoll), UDP),
     row("DPDK testpmd icmpecho", "dpdk_icmpecho", &DPDK, Serve::Testpmd(Forward::IcmpEcho), ICMP),
     row("DPDK testpmd 5tswap", "dpdk_5tswap", &DPDK, Serve::Testpmd(Forward::FiveTupleSwap), UDP),
-    row("bare XDP_TX swap, ICMP echo", "bare_xdp_tx_icmp", &BARE, Serve::Swap, ICMP),
-    row("bare XDP_TX swap, UDP echo", "bare_xdp_tx_udp", &BARE, Serve::Swap, UDP),
+    row("bare XDP_TX swap, ICMP echo", "bare_xdp_tx_icmp", &BARE, SWAP, ICMP),
+    row("bare XDP_TX swap, UDP echo", "bare_xdp_tx_udp", &BARE, SWAP, UDP),
+    row(
+        "bare XDP_TX swap, by AF_XDP",
+        "bare_xdp_tx_udp_asked_by_xdp",
+        &BARE,
+        Serve::Swap(ClientsEnd::Own),
+        UDP_BY_XDP,
+    ),
     row("Barelane lane, ICMP echo", "lane_icmp", &LANE, Serve::Lane, ICMP),
     row("Barelane lane, UDP echo", "lane_udp", &LANE, Serve::Lane, UDP),
-    row("the same, asked by AF_XDP", "lane_udp_asked_by_xdp", &LANE, Serve::Lane, UDP_BY_XDP),
-    row("sockperf's server", SOCKPERF_REFERENCE, &KERNEL, Serve::Sockperf, Asking::Sockperf)
+    row("Barelane lane UDP, by AF_XDP", "lane_udp_asked_by_xdp", &LANE, Serve::Lane, UDP_BY_XDP),
+    row("Barelane lane, STAMP", "lane_stamp", &LANE, Serve::Lane, STAMP),
+    row("sockperf, its own server", SOCKPERF_REFERENCE, &KERNEL, Serve::Sockperf, Asking::Sockperf)
+        .against(SOCKPERF_REFERENCE),
+    row("sockperf, Barelane lane", "lane_sockperf", &LANE, Serve::Lane, Asking::Sockperf)
         .against(SOCKPERF_REFERENCE),
 ];
 
@@ -69,6 +81,14 @@ impl Row {
         programs.into_iter().flatten().find(|program| program.find().is_none()).map(Program::absence)
     }
 
+    /// Whether it stands on the page of the UDP rows: of one kind of question, so that like is drawn beside like.
+    pub(super) fn is_drawn(&self) -> bool {
+        match self.ask {
+            Asking::Socket(protocol) | Asking::Card(protocol) => protocol != Protocol::Icmp,
+            Asking::Sockperf => false,
+        }
+    }
+
     /// Whether it is asked in this round, the first being 1. Sockperf's client sleeps for two seconds before it
     /// begins, whatever it is told: it takes part in every other round.
     pub(super) fn is_asked_in(&self, round: u32) -> bool {
@@ -81,6 +101,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::report::RUN_COUNT_MAX;
 
     #[test]
     fn every_row_has_its_own_name_and_title_and_is_compared_with_one_that_exists() {
@@ -88,6 +109,11 @@ mod tests {
         let titles: BTreeSet<_> = ROWS.iter().map(|row| row.title).collect();
         assert_eq!((names.len(), titles.len()), (ROWS.len(), ROWS.len()));
         assert!(ROWS.iter().all(|row| names.contains(row.against)));
+    }
+
+    #[test]
+    fn a_page_has_room_for_all_rows_that_are_drawn() {
+        assert!(ROWS.iter().filter(|row| row.is_drawn()).count() <= RUN_COUNT_MAX);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use nic::xdp::ModeChoice;
 use nic::xdp::bare::{self, Bare, BareAttachment};
+use route::Service;
 
 use super::echo::Echo;
 pub(super) use super::echo::Wait;
@@ -22,6 +23,9 @@ use crate::serve::Server;
 /// The port of every UDP echo here: its own (RFC 862).
 pub(super) const PORT: NonZeroU16 = NonZeroU16::new(7).unwrap();
 
+/// STAMP's own port (RFC 8762 4.1).
+pub(super) const STAMP_PORT: NonZeroU16 = NonZeroU16::new(862).unwrap();
+
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Serve {
@@ -32,11 +36,20 @@ pub(super) enum Serve {
     /// DPDK's own test program, over AF_XDP.
     Testpmd(Forward),
     /// A program in the driver that swaps addresses and checks nothing.
-    Swap,
+    Swap(ClientsEnd),
     /// Barelane.
     Lane,
     /// Sockperf's own server.
     Sockperf,
+}
+
+/// Which program the client's end has: without one, a veth does not deliver what the other end sends by `XDP_TX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientsEnd {
+    /// One that passes everything, since the client is a socket.
+    Pass,
+    /// The client's own, by which it asks past its kernel.
+    Own,
 }
 
 /// How a server ran.
@@ -59,11 +72,11 @@ pub(super) enum Serving {
     Sockperf(sockperf::Server),
 }
 
-/// The swapping program, and the one at the other end without which a veth does not deliver what it sends.
+/// The swapping program, and the passing one at the other end.
 #[derive(Debug)]
 pub(super) struct Swap {
     server: BareAttachment,
-    _client: BareAttachment,
+    _client: Option<BareAttachment>,
 }
 
 impl Serve {
@@ -72,7 +85,7 @@ impl Serve {
         match self {
             Self::Testpmd(_) => Some(outside::TESTPMD),
             Self::Sockperf => Some(outside::SOCKPERF),
-            Self::Kernel | Self::Echo(_) | Self::Swap | Self::Lane => None,
+            Self::Kernel | Self::Echo(_) | Self::Swap(_) | Self::Lane => None,
         }
     }
 
@@ -87,7 +100,7 @@ impl Serve {
             Self::Kernel => Serving::Kernel,
             Self::Echo(wait) => Serving::Echo(Echo::start(hosts, cable, wait)?),
             Self::Testpmd(forward) => Serving::Testpmd(Testpmd::start(hosts, cable, forward, stop)?),
-            Self::Swap => Serving::Swap(Swap::attach(hosts, cable)?),
+            Self::Swap(clients_end) => Serving::Swap(Swap::attach(hosts, cable, clients_end)?),
             Self::Lane => {
                 let config = lane_config(hosts, cable);
                 let start = || Server::start(Plan::new(&config)?, stop);
@@ -127,12 +140,15 @@ impl Served {
 }
 
 impl Swap {
-    fn attach(hosts: &Hosts, cable: &Cable) -> Result<Self, Error> {
+    fn attach(hosts: &Hosts, cable: &Cable, clients_end: ClientsEnd) -> Result<Self, Error> {
         let attach = |bare| {
             let link = host::links::link(cable.name)?;
             Ok::<_, Error>(bare::attach(bare, &link.name, link.index, ModeChoice::Auto)?)
         };
-        let client = hosts.client.run(|| attach(Bare::Pass))??;
+        let client = match clients_end {
+            ClientsEnd::Pass => Some(hosts.client.run(|| attach(Bare::Pass))??),
+            ClientsEnd::Own => None,
+        };
         let server = hosts.server.run(|| attach(Bare::Swap))??;
         Ok(Self { server, _client: client })
     }
@@ -144,7 +160,12 @@ fn lane_config(hosts: &Hosts, cable: &Cable) -> Config {
     cable.name.clone_into(&mut config.nic.interface);
     config.lane.cores = vec![hosts.server_core];
     config.serve.addresses = vec![(cable.server.into(), PREFIX_LEN)];
-    config.serve.respond = vec![route::Service::IcmpEcho, route::Service::UdpEcho { port: PORT }];
+    config.serve.respond = vec![
+        Service::IcmpEcho,
+        Service::UdpEcho { port: PORT },
+        Service::Stamp { port: STAMP_PORT },
+        Service::Sockperf { port: sockperf::PORT },
+    ];
     // There is only one other host on this cable, and it is ours.
     config.serve.address_check_ms = 0;
     config

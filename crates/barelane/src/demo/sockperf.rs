@@ -6,6 +6,7 @@
 
 mod parse;
 
+use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::error::Error;
 use parse::Result as Counted;
 
 /// Sockperf's own port.
-const PORT: &str = "11111";
+pub(super) const PORT: NonZeroU16 = NonZeroU16::new(11_111).unwrap();
 
 /// The line that its server says last before it receives.
 const SERVER_READY: &str = "to block on socket(s)";
@@ -45,7 +46,7 @@ impl Server {
     /// Starts it on a cable's end.
     pub(super) fn start(hosts: &Hosts, cable: &Cable, stop: &AtomicBool) -> Result<Self, Unmeasured> {
         let mut command = SOCKPERF.leashed()?;
-        command.args(["server", "-i", &cable.server.to_string(), "-p", PORT]);
+        command.args(["server", "-i", &cable.server.to_string(), "-p", &PORT.to_string()]);
         let mut running = Running::start(SOCKPERF, command, &hosts.server, hosts.server_core)?;
         running.wait_for(SERVER_READY, stop)?;
         Ok(Self(running))
@@ -66,7 +67,7 @@ pub(super) fn ask(
     stop: &AtomicBool,
 ) -> Result<Part, Unmeasured> {
     let mut command = SOCKPERF.leashed()?;
-    command.args(["ping-pong", "--full-rtt", "-i", &cable.server.to_string(), "-p", PORT]);
+    command.args(["ping-pong", "--full-rtt", "-i", &cable.server.to_string(), "-p", &PORT.to_string()]);
     let seconds = length.as_secs() + SECONDS_MORE;
     command.args(["-m", &SIZE.to_string(), "-t", &seconds.to_string()]);
     let mut running = Running::start(SOCKPERF, command, &hosts.client, hosts.client_core)?;
@@ -99,7 +100,11 @@ fn part(counted: &Counted, version: &str) -> Part {
         wrong: counted.duplicated,
         client: format!("sockperf {version} ping-pong, block"),
         clock: "TSC".to_owned(),
+        network_p50_ns: None,
+        residence_p50_ns: None,
+        was_stalled: None,
         whole: counted.to_json(),
+        outcome: None,
     }
 }
 

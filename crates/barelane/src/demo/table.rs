@@ -24,6 +24,7 @@ impl fmt::Display for Outcome {
         writeln!(out)?;
         self.write_list(out, "answered by", |last| &last.served.server)?;
         self.write_list(out, "asked by", |last| &last.part.client)?;
+        self.write_stalls(out)?;
         let reference = self.reference();
         writeln!(out, "ratio: min–median–max of the p50 over that of \"{reference}\" in the same round;")?;
         write!(out, "where sockperf's client asks, over that of its own server")
@@ -51,10 +52,27 @@ impl Outcome {
             outcome.driver.as_deref().unwrap_or(DASH),
             last.part.clock
         )?;
+        if let (Some(network), Some(residence)) = (figures.network_p50_ns, figures.residence_p50_ns) {
+            let [network, residence] = [network, residence].map(|ns| microseconds(Some(ns)));
+            writeln!(
+                out,
+                "{:<28} of it at p50: network {network} µs, residence in the server {residence} µs",
+                ""
+            )?;
+        }
         match &outcome.not_measured {
             Some(why) => writeln!(out, "{:<28} not measured any more: {why}", ""),
             None => Ok(()),
         }
+    }
+
+    /// How often the client itself was not there, which stands in its longest round trips.
+    fn write_stalls(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = self.rows.iter().filter_map(|row| Some((row, self.figures(row).stalled_rounds?)));
+        let (stalled, all) =
+            told.fold((0, 0), |(stalled, all), (row, count)| (stalled + count, all + row.rounds.len()));
+        let meaning = if stalled > 0 { ", which stands in its p99 there" } else { "" };
+        writeln!(out, "the probe itself stood still in {stalled} of {all} parts{meaning}")
     }
 
     /// What the rows have of one kind, each once.
