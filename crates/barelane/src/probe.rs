@@ -37,7 +37,7 @@ mod target;
 pub(crate) use clock::CycleClock;
 pub(crate) use settings::number;
 
-use live::Live;
+use live::{Live, Whole};
 use platform::ThisPlatform;
 use results::Found;
 use settings::{Means, Settings};
@@ -52,7 +52,8 @@ pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     results::check(&arguments.results)?;
     let next_hop = target.find_neighbour()?;
     // Before the thread is bound to a core, which the printing thread must not have.
-    let live = Live::start(&ask, settings.repeat, arguments.results.progress);
+    let whole = settings.search.map_or(Whole::Runs(settings.repeat, ask.end), |_| Whole::Trials);
+    let live = Live::start(whole, arguments.results.progress);
     core::pin(&settings)?;
     let measured = measure(&settings, &ask, &target, next_hop, &Session { live: &live, signals: &signals });
     drop(live);
@@ -111,7 +112,7 @@ fn conduct<T: Transport, C: Clock>(
     session: &Session<'_>,
 ) -> Result<Measured, Error> {
     match &settings.search {
-        Some(goal) => search::run(goal, ask, transport, clock, session),
+        Some(goal) => search::run(goal, settings, ask, transport, clock, session),
         None => repeat(settings, ask, transport, clock, session),
     }
 }

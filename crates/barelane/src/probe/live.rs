@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use probe::{Ask, Counts, End, Progress};
+use probe::{Counts, End, Progress};
 
 use crate::say;
 
@@ -44,6 +44,15 @@ pub(super) struct Live {
     printer: Option<JoinHandle<()>>,
 }
 
+/// What the line measures the progress against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Whole {
+    /// So many runs to the same end.
+    Runs(usize, End),
+    /// Trials of a search, of which nobody knows how many there will be.
+    Trials,
+}
+
 /// How the line is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -54,7 +63,7 @@ enum Form {
 impl Live {
     /// Starts to print where there is a terminal, or where lines are `asked_for`. To be called before the calling
     /// thread is bound to a core: the printing thread has its affinity.
-    pub(super) fn start(ask: &Ask, runs: usize, asked_for: bool) -> Self {
+    pub(super) fn start(whole: Whole, asked_for: bool) -> Self {
         let shared = Arc::new(Shared {
             progress: Progress::default(),
             run: AtomicUsize::new(1),
@@ -68,8 +77,8 @@ impl Live {
             (false, false) => None,
         };
         let printer = form.map(|form| {
-            let (shared, end) = (Arc::clone(&shared), ask.end);
-            thread::spawn(move || print(&shared, form, end, runs))
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || print(&shared, form, whole))
         });
         Self { shared, printer }
     }
@@ -97,7 +106,7 @@ impl Drop for Live {
     }
 }
 
-fn print(shared: &Shared, form: Form, end: End, runs: usize) {
+fn print(shared: &Shared, form: Form, whole: Whole) {
     let every = if form == Form::Logged { IN_LOGS } else { ON_TERMINAL };
     let mut next = shared.began + every;
     while !shared.is_over.load(Ordering::Relaxed) {
@@ -109,7 +118,7 @@ fn print(shared: &Shared, form: Form, end: End, runs: usize) {
         next = now + every;
         let run_began = shared.began + Duration::from_millis(shared.run_began_ms.load(Ordering::Relaxed));
         let run = shared.run.load(Ordering::Relaxed);
-        let line = line(&shared.progress.counts(), now - run_began, end, (run, runs));
+        let line = line(&shared.progress.counts(), now - run_began, whole, run);
         match form {
             Form::Logged => say::note(line),
             Form::Overwritten => overwrite(&line),
@@ -126,15 +135,16 @@ fn overwrite(line: &str) {
     let _gone = write!(terminal, "{CLEAR}{line}").and_then(|()| terminal.flush());
 }
 
-fn line(counts: &Counts, elapsed: Duration, end: End, (run, runs): (usize, usize)) -> String {
+fn line(counts: &Counts, elapsed: Duration, whole: Whole, run: usize) -> String {
     let seconds = elapsed.as_secs_f64();
     let mut line = String::new();
     // Writing to a String cannot fail.
-    let _ = match end {
-        End::Seconds(whole) => write!(line, "{:.1} of {whole} s", seconds.min(whole)),
-        End::Count(whole) => write!(line, "{seconds:.1} s, {} of {whole}", counts.sent),
+    let _ = match whole {
+        Whole::Runs(_, End::Seconds(whole)) => write!(line, "{:.1} of {whole} s", seconds.min(whole)),
+        Whole::Runs(_, End::Count(whole)) => write!(line, "{seconds:.1} s, {} of {whole}", counts.sent),
+        Whole::Trials => write!(line, "trial {run}, {seconds:.1} s"),
     };
-    if runs > 1 {
+    if let Whole::Runs(runs @ 2.., _) = whole {
         let _ = write!(line, ", run {run} of {runs}");
     }
     let Counts { sent, answered, lost, late, .. } = *counts;
@@ -164,20 +174,24 @@ mod tests {
         let counts = Counts { sent: 1_000, answered: 997, lost: 2, ..Counts::default() };
         let elapsed = Duration::from_secs(2);
         assert_eq!(
-            line(&counts, elapsed, End::Seconds(5.0), (1, 1)),
+            line(&counts, elapsed, Whole::Runs(1, End::Seconds(5.0)), 1),
             "2.0 of 5 s: sent 1000, answered 997, lost 2, 500/s"
         );
         let wrong = Counts { late: 1, corrupted: 3, ..counts };
         assert_eq!(
-            line(&wrong, elapsed, End::Count(4_000), (2, 20)),
+            line(&wrong, elapsed, Whole::Runs(20, End::Count(4_000)), 2),
             "2.0 s, 1000 of 4000, run 2 of 20: sent 1000, answered 997, lost 2, late 1, corrupted 3, 500/s"
+        );
+        assert_eq!(
+            line(&counts, elapsed, Whole::Trials, 7),
+            "trial 7, 2.0 s: sent 1000, answered 997, lost 2, 500/s"
         );
     }
 
     #[test]
     fn the_line_fits_a_terminal_of_eighty_columns_in_an_ordinary_long_run() {
         let counts = Counts { sent: 123_456_789, answered: 123_456_000, lost: 789, ..Counts::default() };
-        let line = line(&counts, Duration::from_mins(50), End::Seconds(3_600.0), (1, 1));
+        let line = line(&counts, Duration::from_mins(50), Whole::Runs(1, End::Seconds(3_600.0)), 1);
         assert!(line.len() <= 80, "{line}");
     }
 }

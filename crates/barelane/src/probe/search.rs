@@ -5,12 +5,14 @@ use probe::transport::Transport;
 use probe::{Ask, Clock, Controls, Ended, ProbeError};
 
 use super::platform::ThisPlatform;
-use super::{Found, Measured, Session, drain, failed};
+use super::settings::Settings;
+use super::{Found, Measured, Session, bias, drain, failed};
 use crate::error::Error;
 
 /// Searches with measurements that are otherwise like `ask`.
 pub(super) fn run<T: Transport, C: Clock>(
     goal: &Goal,
+    settings: &Settings,
     ask: &Ask,
     transport: &mut T,
     clock: &C,
@@ -19,6 +21,7 @@ pub(super) fn run<T: Transport, C: Clock>(
     let platform = ThisPlatform::open();
     let stop = session.signals.stop_flag();
     let controls = Controls { stop: &stop, progress: session.live.progress(), platform: &platform };
+    let bias = bias::measure(ask, settings.means, clock).map_err(failed)?;
     let mut trials = 0;
     let mut has_lost = false;
     let trial = |trial: Trial| {
@@ -40,7 +43,10 @@ pub(super) fn run<T: Transport, C: Clock>(
             SearchError::Goal(error) => Error::Input(error.to_string()),
             SearchError::Trial(error) => failed(error),
         })?;
-    let report = SearchReport::new(&search, ask, &transport.facts(), clock.name());
+    let mut report = SearchReport::new(&search, ask, &transport.facts(), clock.name());
+    for latency in &mut report.latency {
+        latency.report.own_error.bias = bias;
+    }
     let failure = match &search.ended {
         Ended::Failed(why) => Some(Error::Failed(why.clone())),
         Ended::Done | Ended::Stopped => None,

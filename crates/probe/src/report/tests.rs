@@ -265,7 +265,9 @@ fn percentiles_are_those_of_hdrhistogram_and_of_the_sorted_samples() {
         let mut sorted: Vec<u64> = (0..100_000).map(rtt).collect();
         sorted.sort_unstable();
         let mut histogram = Histogram::<u64>::new(3).unwrap();
-        sorted.iter().for_each(|&ns| histogram.record(ns).unwrap());
+        for &ns in &sorted {
+            histogram.record(ns).unwrap();
+        }
         assert_eq!(
             (rtt_of_report.min_ns, rtt_of_report.max_ns),
             (sorted.first().copied(), sorted.last().copied())
