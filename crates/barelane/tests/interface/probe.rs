@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::server::Server;
+use crate::stamp::OwnFile;
 use crate::topology::{CLIENT_NIC, SERVER, Topology};
 
 const BARELANE: &str = env!("CARGO_BIN_EXE_barelane");
@@ -72,5 +73,57 @@ fn a_host_that_is_not_there_is_refused_before_anything_is_measured() {
         let ended = topology.client(BARELANE, &["probe", target, "--count", "1"]);
         assert_eq!(ended.status.code(), Some(2), "{}", ended.said);
         assert!(ended.said.contains(&format!("TARGET = \"{target}\"")), "{}", ended.said);
+    }
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn stamp_parts_every_round_trip_into_the_network_and_the_server() {
+    let topology = Topology::new();
+    let key = OwnFile::key();
+    for signed in [&[][..], &["--stamp-key", key.path()]] {
+        let server = Server::alone_with(&topology, &[&["--respond", "stamp"], signed].concat());
+        for backend in [&[][..], &["--stamps", "kernel"], &["--backend", "xdp", "--nic", CLIENT_NIC]] {
+            for target in SERVER {
+                let ask = [target, "--proto", "stamp", "--count", "200", "--rate", "2000", "--timeout", "5"];
+                let json = probe(&topology, &[&ask, signed, backend].concat());
+                assert_eq!((&json["sent"], &json["answered"]), (&200.into(), &200.into()), "{json}");
+                assert_eq!(json["is_authenticated"], !signed.is_empty());
+                let figure = |key: &str| json[key].as_u64().unwrap();
+                assert_eq!(figure("residence_samples"), figure("rtt_samples"));
+                assert!(figure("residence_min_ns") > 0, "{json}");
+                // Each network time is a round trip less its residence, so that the means part exactly, but for rounding.
+                let parts = figure("network_mean_ns") + figure("residence_mean_ns");
+                assert!(parts.abs_diff(figure("rtt_mean_ns")) <= 2, "{json}");
+            }
+        }
+        drop(server);
+    }
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_sockperf_server_is_asked_by_every_backend_and_repeatedly() {
+    let topology = Topology::new();
+    let _server = Server::alone_with(&topology, &["--respond", "sockperf:11111"]);
+    for backend in [&[][..], &["--backend", "xdp", "--nic", CLIENT_NIC]] {
+        let ask = [SERVER[0], "--proto", "sockperf", "--count", "100", "--repeat", "6", "--window", "8"];
+        let json = probe(&topology, &[&ask, backend].concat());
+        assert_eq!((&json["sent"], &json["answered"]), (&600.into(), &600.into()), "{json}");
+        assert_eq!(json["repeats"].as_array().unwrap().len(), 6);
+        assert_eq!(json["intervals"]["rtt_p50_ns"]["confidence"], 0.96875);
+    }
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_question_over_the_mtu_is_refused_with_what_fits() {
+    let topology = Topology::new();
+    for (target, family, most) in [(SERVER[0], "IPv4", "1472"), (SERVER[1], "IPv6", "1452")] {
+        let ended = topology.client(BARELANE, &["probe", target, "--proto", "udp:7", "--size", "1473"]);
+        assert_eq!(ended.status.code(), Some(2), "{}", ended.said);
+        for words in ["--size = \"1473\"", family, "whose MTU is 1500", &format!("give at most {most}")] {
+            assert!(ended.said.contains(words), "{}", ended.said);
+        }
     }
 }

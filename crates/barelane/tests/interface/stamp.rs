@@ -19,7 +19,7 @@ const COUNT: &str = "400";
 
 /// A file of this process's own, gone when dropped.
 #[derive(Debug)]
-struct OwnFile(PathBuf);
+pub(crate) struct OwnFile(PathBuf);
 
 impl OwnFile {
     fn new(name: &str) -> Self {
@@ -29,14 +29,14 @@ impl OwnFile {
     }
 
     /// A file that holds the key, and that nobody else may read.
-    fn key() -> Self {
+    pub(crate) fn key() -> Self {
         let file = Self::new("stamp-key");
         fs::write(&file.0, format!("{KEY}\n")).unwrap();
         fs::set_permissions(&file.0, fs::Permissions::from_mode(0o600)).unwrap();
         file
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
 }

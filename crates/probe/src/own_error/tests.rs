@@ -1,3 +1,5 @@
+//! What the watch notices of stalls, and what is said of them.
+
 use std::cell::Cell;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Reports over runs whose samples are known: figures, keys, reading back, intervals, outliers, the log.
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
