@@ -143,12 +143,17 @@ fn one_line(text: &str) -> String {
     let is_explanation =
         |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more information");
     let lines = text.trim_start_matches("error: ").lines().map(str::trim).take_while(is_explanation);
-    let mut parts: Vec<&str> =
+    let lines: Vec<&str> =
         lines.filter(|line| !line.is_empty()).map(|line| line.trim_start_matches("tip: ")).collect();
+    let mut parts: Vec<String> = match lines.split_first() {
+        // What is missing is listed below the line that says so.
+        Some((first, listed)) if first.ends_with(':') => vec![format!("{first} {}", listed.join(", "))],
+        _ => lines.into_iter().map(str::to_owned).collect(),
+    };
     if parts.len() == 1 {
-        parts.push("barelane --help lists the verbs, and barelane VERB --help what each takes");
+        parts.push("barelane --help lists the verbs, and barelane VERB --help what each takes".to_owned());
     }
-    parts.join("; ").replace(":; ", ": ")
+    parts.join("; ")
 }
 
 #[cfg(test)]
