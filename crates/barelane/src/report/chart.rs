@@ -162,13 +162,22 @@ impl Chart {
                 summary { "The same as a table" }
                 @for view in &self.views {
                     @for table in &view.tables {
-                        div.scroll tabindex="0" role="region" aria-label={ (self.words.title) ", as a table" } {
+                        div.scroll tabindex="0" role="group" aria-label=(self.name_of(view, table)) {
                             (self.table(view, table))
                         }
                     }
                 }
             }
         }
+    }
+
+    /// What a table is called for who hears it: no two of a page alike.
+    fn name_of(&self, view: &View, table: &Table) -> String {
+        let of = match (view.tables.len(), table.series.first()) {
+            (2.., Some(series)) => format!(", {}", series.name),
+            _ => String::new(),
+        };
+        format!("{}, {}{of}, as a table", self.words.title, view.name)
     }
 
     fn table(&self, view: &View, table: &Table) -> Markup {

@@ -78,7 +78,7 @@ fn judged(runs: &[Run]) -> Quantity {
 
 fn side_by_side(runs: &[Run], quantity: Quantity) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(quantity.name()) {
+        div.scroll tabindex="0" role="group" aria-label=(quantity.name()) {
             table.figures.ratios {
                 caption { (quantity.name()) ", in µs" }
                 (head(runs, "Figure"))
@@ -156,7 +156,7 @@ fn fates(runs: &[Run]) -> Markup {
         ("corrupted", |report| report.corrupted),
     ];
     html! {
-        div.scroll tabindex="0" role="region" aria-label="What became of the questions" {
+        div.scroll tabindex="0" role="group" aria-label="What became of the questions" {
             table.figures {
                 caption { "What became of the questions, and how the probe did" }
                 (head(runs, "Count"))

@@ -31,7 +31,7 @@ fn latencies(report: &Report) -> Markup {
     rows.push(("IPDV", "against the question before, RFC 5481 4.1", &report.ipdv));
     rows.retain(|(_, _, figures)| figures.samples > 0);
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Latencies" {
+        div.scroll tabindex="0" role="group" aria-label="Latencies" {
             table.figures {
                 caption { "Latencies, in µs" }
                 thead {
@@ -114,7 +114,7 @@ fn variation(report: &Report) -> Markup {
 fn repeats(report: &Report) -> Markup {
     html! {
         @if report.repeats.len() > 1 {
-            div.scroll tabindex="0" role="region" aria-label="Each run" {
+            div.scroll tabindex="0" role="group" aria-label="Each run" {
                 table.figures {
                     caption { "Each run, round trips in µs" }
                     thead {
@@ -150,7 +150,7 @@ fn outliers(report: &Report) -> Markup {
         @if !report.outliers.is_empty() {
             details {
                 summary { "The " (report.outliers.len()) " longest answers, and whether the probe itself caused them" }
-                div.scroll tabindex="0" role="region" aria-label="The longest answers" {
+                div.scroll tabindex="0" role="group" aria-label="The longest answers" {
                     table.figures {
                         caption { "The longest answers beyond p99.9" }
                         thead {

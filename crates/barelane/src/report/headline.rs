@@ -86,7 +86,7 @@ fn stalled(report: &Report, of: &str) -> Markup {
                 strong { (of) "STALLED." } " The probe itself stood still "
                 @if own.stall_count == 1 { "once" } @else { (units::count(own.stall_count)) " times" }
                 ", for up to " (units::duration(own.stall_max_ns))
-                @if runs > 1 { ", in the worst of " (report.stalled_runs) " stalled runs of " (runs) }
+                @if runs > 1 { " in the worst run; " (report.stalled_runs) " of " (runs) " runs stalled" }
                 ". The largest figures may be the probe's own, not the target's."
             }
         }

@@ -81,7 +81,7 @@ fn pacing(pacing: &Pacing) -> Markup {
     ];
     html! {
         @if pacing.pacing_samples > 0 {
-            div.scroll tabindex="0" role="region" aria-label="Pacing" {
+            div.scroll tabindex="0" role="group" aria-label="Pacing" {
                 table.figures {
                     caption { "Pacing: how late questions left, in µs" }
                     thead { tr { th scope="col" { "samples" } @for (name, _) in figures { th scope="col" { (name) } } } }
@@ -97,7 +97,7 @@ fn stalls(stalls: &[Stall]) -> Markup {
         @if !stalls.is_empty() {
             details {
                 summary { "When it stood still, and why: " (stalls.len()) " stalls" }
-                div.scroll tabindex="0" role="region" aria-label="Stalls" {
+                div.scroll tabindex="0" role="group" aria-label="Stalls" {
                     table.figures {
                         caption { "When the probe stood still" }
                         thead {

@@ -301,7 +301,10 @@
       const half = ((max - min) / 2) * factor;
       const from = Math.max(points[0], back(centre - half));
       const to = Math.min(points[points.length - 1], back(centre + half));
-      if (to > from) this.plot.setScale("x", { min: from, max: to });
+      if (to <= from) return;
+      this.plot.setScale("x", { min: from, max: to });
+      // The cursor stays on its point, not on its pixel.
+      if (at !== null && at !== undefined) queueMicrotask(() => this.moveTo(at));
     }
 
     fit() {

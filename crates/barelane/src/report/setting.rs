@@ -136,7 +136,7 @@ pub(super) fn comparison(runs: &[Run]) -> Markup {
     let (alike, different) = alike_and_different(&all);
     html! {
         @if !different.is_empty() {
-            div.scroll tabindex="0" role="region" aria-label="What differs" {
+            div.scroll tabindex="0" role="group" aria-label="What differs" {
                 table.words {
                     caption { "What differs" }
                     thead { tr { th scope="col" { "Setting" } @for run in runs { th scope="col" { (run.name) } } } }
