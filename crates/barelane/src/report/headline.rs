@@ -13,7 +13,7 @@ pub(super) fn of_one(run: &Run, title: &str) -> Markup {
     let report = &run.report;
     html! {
         header {
-            p.brand { "barelane probe" @if title != setting::title(report) { " · " (title) } }
+            p.brand { "barelane probe" @if title != setting::title(report) && title != report.target { " · " (title) } }
             h1 { (setting::title(report)) }
             p.lede { (lede(report)) }
             (notices(run, None))

@@ -27,8 +27,8 @@ const TIME: Axis =
 /// The round trips over time.
 pub(super) fn round_trips(runs: &[Run]) -> Option<Chart> {
     let views = match runs {
-        [only] => vec![View { name: "Round trip", tables: vec![table(only, &figures_as_lines())] }],
-        several => FIGURES.iter().map(|figure| side_by_side(several, *figure)).collect(),
+        [only] => vec![View { name: "Round trip", tables: vec![table(only, &figures_as_lines(runs))] }],
+        several => known(several).map(|(_, figure)| side_by_side(several, figure)).collect(),
     };
     let marks = if let [only] = runs { marks(only) } else { Vec::new() };
     let stalls = match runs {
@@ -36,7 +36,8 @@ pub(super) fn round_trips(runs: &[Run]) -> Option<Chart> {
         [only] if only.report.repeats.len() > 1 => " Marked: the runs in which the probe itself stood still.",
         _ => " Marked: when the probe itself stood still.",
     };
-    has_points(runs).then(|| Chart {
+    let has_lines = views.iter().flat_map(|view| &view.tables).any(|table| !table.series.is_empty());
+    has_lines.then(|| Chart {
         id: "timeline",
         height: 300,
         shape: Shape::Line,
@@ -77,14 +78,19 @@ pub(super) fn losses(runs: &[Run]) -> Option<Chart> {
     })
 }
 
-fn has_points(runs: &[Run]) -> bool {
-    runs.iter().any(|run| !run.report.series.is_empty())
-}
-
 type Line = (String, usize, fn(&Point) -> Option<u64>);
 
-fn figures_as_lines() -> Vec<Line> {
-    FIGURES.iter().enumerate().map(|(ink, &(name, of))| (name.to_owned(), ink, of)).collect()
+fn figures_as_lines(runs: &[Run]) -> Vec<Line> {
+    known(runs).map(|(ink, (name, of))| (name.to_owned(), ink, of)).collect()
+}
+
+/// The figures that any stretch has. Where few questions were asked in each, none has a 99th percentile, and a legend
+/// without its line would look like a fault.
+fn known(runs: &[Run]) -> impl Iterator<Item = (usize, Figure)> {
+    let is_known = |of: fn(&Point) -> Option<u64>| {
+        runs.iter().flat_map(|run| &run.report.series).any(|point| of(point).is_some())
+    };
+    FIGURES.into_iter().enumerate().filter(move |(_, (_, of))| is_known(*of))
 }
 
 fn side_by_side(runs: &[Run], (name, of): Figure) -> View {

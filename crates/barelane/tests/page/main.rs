@@ -120,6 +120,26 @@ fn several_runs_of_a_measurement_stand_behind_one_another_in_time() {
 }
 
 #[test]
+fn a_figure_that_no_stretch_has_is_not_drawn() {
+    let mut report: Value = serde_json::from_str(&Law::new(10, "192.0.2.1").json()).unwrap();
+    for point in report["series"].as_array_mut().unwrap() {
+        point["rtt_p99_ns"] = Value::Null;
+    }
+    let folder = Folder::new("few");
+    let few = folder.put("few.json", &report.to_string());
+    let path = folder.0.join("page.html");
+    for (files, place) in [(vec![few.clone()], "/tables/0/series"), (vec![few.clone(), few], "")] {
+        assert!(compare(&files, &path).status.success());
+        let charts = charts(&fs::read_to_string(&path).unwrap());
+        let views = &chart(&charts, "timeline")["views"];
+        let drawn = if place.is_empty() { views } else { views[0].pointer(place).unwrap() };
+        let names: Vec<_> =
+            drawn.as_array().unwrap().iter().map(|each| each["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["p50", "longest"]);
+    }
+}
+
+#[test]
 fn a_run_in_which_the_probe_stood_still_is_marked_in_words_and_in_the_chart() {
     let law = Law { is_stalled: true, ..Law::new(4, "192.0.2.1") };
     let several = page("stalled", &[("a", law.clone())]);
