@@ -23,6 +23,7 @@
 //! | `kernel` | does the kernel keep everything that no route claims? |
 //! | `reload` | does another configuration take over without losing a packet? |
 //! | `probe` | does the measuring client get every answer, by both of its backends? |
+//! | `peers` | do other people's servers answer the measuring client, and does it believe them? |
 //! | `flood` | are questions by the million accounted for on both sides, in memory that does not grow? |
 //! | `service` | does a service manager hear what happens? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
@@ -47,6 +48,7 @@ mod ends;
 mod flood;
 mod kernel;
 mod neighbours;
+mod peers;
 mod probe;
 mod reload;
 mod server;
