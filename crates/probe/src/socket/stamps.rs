@@ -21,6 +21,8 @@
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -44,6 +46,11 @@ const CONTROL_SIZE: usize = cmsg_space::<[libc::timespec; 3]>() + cmsg_space::<[
 /// How many entries of the error queue that are no stamps of this run are passed over in one go.
 const STRAYS_MAX: usize = 64;
 
+/// How long the kernel is given to begin. Where nobody else wants arrivals stamped it patches its own code for that, on
+/// a worker thread (`net_enable_timestamp` in `net/core/dev.c`): a millisecond or two. What arrives before that has no
+/// stamp, and is counted as unstamped; too short a wait would leave a short run without a single sample.
+const BEGINNING: Duration = Duration::from_millis(20);
+
 /// The kernel's stamps of one socket.
 #[derive(Debug)]
 pub(super) struct KernelStamps {
@@ -59,11 +66,12 @@ pub(super) struct KernelStamps {
 }
 
 impl KernelStamps {
-    /// Has the kernel stamp what goes over this socket.
+    /// Has the kernel stamp what goes over this socket. Takes 20 ms.
     pub(super) fn switch_on(descriptor: &OwnedFd) -> Result<Self, TransportError> {
         let control = vec![0; CONTROL_SIZE];
         let stamps = Self { control, first: 0, next: 0, missing: 0, begun_at: Tick(0) };
         set(descriptor, wanted())?;
+        thread::sleep(BEGINNING);
         Ok(stamps)
     }
 
