@@ -22,7 +22,7 @@ const COUNT: &str = "400";
 pub(crate) struct OwnFile(PathBuf);
 
 impl OwnFile {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("barelane-{name}-{}", std::process::id()));
         fs::write(&path, "").unwrap();
         Self(path)
