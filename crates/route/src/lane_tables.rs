@@ -8,13 +8,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 
+use lookup::Lookup;
 use wire::checksum::Summer;
 use wire::ethernet::{Mac, MacWord};
 use wire::headers::{Headers, Kind, target_of};
 use wire::stamp;
 use wire::template::{AdvertisementTemplate, ArpTemplate, Ipv4Template, Ipv6Template};
 
-use crate::lookup::Lookup;
 use crate::service::Service;
 use crate::table::{Address, Owner, RouteTable, broadcast_of};
 

@@ -10,7 +10,6 @@
 #![forbid(unsafe_code)]
 
 pub mod lane_tables;
-pub mod lookup;
 pub mod service;
 pub mod table;
 

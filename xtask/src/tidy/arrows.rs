@@ -1,9 +1,9 @@
 //! Which crate may use which: the arrows of ARCHITECTURE.md.
 //!
 //! ```text
-//! barelane → everything      probe → nic, wire, telemetry      nic   → ring
-//!                            lane  → nic::Queue, wire, route, telemetry      route → wire
-//! leaves: wire, ring, telemetry, host                          for tests only: testkit
+//! barelane → everything      probe → nic, wire, telemetry      nic   → ring, lookup
+//!                            lane  → nic::Queue, wire, route, telemetry      route → wire, lookup
+//! leaves: wire, ring, telemetry, host, lookup                          for tests only: testkit
 //! ```
 //!
 //! The probe has nothing of the lane, so that an error in the lane cannot hide itself. The lane has nothing of a card
@@ -21,11 +21,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ring", &[]),
     ("telemetry", &[]),
     ("host", &[]),
-    ("nic", &["ring"]),
-    ("route", &["wire"]),
+    ("lookup", &[]),
+    ("nic", &["ring", "lookup"]),
+    ("route", &["wire", "lookup"]),
     ("lane", &["nic", "wire", "route", "telemetry"]),
     ("probe", &["nic", "wire", "telemetry"]),
-    ("barelane", &["wire", "ring", "telemetry", "host", "nic", "route", "lane", "probe"]),
+    ("barelane", &["wire", "ring", "telemetry", "host", "lookup", "nic", "route", "lane", "probe"]),
     ("testkit", &["wire", "ring", "telemetry", "nic", "route", "lane"]),
 ];
 

@@ -14,6 +14,10 @@
 //! Half of the slots or more stay empty, and there is a bucket for every key. That costs 68 to 136 bytes a key and
 //! makes the first or second displacement fit nearly always. Should a bucket fit nowhere, the builder starts again
 //! with another seed.
+//!
+//! Whoever cannot call [`Lookup::find`], as the XDP program, finds the same in the same arrays: they can be read as they
+//! are, and the hash is made of products of 64 bits only.
+#![forbid(unsafe_code)]
 
 /// What is looked up: whom a packet is for and what it asks. One word where that fits, since every word costs.
 pub trait Key: Copy + Ord {
@@ -103,7 +107,7 @@ impl<K: Key, V: Copy> Lookup<K, V> {
     /// The table of `entries`, whose keys must differ. `vacant` fills the empty slots and is never given out.
     ///
     /// # Panics
-    /// Where two entries have the same key, or one has all bits set: [`crate::RouteTable`] excludes both.
+    /// Where two entries have the same key, or one has all bits set: a route table excludes both.
     pub fn new(entries: &[(K, V)], vacant: V) -> Self {
         let mut keys: Vec<K> = entries.iter().map(|&(key, _)| key).collect();
         keys.sort_unstable();
@@ -156,6 +160,21 @@ impl<K: Key, V: Copy> Lookup<K, V> {
         let displacement = *self.displacements.get(bucket(hash, self.bucket_mask))?;
         let slot = self.slots.get(place(hash, displacement, self.slot_mask))?;
         if slot.key.is(key) { Some(slot.value) } else { None }
+    }
+
+    /// What keys are spread by.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// One word a bucket, a power of two of them: what the place of each of its keys is shifted by.
+    pub fn displacements(&self) -> &[u32] {
+        &self.displacements
+    }
+
+    /// The slots in their order, a power of two of them: key and value. An empty one has the key [`Key::VACANT`].
+    pub fn slots(&self) -> impl ExactSizeIterator<Item = (K, V)> + '_ {
+        self.slots.iter().map(|slot| (slot.key, slot.value))
     }
 
     /// How many bytes the table takes.
