@@ -98,9 +98,10 @@ pub struct ServeArguments {
     /// Who drives the NIC's rings: need-wakeup, busy-poll, spin [default: need-wakeup]
     #[arg(long, value_name = "MODE")]
     pub wake: Option<String>,
-    /// Where answers are made; this version has the lane only
-    #[arg(long, value_name = "TIER", value_parser = ["auto", "lane"], default_value = "auto")]
-    pub tier: String,
+    /// Where answers are made: auto (the earliest tier that may answer and that the link carries), driver, lane
+    /// [default: auto]
+    #[arg(long, value_name = "TIER")]
+    pub tier: Option<String>,
 }
 
 /// What to replay.

@@ -78,6 +78,17 @@ pub enum PartialChoice {
     Refuse,
 }
 
+/// Where answers are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TierChoice {
+    /// The earliest tier that may answer, and that the link is known to carry.
+    Auto,
+    /// The driver, whatever the link carries; the lane for what is not answered there.
+    Driver,
+    /// The lane.
+    Lane,
+}
+
 /// What is answered, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServeConfig {
@@ -87,6 +98,8 @@ pub struct ServeConfig {
     pub respond: Vec<Service>,
     /// The VLANs that the addresses are served on, beside what is untagged.
     pub vlans: Vlans,
+    /// Where answers are made.
+    pub tier: TierChoice,
     /// How long to wait for another host that has one of our addresses; 0 does not ask.
     pub address_check_ms: u32,
 }
@@ -128,6 +141,7 @@ impl Default for Config {
                 addresses: Vec::new(),
                 respond: vec![Service::IcmpEcho],
                 vlans: Vlans::UNTAGGED,
+                tier: TierChoice::Auto,
                 address_check_ms: 1000,
             },
             stamp: StampConfig::default(),
@@ -173,6 +187,7 @@ impl Config {
             (keys::ADDRESSES, arguments.address.clone()),
             (keys::RESPOND, arguments.respond.clone()),
             (keys::VLANS, arguments.vlan.clone()),
+            (keys::TIER, one(&arguments.tier)),
             (keys::STAMP_KEY_FILE, one(&arguments.stamp_key)),
         ];
         for (setting, values) in options {

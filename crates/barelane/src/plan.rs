@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use host::links::AddressState;
-use nic::xdp::{CLAIMS_MAX, Claims, OWNED_MAX, Settings, Vlans};
+use nic::xdp::{Answers, CLAIMS_MAX, ClaimKey, ClaimedAddress, Claims, OWNED_MAX, Settings, Tier, Vlans};
 use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteError, RouteTable};
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
@@ -24,11 +24,13 @@ mod card;
 pub mod facts;
 mod lanes;
 mod print;
+mod tier;
 
 pub(crate) use card::free;
 pub use facts::Facts;
 pub use lanes::LanePlan;
 pub(crate) use print::NEXT_HOP;
+pub use tier::EarliestTier;
 
 /// What will run, and how it was decided.
 #[derive(Clone, Debug)]
@@ -45,6 +47,8 @@ pub struct Plan {
     pub routes: RouteTable,
     /// What the lanes' tables need beside the routes.
     pub lane: LaneSettings,
+    /// The earliest tier that may answer.
+    pub earliest: EarliestTier,
     /// What works, but not as well as it could.
     pub warnings: Vec<String>,
 }
@@ -63,15 +67,25 @@ impl Plan {
         let lane = lane_settings(config, &facts)?;
         let card = card::settings(config, &facts, &lanes);
         check_limits(&routes)?;
+        let earliest = EarliestTier::of(config, &facts);
         let mut plan =
-            Self { config: config.clone(), facts, lanes, card, routes, lane, warnings: Vec::new() };
+            Self { config: config.clone(), facts, lanes, card, routes, lane, earliest, warnings: Vec::new() };
         plan.warnings = print::warnings(&plan);
         Ok(plan)
     }
 
-    /// What is redirected to the lanes.
+    /// Looks again at what of the link can change under a server that runs; says whether another tier is the earliest now.
+    pub fn refresh_tier(&mut self) -> bool {
+        if !self.facts.refresh() {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.earliest, EarliestTier::of(&self.config, &self.facts));
+        self.earliest.tier != before.tier
+    }
+
+    /// What the program takes from the kernel, for itself and for the lanes.
     pub fn claims(&self) -> Claims {
-        claims_of(self.lane.mac, self.config.serve.vlans, self.routes.addresses(), &self.routes)
+        claims_of(&self.lane, self.config.serve.vlans, &self.routes, self.earliest.tier)
     }
 
     /// The addresses that only Barelane has: ARP and NDP for them are answered by the lanes.
@@ -89,25 +103,34 @@ impl Plan {
     }
 }
 
-/// What a program must redirect so that the lanes get `routes`.
-pub fn claims_of(mac: Mac, vlans: Vlans, addresses: &[Address], routes: &RouteTable) -> Claims {
-    let owner_of = |owner| match owner {
+/// What the program takes from the kernel for `routes`, and what of it is answered at `earliest` where that is the driver.
+pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, earliest: Tier) -> Claims {
+    let claim = |claim: route::Claim| nic::xdp::Claim {
+        key: ClaimKey { address: claim.address, protocol: claim.protocol, selector: claim.selector },
+        tier: if claim.service.is_answered_in_the_driver() { earliest } else { Tier::Lane },
+    };
+    Claims {
+        mac: lane.mac.0,
+        vlans,
+        addresses: routes.addresses().iter().map(|address| claimed(address, earliest)).collect(),
+        claims: routes.claims().map(claim).collect(),
+        answers: Answers {
+            hop_limit: lane.hop_limit,
+            partial_checksums: match lane.partial_checksums {
+                PartialChecksums::Accept => nic::xdp::PartialChecksums::Accept,
+                PartialChecksums::Refuse => nic::xdp::PartialChecksums::Refuse,
+            },
+            refused_sources: routes.refused_sources(),
+        },
+    }
+}
+
+fn claimed(address: &Address, neighbours: Tier) -> ClaimedAddress {
+    let owner = match address.owner {
         Owner::Kernel => nic::xdp::Owner::Kernel,
         Owner::Barelane => nic::xdp::Owner::Barelane,
     };
-    Claims {
-        mac: mac.0,
-        vlans,
-        addresses: addresses.iter().map(|address| (address.ip, owner_of(address.owner))).collect(),
-        keys: routes
-            .claims()
-            .map(|claim| nic::xdp::ClaimKey {
-                address: claim.address,
-                protocol: claim.protocol,
-                selector: claim.selector,
-            })
-            .collect(),
-    }
+    ClaimedAddress { ip: address.ip, owner, broadcast: address.broadcast(), neighbours }
 }
 
 fn lane_settings(config: &Config, facts: &Facts) -> Result<LaneSettings, Wrong> {

@@ -89,6 +89,7 @@ fn supervise(server: &mut Server, signals: &Signals, arguments: &ServeArguments)
             watch = Watch::new(server.plan());
         }
         server.tell_time();
+        server.look_at_link()?.iter().for_each(say::note);
         watch.look(server.plan())?.iter().for_each(say::note);
         if let Err(error) = server.announce_again() {
             say::warn(error);

@@ -384,7 +384,7 @@ fn a_program_that_is_already_attached_is_not_replaced() {
         &[
             "nic.interface (--nic) = \"lane0\"",
             "already attached",
-            "barelane_lane",
+            "barelane_driver",
             "stop the Barelane server",
         ],
     );

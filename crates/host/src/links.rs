@@ -58,6 +58,8 @@ pub struct Link {
     pub tx_checksum: Option<bool>,
     /// The other end of a veth, or the interface below a VLAN, by its index in its own network namespace.
     pub peer_index: Option<u32>,
+    /// The number by which this network namespace knows the peer's; nothing where it is this one.
+    pub peer_namespace: Option<i32>,
 }
 
 /// What of an interface can change under whoever uses it.
@@ -120,6 +122,20 @@ pub fn state_at(index: u32) -> Result<Option<LinkState>, HostError> {
     let mac =
         answer::find(&answer, answer::mac_of).ok_or_else(|| HostError::NotEthernet { name: name.clone() })?;
     Ok(Some(LinkState { name, mac, is_running: answer.header.flags.contains(LinkFlags::Running) }))
+}
+
+/// Whether the other end of a veth has an XDP program, in whichever network namespace it is.
+///
+/// # Errors
+/// It has no other end, or the kernel does not show it: its namespace must be one that this one has a number for, which it
+/// has from the moment that one end was moved.
+pub fn other_end_has_program(link: &Link) -> Result<bool, HostError> {
+    let asked = format!("look up the other end of `{}`", link.name);
+    let index = link.peer_index.ok_or_else(|| not_understood(&asked, "the interface has none"))?;
+    let mut question = LinkMessage::default();
+    question.header.index = index;
+    question.attributes.extend(link.peer_namespace.map(LinkAttribute::IfNetnsId));
+    Ok(answer::find(&ask_link(question, &asked)?, answer::has_program).unwrap_or(false))
 }
 
 /// The names of all interfaces, in the order of their indices.
@@ -235,6 +251,7 @@ fn described(message: &LinkMessage, asked: &str) -> Result<Link, HostError> {
         rx_vlan_offload: features.as_ref().map(Features::rx_vlan),
         tx_checksum: features.as_ref().map(Features::tx_checksum),
         peer_index: answer::find(message, answer::peer_of),
+        peer_namespace: answer::find(message, answer::peer_namespace_of),
     })
 }
 

@@ -22,11 +22,6 @@ static ALWAYS_INLINE u8 *end(const struct packet *packet)
 	return (u8 *)(u64)packet->context->data_end;
 }
 
-static ALWAYS_INLINE u32 be16(u16 value)
-{
-	return __builtin_bswap16(value);
-}
-
 /* Gives the frame the length of an answer that ends at `answer_end`, padded with zeros, where its question ended at
  * `question_end`. Gives the frame's beginning; nothing, and has changed nothing, where the frame is neither as long as its
  * answer nor ends with its question, or cannot grow.
@@ -70,8 +65,9 @@ static ALWAYS_INLINE void turn_ethernet(const struct packet *packet, u8 *frame)
 }
 
 /* Whether the frame says that it comes from a group, or from ourselves. */
-static ALWAYS_INLINE int has_wrong_source(const struct packet *packet, const u8 *frame)
+static ALWAYS_INLINE int has_wrong_source(const struct packet *packet)
 {
+	const u8 *frame = packet->frame;
 	const u8 *own = packet->header->mac;
 
 	return frame[6] & 1 || (load32(frame + 6) == load32(own) && load16(frame + 10) == load16(own + 4));
@@ -132,7 +128,7 @@ static ALWAYS_INLINE void turn4(u8 *ip, u8 hop_limit)
 	u16 checksum = ~fold((u64)first + 0x40 + third + asker + own);
 
 	*(u32 *)ip = first;
-	*(u32 *)(ip + 4) = 0x40;
+	*(u32 *)(ip + 4) = 0x400000; /* not to be fragmented (RFC 6864 4.1) */
 	*(u32 *)(ip + 8) = third | (u32)checksum << 16;
 	*(u32 *)(ip + 12) = own;
 	*(u32 *)(ip + 16) = asker;
@@ -221,11 +217,11 @@ static ALWAYS_INLINE int answer4(const struct packet *packet, const u8 *ip, cons
 		return drop(packet, is_udp ? UDP_LENGTH : ICMP_LENGTH);
 	if (is_udp && be16(load16(transport + 4)) - UDP_LEN > len - UDP_LEN)
 		return drop(packet, UDP_LENGTH);
-	if (has_wrong_source(packet, start(packet)))
+	if (has_wrong_source(packet))
 		return drop(packet, ETHERNET_SOURCE);
 	if (total_len > PACKET_LEN_MAX || (is_udp && be16(load16(transport + 4)) != len))
 		return to_lane(packet);
-	if (!sum(transport, stop, len, &summed))
+	if (!sum(transport, stop, len, ip + 2, IPV4_LEN, packet->header->zero, &summed))
 		return to_lane(packet);
 	if (is_udp)
 		return answer_udp4(packet, ip, broadcast, len, summed);
@@ -331,13 +327,13 @@ static ALWAYS_INLINE int answer6(const struct packet *packet, const u8 *ip, cons
 		return drop(packet, is_udp ? UDP_LENGTH : ICMP_LENGTH);
 	if (is_udp && be16(load16(transport + 4)) - UDP_LEN > len - UDP_LEN)
 		return drop(packet, UDP_LENGTH);
-	if (has_wrong_source(packet, start(packet)))
+	if (has_wrong_source(packet))
 		return drop(packet, ETHERNET_SOURCE);
 	if (len > PACKET_LEN_MAX - IPV6_LEN || (is_udp && be16(load16(transport + 4)) != len))
 		return to_lane(packet);
 	if (!may_ask6(ip, ip + 24))
 		return drop(packet, SOURCE_INVALID);
-	if (!sum(transport, stop, len, &summed))
+	if (!sum(transport, stop, len, ip + 4, 0, packet->header->zero, &summed))
 		return to_lane(packet);
 	if (is_udp)
 		return answer_udp6(packet, ip, len, summed, pseudo);
@@ -404,14 +400,12 @@ static ALWAYS_INLINE int answer_solicitation(const struct packet *packet, const 
 	u64 summed = sum16(ip + 8) + sum16(ip + 24) + pseudo_rest(ICMPV6, len);
 	int has_option = len == SOLICITATION_LEN + 8;
 	int is_probe = (load64(ip + 8) | load64(ip + 16)) == 0;
-	const u8 *frame = start(packet);
+	const u8 *frame = packet->frame;
 
-	if (frame + ETHERNET_LEN > stop)
-		return to_lane(packet);
 	/* A frame to many must be to a group of IPv6 (RFC 2464 7). */
 	if (frame[0] & 1 && load16(frame) != 0x3333)
 		return drop(packet, ETHERNET_NOT_OURS);
-	if (has_wrong_source(packet, frame))
+	if (has_wrong_source(packet))
 		return drop(packet, ETHERNET_SOURCE);
 	if (len != SOLICITATION_LEN && !has_option)
 		return to_lane(packet);
@@ -436,7 +430,7 @@ static ALWAYS_INLINE int answer_arp(const struct packet *packet, const u8 *at)
 {
 	const u8 *own = packet->header->mac;
 
-	if (has_wrong_source(packet, start(packet)))
+	if (has_wrong_source(packet))
 		return drop(packet, ETHERNET_SOURCE);
 	if (at[8] & 1 || (load32(at + 8) == load32(own) && load16(at + 12) == load16(own + 4)))
 		return drop(packet, ARP_MALFORMED);

@@ -31,28 +31,43 @@ static ALWAYS_INLINE u16 fold(u64 sum)
 	return sum + (sum >> 16);
 }
 
-/* The sum over `len` bytes from `at`, below SUMMED_MAX; says 0 where the frame ends before.
- *
- * Words of four bytes, so that no carry is ever lost in 64 bits. Each block looks at the frame's end once. Behind the
- * blocks the address is made anew from the length, so that the verifier sees one way to the rest and not one for each
- * number of blocks. */
-static ALWAYS_INLINE int sum(const u8 *start, const u8 *end, u32 len, u64 *total)
+static ALWAYS_INLINE u32 be16(u16 value)
 {
-	u64 sum = *total;
-	u32 rest = len & (BLOCK - 1);
+	return __builtin_bswap16(value);
+}
+
+/* Keeps the compiler from computing with the frame's end, which the verifier forbids, in place of this address. */
+#define HIDE(address) __asm__ volatile("" : "+r"(address))
+
+/* The sum over `len` bytes from `start`, below SUMMED_MAX; says 0 where the frame ends before.
+ *
+ * Words of four bytes, so that no carry is ever lost in 64 bits. Each block looks at the frame's end once.
+ *
+ * Two things are for the verifier, which would else go through the rest of the program once for each block in which the
+ * loop can end, 100 times over. What it learns in the loop of a number, or of how far a frame reaches, it keeps apart. So
+ * the loop is given a length that nobody reads behind it: `field` is where the packet says it, `less` what it says too much.
+ * And it has an address of its own, and a sum of unknown size: both begin with a `zero` of which only the writer of the
+ * image knows that it is one. */
+static ALWAYS_INLINE int sum(const u8 *start, const u8 *end, u32 len, const u8 *field, u32 less, u32 zero, u64 *total)
+{
+	const u8 *at = start + (zero & 1);
+	u64 sum = *total + ((u64)zero << 32 | zero);
+	u32 rest = len & (BLOCK - 1), blocks = (be16(*(const volatile u16 *)field) - less) / BLOCK;
 
 #pragma nounroll
-	for (u32 offset = 0; offset < SUMMED_MAX; offset += BLOCK) {
-		const u8 *at = start + offset;
-
-		if (offset + BLOCK > len)
+	for (u32 block = 0; block < SUMMED_MAX / BLOCK; block++) {
+		if (block >= blocks)
 			break;
-		if (at + BLOCK > end)
+		const u8 *next = at + BLOCK;
+
+		HIDE(next);
+		if (next > end)
 			return 0;
-		sum += sum8(at) + sum8(at + 8) + sum8(at + 16) + sum8(at + 24);
+		sum += sum8(next - 32) + sum8(next - 24) + sum8(next - 16) + sum8(next - 8);
+		at = next;
 	}
 
-	const u8 *at = start + (len & (SUMMED_MAX - BLOCK));
+	at = start + (len & (SUMMED_MAX - BLOCK));
 
 	if (rest & 16) {
 		if (at + 16 > end)

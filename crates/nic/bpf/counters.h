@@ -63,7 +63,8 @@ struct packet {
 	struct map *image;
 	const struct header *header;
 	u64 *counts;
-	u32 network; /* where the network header begins: 14, 18 or 22 */
+	const u8 *frame; /* as it came, of which the Ethernet header is there */
+	u32 network;	 /* where the network header begins: 14, 18 or 22 */
 };
 
 /* Per CPU, and a program is not interrupted by itself. */

@@ -229,6 +229,7 @@ static ALWAYS_INLINE int judge(struct packet *packet)
 
 	u16 type = load16(at + 12);
 
+	packet->frame = at;
 	at += ETHERNET_LEN;
 	packet->network = ETHERNET_LEN;
 #pragma unroll

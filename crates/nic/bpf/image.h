@@ -1,4 +1,4 @@
-/* The driver's form of the route table, and how it is read. crates/route/src/image.rs writes it.
+/* The driver's form of the route table, and how it is read. src/xdp/image.rs writes it.
  *
  *   cell   0          1..9     9..137            then
  *        ┌────────┬────────┬──────────┬──────────────────┬─────────┬──────────────────┬─────────┐
@@ -34,21 +34,19 @@ struct header {
 	u8 hop_limit;
 	u8 flags;
 	u32 generation;
-	u32 unused;
+	u32 zero;
 };
 _Static_assert(sizeof(struct header) == CELL_SIZE, "the header is one cell");
 
 /* The bits of `flags`. */
 enum { ACCEPTS_PARTIAL = 1 };
 
-/* What answers, as crates/route counts its responders; and where. */
-enum responder { R_ARP, R_NEIGHBOUR, R_ECHO, R_UDP_ECHO, R_STAMP, R_SOCKPERF, R_UDP_CLOSED };
+/* Where a question is answered. */
 enum tier { T_DRIVER, T_LANE, T_KERNEL };
 
 struct class {
-	u8 responder;
 	u8 tier;
-	u16 route;
+	u8 unused[3];
 	u32 broadcast; /* IPv4: the link's broadcast address, which may not ask */
 };
 struct slot4 {
@@ -61,7 +59,7 @@ struct slot6 {
 };
 _Static_assert(sizeof(struct slot4) == 16 && sizeof(struct slot6) == 32, "4 and 2 slots a cell");
 
-/* What a packet asks, beside whom: `question` and `any_question` of crates/route/src/lane_tables.rs. */
+/* What a packet asks, beside whom. */
 enum kind { K_ARP, K_ICMPV4, K_UDPV4, K_ICMPV6, K_SOLICITATION, K_UDPV6 };
 #define QUESTION(kind, selector) ((u64)(selector) << 48 | (u64)((kind) ^ K_UDPV4) << 32)
 #define ANY_QUESTION(kind) (QUESTION(kind, 0) | 1ULL << 40)

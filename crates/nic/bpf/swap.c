@@ -15,30 +15,11 @@
  * A veth sender leaves UDP checksums unfinished, and the other end believes only finished ones: its transmit checksum
  * offload must be off. What is sent by XDP_TX arrives at a veth's other end only where that has a program too: pass.c. */
 
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
+#include "xdp.h"
 
-/* Constants in the network's byte order, as a little-endian machine loads them (-target bpf is bpfel on x86-64). */
-#define BE16(value) ((u16)((((value) & 0xff) << 8) | (((value) >> 8) & 0xff)))
-
-/* include/uapi/linux/bpf.h: stable, since programs are compiled against it. */
-struct xdp_md {
-	u32 data;
-	u32 data_end;
-	u32 data_meta;
-	u32 ingress_ifindex;
-	u32 rx_queue_index;
-	u32 egress_ifindex;
-};
-enum { XDP_PASS = 2, XDP_TX = 3 };
-
-enum { ETHERNET_LEN = 14, IPV4_LEN = 20, UDP_LEN = 8 };
-enum { ICMP = 1, UDP = 17 };
 enum { ECHO_REPLY = 0, ECHO_REQUEST = 8 };
 
-static inline __attribute__((always_inline)) void swap16(u16 *one, u16 *other)
+static ALWAYS_INLINE void swap16(u16 *one, u16 *other)
 {
 	u16 kept = *one;
 

@@ -3,8 +3,9 @@
 //! ```text
 //!             ┌──────────── kernel ────────────┐
 //!   wire ────▶│ driver ─▶ XDP program ─┬─ PASS ┼──▶ the kernel's own stack: whatever nobody claims
-//!             │             (lane.c)   └─ xsk ─┼──▶ XdpQueue ─▶ lane
-//!   wire ◀────┼─ driver ◀──────────────────────┼─── XdpQueue ◀─ lane
+//!             │             │          └─ xsk ─┼──▶ XdpQueue ─▶ lane
+//!   wire ◀────┼─ driver ◀───┘ TX               │                 │
+//!   wire ◀────┼─ driver ◀──────────────────────┼─── XdpQueue ◀───┘
 //!             └────────────────────────────────┘
 //! ```
 //!
@@ -14,7 +15,10 @@
 //! | `rings` | the four rings of a socket |
 //! | `queue` | rings and memory as a lane sees them: [`Queue`](crate::Queue) |
 //! | `socket` | AF_XDP socket, bind, counts |
+//! | `claims` | what is taken from the kernel, and where it is answered |
+//! | `image` | the same as the program reads it |
 //! | `program` | the XDP program, its maps, attaching it |
+//! | [`dry_run`] | the program on frames that no wire has brought |
 //! | [`bare`] | programs that only swap or pass, to be measured against |
 //! | `vlans` | which VLANs of the link are looked at |
 //! | `bpf`, `sys`, `interface` | bpf(2), the other system calls, and what the kernel says of an interface |
@@ -24,12 +28,14 @@
 //! ends in whatever way, the kernel detaches the program and everything is the kernel's again.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 pub mod bare;
 mod bpf;
+mod claims;
+pub mod dry_run;
 mod error;
+mod image;
 mod interface;
 mod lent;
 mod program;
@@ -42,9 +48,10 @@ pub mod testing;
 mod umem;
 mod vlans;
 
+pub use claims::{Answers, Claim, ClaimKey, ClaimedAddress, Claims, Owner, PartialChecksums, Tier};
 pub use error::{AttachedProgram, XdpError};
 use program::Program;
-pub use program::{CLAIMS_MAX, DropCount, Mode, ModeChoice, OWNED_MAX, PROGRAM_NAME, QUEUES_MAX};
+pub use program::{CLAIMS_MAX, COUNT_MAX, Mode, ModeChoice, OWNED_MAX, PROGRAM_NAME, QUEUES_MAX};
 pub use queue::{Depths, Kernel, Kick, Kicks, Wake, XdpQueue};
 use socket::{Bound, Prepared, Watch};
 pub use socket::{BusyPoll, Statistics, XdpSocket};
@@ -128,39 +135,6 @@ impl Settings {
     }
 }
 
-/// Who else has an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// The kernel: it answers ARP and NDP for it and gets whatever is not claimed.
-    Kernel,
-    /// Nobody: Barelane answers ARP and NDP too, and what it does not claim ends at the program.
-    Barelane,
-}
-
-/// One question that a lane answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClaimKey {
-    /// The address that it is sent to.
-    pub address: IpAddr,
-    /// The IP protocol: 1 ICMP, 17 UDP, 58 ICMPv6.
-    pub protocol: u8,
-    /// The UDP destination port, or the ICMP or ICMPv6 type.
-    pub selector: u16,
-}
-
-/// What the program sends to the lanes; everything else is the kernel's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claims {
-    /// The interface's MAC address. Frames to another are the kernel's.
-    pub mac: [u8; 6],
-    /// The VLANs that are served. What is tagged with another is the kernel's, whatever its address.
-    pub vlans: Vlans,
-    /// The addresses that are served, and who else has them.
-    pub addresses: Vec<(IpAddr, Owner)>,
-    /// The questions that are answered.
-    pub keys: Vec<ClaimKey>,
-}
-
 /// A program that is attached, with its maps and the means to watch its queues. Dropping it detaches.
 ///
 /// Drop it before its queues: then what they would have answered is the kernel's at once. While it lives, what is
@@ -189,7 +163,8 @@ pub fn open(
     check_interface(settings)?;
     let prepare = |&queue| Prepared::new(settings, layout, queue);
     let prepared = settings.queues.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
-    let mut program = Program::load(settings.queues.iter().max().map_or(1, |last| last + 1))?;
+    let queue_count = settings.queues.iter().max().map_or(1, |last| last + 1);
+    let mut program = Program::load(queue_count, &Claims { mac: claims.mac, ..Claims::default() })?;
     let attached = program.attach(settings)?;
     let bind = |socket: Prepared| socket.bind(settings, attached.mode);
     let bound = prepared.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
@@ -244,14 +219,22 @@ impl Attachment {
         self.page_size
     }
 
-    /// Makes other claims the ones in force; what stays claimed is never without its lane.
+    /// Makes other claims the ones in force, all of them at once: a packet is judged by the old ones or by the new ones.
+    /// When this returns, no packet is judged by the old ones any more. Where it fails, they stay.
+    ///
+    /// Takes as long as the kernel takes to see every core pass a quiet point (RCU), some ten milliseconds.
     pub fn set_claims(&mut self, claims: &Claims) -> Result<(), XdpError> {
         self.program.set_claims(claims)
     }
 
-    /// How often the program dropped, by reason.
-    pub fn drops(&self) -> Result<Vec<DropCount>, XdpError> {
-        self.program.drops()
+    /// How often claims were put in force.
+    pub fn generation(&self) -> u32 {
+        self.program.generation()
+    }
+
+    /// What the program has counted, by the index of a row in THE counter table, on all cores together.
+    pub fn counts(&self) -> Result<[u64; COUNT_MAX], XdpError> {
+        self.program.counts()
     }
 
     /// The kernel's counts of each queue.

@@ -5,7 +5,8 @@
 
 use nic::queue::Frame;
 use nic::xdp::{
-    self, Attachment, ClaimKey, Claims, Kernel, Owner, Settings, Vlans, XdpError, XdpQueue, XdpSocket,
+    self, Attachment, Claim, ClaimKey, ClaimedAddress, Claims, Kernel, Owner, Settings, Tier, XdpError,
+    XdpQueue, XdpSocket,
 };
 use telemetry::Tick;
 use thiserror::Error;
@@ -75,9 +76,9 @@ fn claims(ask: &Ask, link: Link) -> Claims {
     let (address, protocol, selector) = link.claim(ask.protocol);
     Claims {
         mac: link.mac.0,
-        vlans: Vlans::UNTAGGED,
-        addresses: vec![(address, Owner::Kernel)],
-        keys: vec![ClaimKey { address, protocol, selector }],
+        addresses: vec![ClaimedAddress::new(address, Owner::Kernel)],
+        claims: vec![Claim { key: ClaimKey { address, protocol, selector }, tier: Tier::Lane }],
+        ..Claims::default()
     }
 }
 

@@ -188,6 +188,13 @@ impl LaneTables {
 }
 
 impl RouteTable {
+    /// The UDP source ports that are not answered: the loop ports, port 0 (nobody to answer), and every port that we
+    /// answer on ourselves, so that two servers of one configuration cannot be made to talk to each other.
+    pub fn refused_sources(&self) -> Vec<u16> {
+        let own = self.routes().iter().filter_map(|route| route.service.udp_port());
+        LOOP_PORTS.into_iter().chain([0]).chain(own.map(NonZeroU16::get)).collect()
+    }
+
     /// Compiles the table for a lane.
     pub fn compile(&self, settings: &LaneSettings) -> LaneTables {
         let mut compiler = Compiler::new(settings);
@@ -293,12 +300,10 @@ fn index_of_last(count: usize) -> u16 {
     (count - 1) as u16
 }
 
-/// One bit a port: the loop ports, port 0 (nobody to answer), and every port that we answer on ourselves, so that two
-/// servers of one configuration cannot be made to talk to each other.
+/// One bit a port.
 fn refused_sources(table: &RouteTable) -> Box<[u64; 1024]> {
     let mut words = Box::new([0; 1024]);
-    let own = table.routes().iter().filter_map(|route| route.service.udp_port());
-    for port in LOOP_PORTS.into_iter().chain([0]).chain(own.map(NonZeroU16::get)) {
+    for port in table.refused_sources() {
         let (word, bit) = place_of(port);
         if let Some(word) = words.get_mut(word) {
             *word |= 1 << bit;

@@ -30,6 +30,16 @@ pub struct Address {
     pub owner: Owner,
 }
 
+impl Address {
+    /// The broadcast address of its link, which may not ask; none for IPv6, and for links without one.
+    pub fn broadcast(&self) -> Option<Ipv4Addr> {
+        match self.ip {
+            IpAddr::V4(ip) => broadcast_of(ip, self.prefix_len),
+            IpAddr::V6(_) => None,
+        }
+    }
+}
+
 /// One service on one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -48,6 +58,8 @@ pub struct Claim {
     pub protocol: u8,
     /// The UDP destination port, or the ICMP type.
     pub selector: u16,
+    /// What answers.
+    pub service: Service,
 }
 
 /// Why a table cannot be.
@@ -154,7 +166,7 @@ impl RouteTable {
                 (None, IpAddr::V4(_)) => (wire::ipv4::ICMP, wire::icmpv4::ECHO_REQUEST.into()),
                 (None, IpAddr::V6(_)) => (wire::ipv6::ICMP, wire::icmpv6::ECHO_REQUEST.into()),
             };
-            Claim { address: route.address, protocol, selector }
+            Claim { address: route.address, protocol, selector, service: route.service }
         })
     }
 }

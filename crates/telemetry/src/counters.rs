@@ -32,7 +32,7 @@ pub enum Kind {
     Received,
     /// Frames that left as answers.
     Replied,
-    /// Frames handed on unchanged to the stack behind.
+    /// Frames handed on unchanged to the tier or the stack behind.
     Passed,
     /// Frames that ended here, with the reason.
     Dropped,
@@ -112,6 +112,7 @@ table! {
         RepliedUnreachable "replied_unreachable" Replied Respond
             "Datagrams to a closed port answered with Port Unreachable.";
         Passed "passed" Passed Respond "Frames handed on unchanged to the stack behind.";
+        ToLane "to_lane" Passed Respond "Frames that the driver tier handed on unchanged to a lane.";
         ArpConflict "arp_conflict" Note Respond "ARP packets of another host that uses one of our addresses.";
         UdpChecksumPartial "udp_checksum_partial" Note Respond
             "UDP datagrams whose sender left the checksum to a NIC that does not exist (veth), answered all the same.";

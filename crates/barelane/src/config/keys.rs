@@ -6,7 +6,7 @@
 use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
 
 use super::values::{Fault, address, choice, ip, number, unique};
-use super::{Config, PartialChoice, RouteConfig};
+use super::{Config, PartialChoice, RouteConfig, TierChoice};
 use crate::error::{Setting, Wrong};
 
 macro_rules! settings {
@@ -29,6 +29,7 @@ settings! {
     ADDRESSES "serve.addresses" Some("--address");
     RESPOND "serve.respond" Some("--respond");
     VLANS "serve.vlans" Some("--vlan");
+    TIER "serve.tier" Some("--tier");
     ADDRESS_CHECK_MS "serve.address_check_ms" None;
     STAMP_KEY_FILE "stamp.key_file" Some("--stamp-key");
     ROUTE_ADDRESS "route.address" None;
@@ -50,6 +51,10 @@ pub const WAKES: &[(&str, Wake)] =
 /// What to do with partial checksums, by name.
 pub const PARTIALS: &[(&str, PartialChoice)] =
     &[("auto", PartialChoice::Auto), ("accept", PartialChoice::Accept), ("refuse", PartialChoice::Refuse)];
+
+/// Where answers are made, by name.
+pub const TIERS: &[(&str, TierChoice)] =
+    &[("auto", TierChoice::Auto), ("driver", TierChoice::Driver), ("lane", TierChoice::Lane)];
 
 /// What stands for every number that there can be.
 pub const ALL: &str = "all";
@@ -104,6 +109,7 @@ keys! {
     ADDRESSES Texts |config, texts| config.serve.addresses = unique(texts, address)?;
     RESPOND Texts |config, texts| config.serve.respond = unique(texts, service)?;
     VLANS NumbersOrAll |config, texts| config.serve.vlans = vlans(texts)?;
+    TIER Text |config, texts| config.serve.tier = choice(TIERS, texts)?;
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
     STAMP_KEY_FILE Text |config, texts| config.stamp.key_file = texts.concat().into();
     ROUTE_ADDRESS Text |config, texts| last_route(config).address = Some(ip(&texts.concat())?);
@@ -195,6 +201,7 @@ mod tests {
         assert!(refused(HOP_LIMIT, "0").contains("write a whole number from 1 to 255"));
         assert!(refused(HOP_LIMIT, "256").contains("write a whole number from 1 to 255"));
         assert!(refused(RING_SIZE, "1000").ends_with("powers of two; write 1024"));
+        assert!(refused(TIER, "moon").ends_with("no such choice; write one of auto, driver, lane"));
         assert!(refused(RESPOND, "udp-echo:0").contains("no such responder"));
         for vid in ["0", "4095", "trunk", "-1"] {
             let wrong = format!("serve.vlans (--vlan) = \"{vid}\": out of range");

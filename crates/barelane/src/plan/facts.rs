@@ -27,6 +27,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Facts {
     /// The interface to serve on.
     pub link: Link,
+    /// Whether the other end of a veth has an XDP program; nothing where there is no other end that can be seen.
+    pub other_end_has_program: Option<bool>,
     /// The addresses that the kernel uses on it, with their prefix lengths.
     pub interface_addresses: Vec<(IpAddr, u8)>,
     /// The addresses that the kernel has on it and must not use, and why (RFC 4862 5.4).
@@ -55,8 +57,10 @@ impl Facts {
         // A kernel that does not say which cores are isolated has none.
         let mut isolated_cores = host::cores::isolated().unwrap_or_default();
         isolated_cores.retain(|core| cores.contains(core));
+        let other_end_has_program = other_end_has_program(&link);
         Ok(Self {
             link,
+            other_end_has_program,
             interface_addresses,
             unusable_addresses,
             kernel_addresses,
@@ -85,10 +89,21 @@ impl Facts {
         Ok(())
     }
 
+    /// Looks again at what of the link can change under a server that runs; says whether it has.
+    pub fn refresh(&mut self) -> bool {
+        let before = self.other_end_has_program;
+        self.other_end_has_program = other_end_has_program(&self.link);
+        self.other_end_has_program != before
+    }
+
     /// Whether the other end of the link is another veth: its sender leaves checksums to a NIC that does not exist.
     pub fn is_veth(&self) -> bool {
         self.link.kind.as_deref() == Some("veth")
     }
+}
+
+fn other_end_has_program(link: &Link) -> Option<bool> {
+    (link.kind.as_deref() == Some("veth")).then(|| links::other_end_has_program(link).ok())?
 }
 
 /// Which addresses the kernel answers for: those on every Ethernet interface, and those among the wanted ones that it

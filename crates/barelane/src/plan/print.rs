@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU16;
 
-use nic::xdp::{Vlans, Wake};
+use nic::xdp::{Tier, Vlans, Wake};
 use route::{Owner, PartialChecksums, Service};
 
 use super::{Plan, why_unusable};
@@ -18,6 +18,7 @@ impl fmt::Display for Plan {
             writeln!(out, "{:<12} queue {} on core {}", "lane", lane.queue, lane.core)?;
         }
         self.fmt_routes(out)?;
+        row(out, "tier", self.explain_tier())?;
         row(out, "VLANs", self.explain_vlans())?;
         row(out, "checksums", self.explain_checksums())?;
         row(out, "next hop", NEXT_HOP)?;
@@ -95,6 +96,15 @@ impl Plan {
             Some(_) => format!("authenticated, with the key in {}", self.config.stamp.key_file.display()),
         };
         row(out, "STAMP", format_args!("{mode}; stateless, T2 and T3 in NTP format"))
+    }
+
+    /// Where answers are made, and why there.
+    pub(crate) fn explain_tier(&self) -> String {
+        let answered = match self.earliest.tier {
+            Tier::Driver => "driver: echo, ARP and NDP are answered there, the rest in the lanes",
+            Tier::Lane | Tier::Kernel => "lane: everything is answered in the lanes",
+        };
+        format!("{answered}; {}", self.earliest.why)
     }
 
     /// How UDP checksums are judged, and why.
@@ -188,6 +198,9 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
         ));
     }
     warn_of_taken_ports(plan, &mut warnings);
+    warnings.extend(
+        plan.earliest.danger.iter().map(|danger| format!("answers of the driver tier may be lost: {danger}")),
+    );
     if plan.lane.stamp_key.is_some() && !has_stamp(plan) {
         warnings.push("there is a key for STAMP, and no route answers it: --respond stamp".to_owned());
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use host::links::{AddressState, AttachedProgram, Link, ProgramMode};
 use host::ports::Ports;
+use nic::xdp::Tier;
 use route::{Owner, PartialChecksums};
 
 use super::{Facts, LanePlan, Plan};
@@ -26,8 +27,10 @@ fn facts() -> Facts {
             numa_node: None,
             rx_vlan_offload: None,
             tx_checksum: None,
+            peer_namespace: None,
             peer_index: None,
         },
+        other_end_has_program: None,
         interface_addresses: vec![("10.0.0.1".parse().unwrap(), 24), ("fd00::1".parse().unwrap(), 64)],
         unusable_addresses: Vec::new(),
         kernel_addresses: vec![
@@ -88,7 +91,7 @@ fn the_interfaces_own_addresses_stay_the_kernels() {
     let plan = plan_of("", facts()).unwrap();
     assert!(plan.routes.addresses().iter().all(|address| address.owner == Owner::Kernel));
     assert_eq!(plan.own_addresses().count(), 0);
-    assert_eq!(plan.claims().keys.len(), 2);
+    assert_eq!(plan.claims().claims.len(), 2);
 }
 
 #[test]
@@ -223,4 +226,44 @@ fn the_plan_prints_every_lane_and_every_address() {
     {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
+}
+
+fn tier_of(text: &str, kind: Option<&str>, other_end_has_program: Option<bool>) -> (Tier, bool) {
+    let facts = facts();
+    let link = Link { kind: kind.map(Into::into), ..facts.link.clone() };
+    let plan = plan_of(text, Facts { link, other_end_has_program, ..facts }).unwrap();
+    let is_warned = plan.warnings.iter().any(|warning| warning.contains("may be lost"));
+    assert!(!plan.earliest.why.is_empty());
+    (plan.earliest.tier, is_warned)
+}
+
+#[test]
+fn the_earliest_tier_is_one_that_the_link_is_known_to_carry() {
+    for (text, kind, other_end, wanted) in [
+        ("", None, None, Tier::Driver),
+        ("", Some("veth"), Some(true), Tier::Driver),
+        ("", Some("veth"), Some(false), Tier::Lane),
+        ("", Some("veth"), None, Tier::Lane),
+        ("nic.mode = \"generic\"", Some("veth"), Some(false), Tier::Driver),
+        ("serve.tier = \"lane\"", None, None, Tier::Lane),
+        ("serve.tier = \"driver\"", Some("veth"), Some(true), Tier::Driver),
+    ] {
+        assert_eq!(tier_of(text, kind, other_end), (wanted, false), "{text} {kind:?} {other_end:?}");
+    }
+    for other_end in [Some(false), None] {
+        assert_eq!(tier_of("serve.tier = \"driver\"", Some("veth"), other_end), (Tier::Driver, true));
+    }
+}
+
+#[test]
+fn what_the_driver_answers_is_claimed_for_it_and_the_rest_for_the_lane() {
+    let claims =
+        plan_of("serve.respond = [\"icmp-echo\", \"udp-echo:7\", \"stamp\"]", facts()).unwrap().claims();
+    for claim in &claims.claims {
+        let wanted = if claim.key.selector == 862 { Tier::Lane } else { Tier::Driver };
+        assert_eq!(claim.tier, wanted, "{claim:?}");
+    }
+    assert!(claims.addresses.iter().all(|address| address.neighbours == Tier::Driver));
+    assert_eq!(claims.addresses[0].broadcast, Some("10.0.0.255".parse().unwrap()));
+    assert!([7, 862, 123, 0].iter().all(|port| claims.answers.refused_sources.contains(port)));
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nic::xdp::{BusyPoll, DropCount, Statistics};
+use nic::xdp::{BusyPoll, Statistics};
 use telemetry::{Counters, Histogram};
 
 use super::server::Server;
@@ -18,6 +18,7 @@ impl Server {
         let mut facts = vec![
             format!("packet memory is locked, in pages of {}", self.card.page_size()),
             self.wake_in_force(),
+            format!("tier {}", plan.explain_tier()),
             format!("checksums: {}", plan.explain_checksums()),
             format!("answers go to {NEXT_HOP}"),
         ];
@@ -76,7 +77,8 @@ impl Server {
 pub struct Summary {
     counters: Counters,
     residence: Histogram,
-    drops: Vec<DropCount>,
+    /// What the driver tier counted before any lane.
+    driver: Counters,
     queues: Vec<(u32, Statistics)>,
     /// Frames that each lane has neither sent nor given back.
     held: Vec<i64>,
@@ -86,11 +88,11 @@ impl Summary {
     pub(super) fn new(
         counters: Counters,
         residence: Histogram,
-        drops: Vec<DropCount>,
+        driver: Counters,
         queues: Vec<(u32, Statistics)>,
         held: Vec<i64>,
     ) -> Self {
-        Self { counters, residence, drops, queues, held }
+        Self { counters, residence, driver, queues, held }
     }
 
     /// The sum of several lanes' counters.
@@ -109,6 +111,11 @@ impl Summary {
         &self.counters
     }
 
+    /// What the driver tier counted.
+    pub fn driver(&self) -> &Counters {
+        &self.driver
+    }
+
     /// T3 − T2 of all STAMP answers, in nanoseconds.
     pub fn residence(&self) -> &Histogram {
         &self.residence
@@ -119,7 +126,11 @@ impl Summary {
     pub fn check(&self) -> Result<(), Error> {
         let failed = |why: String| Err(Error::Failed(why));
         let invalid: u64 = self.queues.iter().map(|(_, queue)| queue.rx_invalid + queue.tx_invalid).sum();
-        match (self.counters.unaccounted(), self.held.iter().find(|held| **held != 0), invalid) {
+        match (
+            self.counters.unaccounted() + self.driver.unaccounted(),
+            self.held.iter().find(|held| **held != 0),
+            invalid,
+        ) {
             (0, None, 0) => Ok(()),
             (0, None, count) => failed(format!("the kernel refused {count} frames that lanes gave to it")),
             (0, Some(held), _) => {
@@ -135,8 +146,14 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "stopped: {}", Counts(&self.counters))?;
-        for drop in self.drops.iter().filter(|drop| drop.count > 0) {
-            write_row(out, drop.name, drop.count, &format!("Before a lane: {}", drop.sentence))?;
+        for (counter, count) in self.driver.iter().filter(|(_, count)| *count > 0) {
+            let row = counter.row();
+            write_row(
+                out,
+                &format!("driver_{}", row.name),
+                count,
+                &format!("In the driver: {}", row.sentence),
+            )?;
         }
         self.queues.iter().try_for_each(|(queue, statistics)| write_queue(out, *queue, statistics))?;
         write_residence(out, &self.residence)
@@ -189,26 +206,33 @@ mod tests {
         let mut counters = Counters::default();
         counters.add(Counter::Rx, 2);
         counters.count(Counter::RepliedArp);
-        let drop = |name, count| DropCount { name, sentence: "A reason.", count };
-        let drops = vec![drop("odd", 3), drop("even", 0)];
+        let mut driver = Counters::default();
+        driver.add(Counter::Rx, 5);
+        driver.add(Counter::ToLane, 2);
+        driver.add(Counter::Ipv4Options, 3);
         let queues = vec![(3, Statistics { rx_ring_full: 4, ..Statistics::default() })];
         let mut residence = Histogram::default();
         residence.record(200);
         residence.record(400);
-        let summary = Summary::new(counters, residence, drops, queues, vec![0]);
+        let summary = Summary::new(counters, residence, driver, queues, vec![0]);
         let text = summary.to_string();
         assert!(text.starts_with("stopped: 2 frames = 1 answered + 0 passed + 0 dropped\n"), "{text}");
-        assert!(text.contains("replied_arp") && text.contains("Before a lane: A reason."), "{text}");
+        assert!(
+            text.contains("replied_arp")
+                && text.contains("driver_ipv4_options")
+                && text.contains("In the driver: The header carries options"),
+            "{text}"
+        );
         assert!(text.contains("queue_3_rx_ring_full"), "{text}");
         assert!(text.contains("residence_mean_ns") && text.contains(" 300  The mean"), "{text}");
         assert!(!text.contains("fill_ring_empty"), "{text}");
-        assert!(!text.contains("replied_ndp") && !text.contains("even"), "{text}");
+        assert!(!text.contains("replied_ndp") && !text.contains("driver_replied"), "{text}");
         assert!(summary.check().is_err());
     }
 
     fn summary_of(statistics: Statistics, held: i64) -> Summary {
         let residence = Histogram::default();
-        Summary::new(Counters::default(), residence, Vec::new(), vec![(0, statistics)], vec![held])
+        Summary::new(Counters::default(), residence, Counters::default(), vec![(0, statistics)], vec![held])
     }
 
     #[test]

@@ -7,13 +7,13 @@
 //! ```
 //!
 //! Whatever both configurations answer stays claimed and is answered throughout, by one table or the other. Nothing
-//! is ever redirected to a lane that cannot answer it.
+//! is ever redirected to a lane that cannot answer it, and each arrow is one store: a packet is judged by the claims
+//! before it or by those behind it. Where the two differ in the tier, the lane answers in between.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use host::groups::SolicitedNode;
-use nic::xdp::Claims;
 
 use super::address_check::{self, Announced};
 use super::server::Server;
@@ -72,7 +72,7 @@ impl Server {
     }
 
     fn take_over(&mut self, Successor { plan, groups, added }: Successor) -> Result<(), Error> {
-        self.claim(&common(&self.plan.claims(), &plan.claims()))?;
+        self.claim(&plan.claims().common(&self.plan.claims()))?;
         for lane in &mut self.lanes {
             lane.exchange(plan.routes.compile(&plan.lane))?;
         }
@@ -81,16 +81,6 @@ impl Server {
         self.groups = groups;
         self.announced = Announced::once(&self.plan, added)?;
         Ok(())
-    }
-}
-
-/// What both claim.
-fn common(old: &Claims, new: &Claims) -> Claims {
-    Claims {
-        mac: new.mac,
-        vlans: new.vlans.common(old.vlans),
-        addresses: new.addresses.iter().filter(|address| old.addresses.contains(address)).copied().collect(),
-        keys: new.keys.iter().filter(|key| old.keys.contains(key)).copied().collect(),
     }
 }
 
@@ -121,29 +111,7 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
 
 #[cfg(test)]
 mod tests {
-    use nic::xdp::{ClaimKey, Owner, Vlans};
-
     use super::*;
-
-    fn claims(addresses: &[(&str, Owner)], ports: &[u16], vids: &[u16]) -> Claims {
-        let address = addresses[0].0.parse().unwrap();
-        Claims {
-            mac: [2, 0, 0, 0, 0, 1],
-            vlans: Vlans::of(vids).unwrap(),
-            addresses: addresses.iter().map(|(ip, owner)| (ip.parse().unwrap(), *owner)).collect(),
-            keys: ports.iter().map(|&selector| ClaimKey { address, protocol: 17, selector }).collect(),
-        }
-    }
-
-    #[test]
-    fn only_what_both_claim_is_redirected_while_tables_change() {
-        let old = claims(&[("10.0.0.1", Owner::Barelane), ("10.0.0.2", Owner::Kernel)], &[7, 8], &[41, 42]);
-        let new = claims(&[("10.0.0.1", Owner::Barelane), ("10.0.0.2", Owner::Barelane)], &[8, 9], &[42, 43]);
-        let both = common(&old, &new);
-        assert_eq!(both.addresses, [("10.0.0.1".parse().unwrap(), Owner::Barelane)]);
-        assert_eq!(both.keys.iter().map(|key| key.selector).collect::<Vec<_>>(), [8]);
-        assert_eq!(both.vlans, Vlans::of(&[42]).unwrap());
-    }
 
     #[test]
     fn what_is_fixed_while_lanes_run_is_refused_by_name() {

@@ -8,7 +8,7 @@ use host::clock::Clock;
 use host::groups::SolicitedNode;
 use host::wall::{Line, Wall};
 use nic::xdp::{self, Attachment, Claims, XdpError};
-use telemetry::{Counters, Histogram, Ns, Tick, TickRate, WallClock, WallTime};
+use telemetry::{Counter, Counters, Histogram, Ns, Tick, TickRate, WallClock, WallTime};
 
 use super::address_check::{self, Announced};
 use super::lanes::Running;
@@ -22,6 +22,10 @@ use crate::plan::{Plan, free};
 /// answers carry says from the next line on. More often would follow the noise of single readings.
 const TIME_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often is looked whether the link still carries what the driver answers. For so long answers may be lost at most,
+/// where the other end of a veth takes its program away; more often asks the kernel for nothing more often.
+const LINK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Lanes at work on a card. [`Server::stop`] ends it in order and counts; dropping it detaches the program at once.
 #[derive(Debug)]
 pub struct Server {
@@ -32,6 +36,7 @@ pub struct Server {
     pub(super) announced: Announced,
     wall: Wall,
     time_told: Instant,
+    link_looked_at: Instant,
 }
 
 impl Server {
@@ -60,8 +65,9 @@ impl Server {
         }
         card.set_claims(&plan.claims())?;
         let announced = Announced::once(&plan, ours)?;
-        let time_told = Instant::now();
-        Ok(Some(Self { plan, card, lanes, groups, announced, wall, time_told }))
+        let now = Instant::now();
+        let (time_told, link_looked_at) = (now, now);
+        Ok(Some(Self { plan, card, lanes, groups, announced, wall, time_told, link_looked_at }))
     }
 
     /// Tells the lanes the time of day, when it is due: once a second. To be called more often than that for as long as
@@ -73,6 +79,20 @@ impl Server {
         self.time_told = Instant::now();
         let wall = told(self.wall.look());
         self.lanes.iter_mut().for_each(|lane| lane.tell_time(wall));
+    }
+
+    /// Looks whether another tier is the earliest now that the link carries, when it is due: once a second. Gives what to say
+    /// if so; the claims are then those of that tier.
+    pub(super) fn look_at_link(&mut self) -> Result<Option<String>, Error> {
+        if self.link_looked_at.elapsed() < LINK_INTERVAL {
+            return Ok(None);
+        }
+        self.link_looked_at = Instant::now();
+        if !self.plan.refresh_tier() {
+            return Ok(None);
+        }
+        self.claim(&self.plan.claims())?;
+        Ok(Some(format!("tier {}", self.plan.explain_tier())))
     }
 
     /// From here on exactly this is redirected to the lanes.
@@ -95,6 +115,11 @@ impl Server {
         Summary::sum(self.lanes.iter().map(Running::counters))
     }
 
+    /// What the driver tier has counted so far.
+    pub fn driver_counters(&self) -> Result<Counters, Error> {
+        driver_counters(&self.card)
+    }
+
     /// T3 − T2 of all lanes' STAMP answers so far, in nanoseconds.
     pub fn residence(&self) -> Histogram {
         merged(self.lanes.iter().map(Running::residence))
@@ -108,13 +133,22 @@ impl Server {
             lane.tell_to_stop();
         }
         let lanes = self.lanes.into_iter().map(Running::join).collect::<Result<Vec<_>, _>>()?;
-        let drops = self.card.drops()?;
+        let driver = driver_counters(&self.card)?;
         let queues = self.card.statistics()?;
         let held = lanes.iter().map(|lane| lane.held).collect();
         let residence = merged(lanes.iter().map(|lane| lane.residence.clone()));
         let counters = Summary::sum(lanes.into_iter().map(|lane| lane.counters));
-        Ok(Summary::new(counters, residence, drops, queues, held))
+        Ok(Summary::new(counters, residence, driver, queues, held))
     }
+}
+
+/// The program's counts by the names that a lane has for them.
+fn driver_counters(card: &Attachment) -> Result<Counters, Error> {
+    let mut counters = Counters::default();
+    for (&counter, count) in Counter::ALL.iter().zip(card.counts()?) {
+        counters.add(counter, count);
+    }
+    Ok(counters)
 }
 
 /// A line as lanes are told it.

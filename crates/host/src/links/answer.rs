@@ -50,6 +50,23 @@ pub(super) fn peer_of(attribute: &LinkAttribute) -> Option<u32> {
     }
 }
 
+pub(super) fn peer_namespace_of(attribute: &LinkAttribute) -> Option<i32> {
+    match attribute {
+        LinkAttribute::LinkNetNsId(number) => Some(*number),
+        _ => None,
+    }
+}
+
+/// Whether a program is attached, in any mode. Its number says nothing in another namespace's answer.
+pub(super) fn has_program(attribute: &LinkAttribute) -> Option<bool> {
+    let LinkAttribute::Xdp(facts) = attribute else { return None };
+    let attached = facts.iter().find_map(|fact| match fact {
+        LinkXdp::Attached(attached) => Some(*attached),
+        _ => None,
+    });
+    attached.map(|attached| attached != XdpAttached::None)
+}
+
 pub(super) fn kind_of(attribute: &LinkAttribute) -> Option<String> {
     let LinkAttribute::LinkInfo(infos) = attribute else { return None };
     infos.iter().find_map(|info| match info {

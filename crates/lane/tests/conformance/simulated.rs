@@ -1,4 +1,5 @@
-//! A lane over a simulated card, as a tier that vectors can be put to.
+//! A lane over a simulated card, as a tier that vectors can be put to. The tests of the driver tier have it behind the
+//! program (`crates/barelane/tests/driver`).
 
 use std::sync::Arc;
 
@@ -187,7 +188,11 @@ impl<Q: Window> Tier for SimulatedLane<Q> {
     }
 }
 
-fn settings_of(endpoint: &Endpoint, partial_checksums: PartialChecksums, checksum: Summer) -> LaneSettings {
+pub(crate) fn settings_of(
+    endpoint: &Endpoint,
+    partial_checksums: PartialChecksums,
+    checksum: Summer,
+) -> LaneSettings {
     LaneSettings {
         mac: Mac(endpoint.mac),
         checksum,

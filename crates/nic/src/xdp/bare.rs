@@ -30,7 +30,7 @@ impl Bare {
         }
     }
 
-    const fn instructions(self) -> &'static [u64] {
+    fn instructions(self) -> &'static [u64] {
         match self {
             Self::Swap => &swap::INSTRUCTIONS,
             Self::Pass => &pass::INSTRUCTIONS,

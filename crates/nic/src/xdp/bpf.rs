@@ -13,10 +13,11 @@ use super::sys::{checked, descriptor};
 const MAP_CREATE: libc::c_int = 0;
 const MAP_LOOKUP_ELEM: libc::c_int = 1;
 const MAP_UPDATE_ELEM: libc::c_int = 2;
-const MAP_DELETE_ELEM: libc::c_int = 3;
 const PROG_LOAD: libc::c_int = 5;
+const PROG_TEST_RUN: libc::c_int = 10;
 const PROG_GET_FD_BY_ID: libc::c_int = 13;
 const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+const MAP_UPDATE_BATCH: libc::c_int = 26;
 const LINK_CREATE: libc::c_int = 28;
 
 const PROG_TYPE_XDP: u32 = 6;
@@ -29,14 +30,14 @@ const NAME_LEN_MAX: usize = 15;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum MapType {
-    Hash = 1,
     Array = 2,
     PerCpuArray = 6,
+    ArrayOfMaps = 12,
     Sockets = 17,
 }
 
-/// Allocate an entry of a hash map when it is made (`BPF_F_NO_PREALLOC`): room for the most claims costs nothing then.
-pub(super) const ALLOCATE_LATE: u32 = 1;
+/// Maps of another length may take this one's place in a map of maps (`BPF_F_INNER_MAP`, since Linux 5.10).
+pub(super) const REPLACEABLE: u32 = 1 << 12;
 
 /// Calls bpf(2).
 ///
@@ -103,16 +104,37 @@ struct MapElement {
     flags: u64,
 }
 
+#[repr(C)]
+struct MapBatch {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    elem_flags: u64,
+    flags: u64,
+}
+
 impl Map {
     /// Makes a map. `copies` is how many values an entry has: the possible CPUs for a per-CPU map, else 1.
     pub(super) fn new(plan: &MapPlan, copies: usize) -> io::Result<Self> {
+        Self::create(plan, copies, 0)
+    }
+
+    /// Makes a map whose values are maps like `inner`.
+    pub(super) fn of_maps(plan: &MapPlan, inner: &Self) -> io::Result<Self> {
+        Self::create(plan, 1, inner.number())
+    }
+
+    fn create(plan: &MapPlan, copies: usize, inner_map_fd: u32) -> io::Result<Self> {
         let mut attributes = MapCreate {
             map_type: plan.map_type as u32,
             key_size: plan.key_size,
             value_size: plan.value_size,
             max_entries: plan.entries_max,
             map_flags: plan.flags,
-            inner_map_fd: 0,
+            inner_map_fd,
             numa_node: 0,
             map_name: name_field(plan.name),
         };
@@ -129,11 +151,30 @@ impl Map {
         unsafe { call(MAP_UPDATE_ELEM, &mut attributes) }.map(drop)
     }
 
-    /// Removes one entry.
-    pub(super) fn remove(&self, key: &[u8]) -> io::Result<()> {
-        let mut attributes = self.element(key, self.value_size, 0)?;
-        // SAFETY: `element` has checked that the key has the size that the kernel reads; no value is used.
-        unsafe { call(MAP_DELETE_ELEM, &mut attributes) }.map(drop)
+    /// Sets the first entries of an array, one for each value, in one call.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "as many as the map has entries, whose number has 32 bits"
+    )]
+    pub(super) fn set_all<const N: usize>(&self, values: &[[u8; N]]) -> io::Result<()> {
+        if N != self.value_size || self.key_size != size_of::<u32>() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let keys: Vec<u32> = (0..values.len() as u32).collect();
+        let mut attributes = MapBatch {
+            in_batch: 0,
+            out_batch: 0,
+            keys: keys.as_ptr() as u64,
+            values: values.as_ptr() as u64,
+            count: keys.len() as u32,
+            map_fd: self.number(),
+            elem_flags: 0,
+            flags: 0,
+        };
+        // SAFETY: there are `count` keys of four bytes and as many values of the map's size, and both live until the call
+        // returns.
+        unsafe { call(MAP_UPDATE_BATCH, &mut attributes) }?;
+        if attributes.count as usize == values.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
     /// The value of one entry: one for each possible CPU in a per-CPU map.
@@ -235,6 +276,71 @@ pub(super) fn attach(program: BorrowedFd<'_>, ifindex: u32, flags: u32) -> io::R
     // SAFETY: the attributes of LINK_CREATE for an XDP program hold no address.
     let result = unsafe { call(LINK_CREATE, &mut attributes) };
     descriptor(result?)
+}
+
+#[repr(C)]
+struct TestRun {
+    prog_fd: u32,
+    retval: u32,
+    data_size_in: u32,
+    data_size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+    ctx_size_in: u32,
+    ctx_size_out: u32,
+    ctx_in: u64,
+    ctx_out: u64,
+    flags: u32,
+    cpu: u32,
+    batch_size: u32,
+    padding: u32,
+}
+
+/// What a program made of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TestResult {
+    /// What it returned.
+    pub(super) action: u32,
+    /// How long the frame is then.
+    pub(super) len: usize,
+    /// How long one run took, in nanoseconds, on average over all.
+    pub(super) duration_ns: u32,
+}
+
+/// Runs a program on a frame, as often as `repeat` says, attached or not; `out` receives the frame as the last run left it.
+/// On each run but the first the frame is what the one before has made of it.
+#[expect(clippy::cast_possible_truncation, reason = "frames, of which the kernel takes none beyond a page")]
+pub(super) fn test_run(
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    out: &mut [u8],
+    repeat: u32,
+) -> io::Result<TestResult> {
+    let mut attributes = TestRun {
+        prog_fd: number(program),
+        retval: 0,
+        data_size_in: frame.len() as u32,
+        data_size_out: out.len() as u32,
+        data_in: frame.as_ptr() as u64,
+        data_out: out.as_mut_ptr() as u64,
+        repeat,
+        duration: 0,
+        ctx_size_in: 0,
+        ctx_size_out: 0,
+        ctx_in: 0,
+        ctx_out: 0,
+        flags: 0,
+        cpu: 0,
+        batch_size: 0,
+        padding: 0,
+    };
+    // SAFETY: the kernel reads `data_size_in` bytes of `frame` and writes at most `data_size_out` bytes to `out`, and
+    // both live until the call returns.
+    unsafe { call(PROG_TEST_RUN, &mut attributes) }?;
+    let TestRun { retval: action, data_size_out, duration: duration_ns, .. } = attributes;
+    Ok(TestResult { action, len: data_size_out as usize, duration_ns })
 }
 
 #[repr(C)]

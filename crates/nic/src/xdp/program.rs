@@ -2,42 +2,37 @@
 //!
 //! | map | kind | key | value |
 //! |---|---|---|---|
-//! | `settings` | array of 1 | – | our MAC address, the VLANs that are served |
-//! | `claims` | hash | address, selector, protocol, family | – |
-//! | `owned` | hash | address, family | – |
-//! | `drops` | per-CPU array | reason | count |
+//! | `images` | array of 1 map | – | the [`Image`] in force: an array of cells |
+//! | `counts` | per-CPU array of 1 | – | a count for each row of THE counter table |
 //! | `sockets` | XSK map | queue | AF_XDP socket |
 //!
-//! What the program does with them stands in `bpf/lane.c`.
+//! What the program does with them stands in `bpf/driver.c`.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use super::bpf::{self, ALLOCATE_LATE, Map, MapPlan, MapType};
+use super::bpf::{self, Map, MapPlan, MapType, REPLACEABLE, TestResult};
+use super::claims::{Claims, Owner};
 use super::error::{XdpError, why_refused};
-use super::interface;
-use super::{Claims, Owner, Settings, Vlans};
+use super::image::{CELL_SIZE, Image};
+use super::{Settings, interface};
 
-mod drops;
-mod lane;
-
-pub use drops::DropCount;
-use drops::{DROP_COUNT, DROPS};
+mod driver;
 
 /// What the kernel, `bpftool` and `ip link` call the program.
-pub const PROGRAM_NAME: &str = "barelane_lane";
+pub const PROGRAM_NAME: &str = "barelane_driver";
 /// The program calls no helper that is for GPL programs only.
 const LICENSE: &str = "MIT OR Apache-2.0";
-/// The most claims: far more than routes are written, and each takes some 100 bytes of kernel memory when it is made.
+/// The most claims: far more than routes are written, and each takes some 100 bytes of kernel memory.
 pub const CLAIMS_MAX: u32 = 1 << 16;
 /// The most addresses that Barelane alone owns.
 pub const OWNED_MAX: u32 = 1 << 14;
 /// The most queues of one interface: more than any card has.
 pub const QUEUES_MAX: u32 = 1 << 12;
+/// How many counts the program keeps: room for each row of THE counter table, whose indices they have.
+pub const COUNT_MAX: usize = 128;
 
 /// The opcode of a load of 64 bits from two instructions, and the mark that makes it a map (`BPF_PSEUDO_MAP_FD`).
 const LOAD_64: u64 = 0x18;
@@ -80,78 +75,78 @@ pub enum ModeChoice {
     Generic,
 }
 
-/// A key of `claims` or `owned`, as `struct key` lies in memory.
-type Key = [u8; KEY_SIZE as usize];
-const KEY_SIZE: u32 = 20;
-
-fn key(address: IpAddr, protocol: u8, selector: u16) -> Key {
-    let (bytes, family) = match address {
-        IpAddr::V4(address) => (u128::from(address.to_bits()), 4),
-        IpAddr::V6(address) => (address.to_bits(), 6),
-    };
-    let words = (bytes.to_be_bytes(), selector.to_be_bytes(), [protocol, family]);
-    let mut key = Key::default();
-    let all = words.0.iter().chain(&words.1).chain(&words.2);
-    key.iter_mut().zip(all).for_each(|(to, from)| *to = *from);
-    key
-}
-
-/// The value of `settings`, as `struct settings_value` lies in memory.
-type SettingsValue = [u8; SETTINGS_SIZE as usize];
-const SETTINGS_SIZE: u32 = 520;
-/// Where the VLANs begin: behind a MAC address and two bytes of nothing.
-const VLANS_OFFSET: usize = 8;
-const _: () = assert!(VLANS_OFFSET + Vlans::SIZE == SETTINGS_SIZE as usize);
-
-fn settings_value(claims: &Claims) -> SettingsValue {
-    let mut value = [0; SETTINGS_SIZE as usize];
-    value.iter_mut().zip(claims.mac).for_each(|(to, from)| *to = from);
-    value.iter_mut().skip(VLANS_OFFSET).zip(claims.vlans.bits()).for_each(|(to, from)| *to = *from);
-    value
-}
-
 /// A loaded program with its maps.
 #[derive(Debug)]
 pub(super) struct Program {
     descriptor: OwnedFd,
     maps: Maps,
-    claims: BTreeSet<Key>,
-    owned: BTreeSet<Key>,
+    generation: u32,
 }
 
 #[derive(Debug)]
 struct Maps {
-    settings: Map,
-    claims: Map,
-    owned: Map,
-    drops: Map,
+    images: Map,
+    counts: Map,
     sockets: Map,
+    cpu_count: usize,
 }
 
 impl Maps {
-    fn new(queue_count: u32) -> io::Result<Self> {
-        let map = |name, map_type, key_size, value_size, entries_max, flags, copies| {
-            Map::new(&MapPlan { name, map_type, key_size, value_size, entries_max, flags }, copies)
+    /// The maps of a program that has `first` in force.
+    fn new(queue_count: u32, first: &Image) -> io::Result<Self> {
+        let plan = |name, map_type, value_size, entries_max| MapPlan {
+            name,
+            map_type,
+            key_size: 4,
+            value_size,
+            entries_max,
+            flags: 0,
         };
-        Ok(Self {
-            settings: map("settings", MapType::Array, 4, SETTINGS_SIZE, 1, 0, 1)?,
-            claims: map("claims", MapType::Hash, KEY_SIZE, 4, CLAIMS_MAX, ALLOCATE_LATE, 1)?,
-            owned: map("owned", MapType::Hash, KEY_SIZE, 4, OWNED_MAX, ALLOCATE_LATE, 1)?,
-            drops: map("drops", MapType::PerCpuArray, 4, 8, DROP_COUNT, 0, possible_cpus()?)?,
-            sockets: map("sockets", MapType::Sockets, 4, 4, queue_count, 0, 1)?,
-        })
+        let image = image_map(first)?;
+        let images = Map::of_maps(&plan("images", MapType::ArrayOfMaps, 4, 1), &image)?;
+        put_in_force(&images, &image)?;
+        let cpu_count = possible_cpus()?;
+        let counts = Map::new(&plan("counts", MapType::PerCpuArray, COUNTS_SIZE, 1), cpu_count)?;
+        let sockets = Map::new(&plan("sockets", MapType::Sockets, 4, queue_count), 1)?;
+        Ok(Self { images, counts, sockets, cpu_count })
     }
 
     fn by_name(&self, name: &str) -> Option<&Map> {
         match name {
-            "settings" => Some(&self.settings),
-            "claims" => Some(&self.claims),
-            "owned" => Some(&self.owned),
-            "drops" => Some(&self.drops),
+            "images" => Some(&self.images),
+            "counts" => Some(&self.counts),
             "sockets" => Some(&self.sockets),
             _ => None,
         }
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "COUNT_MAX words of eight bytes")]
+const COUNTS_SIZE: u32 = (COUNT_MAX * size_of::<u64>()) as u32;
+
+/// The one entry of a map that has one.
+const ONLY: [u8; 4] = [0; 4];
+
+/// A map that holds an image.
+#[expect(clippy::cast_possible_truncation, reason = "an image has fewer than 2^20 cells, of 64 bytes")]
+fn image_map(image: &Image) -> io::Result<Map> {
+    let plan = MapPlan {
+        name: "image",
+        map_type: MapType::Array,
+        key_size: 4,
+        value_size: CELL_SIZE as u32,
+        entries_max: image.cells.len() as u32,
+        flags: REPLACEABLE,
+    };
+    let map = Map::new(&plan, 1)?;
+    map.set_all(&image.cells)?;
+    Ok(map)
+}
+
+/// From here on every packet is judged by this image. When this returns, none is judged by another one any more: the
+/// kernel waits for the programs that had begun (`maybe_wait_bpf_programs` in `kernel/bpf/syscall.c`).
+fn put_in_force(images: &Map, image: &Map) -> io::Result<()> {
+    images.set(&ONLY, &image.number().to_ne_bytes())
 }
 
 /// How many values a per-CPU map has for one entry: the CPUs that could ever be plugged in, as "0-3,8".
@@ -166,8 +161,8 @@ fn possible_cpus() -> io::Result<usize> {
 
 /// The instructions, with the maps where they belong.
 fn linked(maps: &Maps) -> io::Result<Vec<u64>> {
-    let mut instructions = lane::INSTRUCTIONS.to_vec();
-    for &(index, name) in lane::RELOCATIONS {
+    let mut instructions = driver::INSTRUCTIONS.to_vec();
+    for &(index, name) in driver::RELOCATIONS {
         let map = maps.by_name(name).ok_or(io::ErrorKind::InvalidData)?;
         let instruction = instructions.get_mut(index).ok_or(io::ErrorKind::InvalidData)?;
         debug_assert_eq!(*instruction & 0xff, LOAD_64, "only a load of 64 bits can take a map");
@@ -242,13 +237,15 @@ fn attach_in(
 }
 
 impl Program {
-    /// Makes the maps and loads the program.
-    pub(super) fn load(queue_count: u32) -> Result<Self, XdpError> {
-        let maps =
-            Maps::new(queue_count).map_err(XdpError::of("making the XDP program's maps", PRIVILEGE))?;
+    /// Makes the maps, with these claims in force, and loads the program.
+    pub(super) fn load(queue_count: u32, claims: &Claims) -> Result<Self, XdpError> {
+        let generation = 1;
+        let image = checked_image(claims, generation)?;
+        let maps = Maps::new(queue_count, &image)
+            .map_err(XdpError::of("making the XDP program's maps", PRIVILEGE))?;
         let instructions = linked(&maps).map_err(XdpError::of("linking the XDP program", PRIVILEGE))?;
         let descriptor = load(PROGRAM_NAME, &instructions)?;
-        Ok(Self { descriptor, maps, claims: BTreeSet::new(), owned: BTreeSet::new() })
+        Ok(Self { descriptor, maps, generation })
     }
 
     /// Attaches it, where no other is.
@@ -263,52 +260,51 @@ impl Program {
         result.map_err(XdpError::of("entering a socket into the XDP program's map", PRIVILEGE))
     }
 
-    /// Makes `claims` the ones in force: what is new is added first, then what is gone is removed, so that what stays is
-    /// never without its lane. Where it fails, a further call puts right what is left over.
+    /// Makes `claims` the ones in force, all of them at once: a packet is judged by the old ones or by the new ones.
+    /// When this returns, no packet is judged by the old ones any more. Where it fails, they stay.
     pub(super) fn set_claims(&mut self, claims: &Claims) -> Result<(), XdpError> {
-        let wanted: BTreeSet<_> =
-            claims.keys.iter().map(|claim| key(claim.address, claim.protocol, claim.selector)).collect();
-        let alone = claims.addresses.iter().filter(|(_, owner)| *owner == Owner::Barelane);
-        let owned: BTreeSet<_> = alone.map(|&(address, _)| key(address, 0, 0)).collect();
-        for (set, max) in [(&wanted, CLAIMS_MAX), (&owned, OWNED_MAX)] {
-            if set.len() > max as usize {
-                return Err(XdpError::ClaimsTooMany { found: set.len(), max });
-            }
-        }
-        self.maps
-            .settings
-            .set(&0_u32.to_ne_bytes(), &settings_value(claims))
-            .and_then(|()| replace(&self.maps.owned, &mut self.owned, &owned))
-            .and_then(|()| replace(&self.maps.claims, &mut self.claims, &wanted))
-            .map_err(XdpError::of("entering claims into the XDP program's maps", PRIVILEGE))
+        let image = checked_image(claims, self.generation.wrapping_add(1))?;
+        image_map(&image)
+            .and_then(|image| put_in_force(&self.maps.images, &image))
+            .map_err(XdpError::of("putting claims in force in the XDP program", PRIVILEGE))?;
+        self.generation = self.generation.wrapping_add(1);
+        Ok(())
     }
 
-    /// How often the program dropped, by reason.
-    pub(super) fn drops(&self) -> Result<Vec<DropCount>, XdpError> {
-        let count_of = |reason: u32| -> io::Result<u64> {
-            let values = self.maps.drops.value(&reason.to_ne_bytes())?;
-            let (counts, _) = values.as_chunks();
-            Ok(counts.iter().map(|count| u64::from_ne_bytes(*count)).sum())
-        };
-        let counts = (0..).zip(DROPS).map(|(reason, (name, sentence))| {
-            count_of(reason).map(|count| DropCount { name, sentence, count })
-        });
-        counts.collect::<io::Result<_>>().map_err(XdpError::of("reading the XDP program's counts", PRIVILEGE))
+    /// How often claims were put in force, the first ones included.
+    pub(super) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// What the program has counted since it was loaded, on all cores together.
+    pub(super) fn counts(&self) -> Result<[u64; COUNT_MAX], XdpError> {
+        let value = self.maps.counts.value(&ONLY);
+        let value = value.map_err(XdpError::of("reading the XDP program's counts", PRIVILEGE))?;
+        let (words, _) = value.as_chunks();
+        let mut sums = [0_u64; COUNT_MAX];
+        for one_core in words.chunks(words.len() / self.maps.cpu_count.max(1)) {
+            for (sum, count) in sums.iter_mut().zip(one_core) {
+                *sum = sum.wrapping_add(u64::from_ne_bytes(*count));
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Runs the program on a frame, attached or not.
+    pub(super) fn test_run(&self, frame: &[u8], out: &mut [u8], repeat: u32) -> io::Result<TestResult> {
+        bpf::test_run(self.descriptor.as_fd(), frame, out, repeat)
     }
 }
 
-/// Makes `wanted` the entries of `map`, which holds `present`.
-fn replace(map: &Map, present: &mut BTreeSet<Key>, wanted: &BTreeSet<Key>) -> io::Result<()> {
-    let present_value = 1_u32.to_ne_bytes();
-    for key in wanted {
-        map.set(key, &present_value)?;
-        present.insert(*key);
+/// The image of claims that are not too many.
+fn checked_image(claims: &Claims, generation: u32) -> Result<Image, XdpError> {
+    let own = claims.addresses.iter().filter(|address| address.owner == Owner::Barelane).count();
+    for (found, max) in [(claims.claims.len(), CLAIMS_MAX), (own, OWNED_MAX)] {
+        if found > max as usize {
+            return Err(XdpError::ClaimsTooMany { found, max });
+        }
     }
-    for key in present.clone().difference(wanted) {
-        map.remove(key)?;
-        present.remove(key);
-    }
-    Ok(())
+    Ok(Image::new(claims, generation))
 }
 
 #[cfg(test)]
@@ -316,29 +312,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_has_its_fields_where_the_program_reads_them() {
-        let key_v4 = key("192.0.2.1".parse().unwrap(), 17, 0x1234);
-        assert_eq!(key_v4[..12], [0; 12]);
-        assert_eq!(key_v4[12..], [192, 0, 2, 1, 0x12, 0x34, 17, 4]);
-        let key_v6 = key("2001:db8::1".parse().unwrap(), 58, 128);
-        assert_eq!(key_v6[..4], [0x20, 0x01, 0x0d, 0xb8]);
-        assert_eq!(key_v6[12..], [0, 0, 0, 1, 0, 128, 58, 6]);
-    }
-
-    #[test]
-    fn the_settings_have_their_fields_where_the_program_reads_them() {
-        let vlans = Vlans::UNTAGGED.with(9).unwrap().with(4094).unwrap();
-        let value = settings_value(&Claims { mac: [2, 0, 0, 0, 0, 1], vlans, ..Claims::default() });
-        assert_eq!(value[..8], [2, 0, 0, 0, 0, 1, 0, 0]);
-        assert_eq!(value[8..10], [1, 1 << 1], "VID 0, which is no VLAN, and VID 9");
-        assert_eq!(value[519], 1 << 6, "VID 4094");
-    }
-
-    #[test]
     fn every_relocation_is_a_load_of_a_map() {
-        for &(index, _) in lane::RELOCATIONS {
-            assert_eq!(lane::INSTRUCTIONS[index] & 0xff, LOAD_64);
-            assert_eq!(lane::INSTRUCTIONS[index + 1], 0, "the second half holds the upper bits, which are 0");
+        for &(index, _) in driver::RELOCATIONS {
+            assert_eq!(driver::INSTRUCTIONS[index] & 0xff, LOAD_64);
+            assert_eq!(
+                driver::INSTRUCTIONS[index + 1],
+                0,
+                "the second half holds the upper bits, which are 0"
+            );
         }
     }
 }

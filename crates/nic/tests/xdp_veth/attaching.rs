@@ -66,7 +66,7 @@ fn a_program_that_is_there_is_named_and_stays() {
         let error = cable.open(&Settings { mode, ..cable.settings() }).unwrap_err();
         let XdpError::Occupied { program: Some(program), .. } = &error else { panic!("{error}") };
         assert_eq!((program.id, program.name.as_deref()), (attached.id, Some(PROGRAM_NAME)));
-        assert!(error.is_setting() && error.to_string().contains("`barelane_lane` (id"), "{error}");
+        assert!(error.is_setting() && error.to_string().contains("`barelane_driver` (id"), "{error}");
     }
     assert_eq!(cable.program().unwrap().id, attached.id);
     assert_reflects(&cable.client_socket(), &mut queues[0], &udp(OURS, 9));

@@ -5,7 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use barelane_nic::xdp::{
-    self, Attachment, ClaimKey, Claims, Owner, Settings, Vlans, XdpError, XdpQueue, XdpSocket,
+    self, Answers, Attachment, Claim, ClaimKey, ClaimedAddress, Claims, Owner, Settings, Tier, Vlans,
+    XdpError, XdpQueue, XdpSocket,
 };
 use barelane_nic::{Frame, Queue};
 use host::links;
@@ -90,17 +91,21 @@ pub(crate) const VIDS: [u16; 2] = [5, 6];
 
 /// Pings and UDP port 7 of the kernel's addresses are ours, and so are two addresses that no kernel has.
 pub(crate) fn claims() -> Claims {
-    let key = |address, protocol, selector| ClaimKey { address: ip(address), protocol, selector };
+    let key = |address, protocol, selector| Claim {
+        key: ClaimKey { address: ip(address), protocol, selector },
+        tier: Tier::Lane,
+    };
+    let address = |address, owner| ClaimedAddress::new(ip(address), owner);
     Claims {
         mac: SERVER_MAC,
         vlans: Vlans::of(&VIDS).unwrap(),
         addresses: vec![
-            (ip(KERNELS), Owner::Kernel),
-            (ip(KERNELS_V6), Owner::Kernel),
-            (ip(OURS), Owner::Barelane),
-            (ip(OURS_V6), Owner::Barelane),
+            address(KERNELS, Owner::Kernel),
+            address(KERNELS_V6, Owner::Kernel),
+            address(OURS, Owner::Barelane),
+            address(OURS_V6, Owner::Barelane),
         ],
-        keys: vec![
+        claims: vec![
             key(KERNELS, 1, 8),
             key(KERNELS, 17, 7),
             key(KERNELS_V6, 58, 128),
@@ -108,6 +113,7 @@ pub(crate) fn claims() -> Claims {
             key(OURS, 1, 8),
             key(OURS_V6, 58, 128),
         ],
+        answers: Answers::default(),
     }
 }
 

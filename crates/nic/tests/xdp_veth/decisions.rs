@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use barelane_nic::Queue;
 use barelane_nic::xdp::{Attachment, ModeChoice, Settings};
+use telemetry::Reason;
 
 use crate::cable::{Cable, LIMIT, NOTHING, arrives, receive};
 use crate::packets::{
     BROADCAST, CLIENTS, KERNELS, KERNELS_V6, OURS, OURS_V6, SERVER_MAC, SOLICITED_NODE, arp, icmp, icmpv6,
-    solicitation, tagged, tcp, udp, udp_to, untagged, with,
+    mended, solicitation, tagged, tcp, udp, udp_to, untagged, with,
 };
 
 /// Where the program sends a frame.
@@ -17,7 +18,7 @@ use crate::packets::{
 enum Way {
     Lane,
     Kernel,
-    Drop(&'static str),
+    Drop(Reason),
 }
 
 /// Tags: two VLANs that are served, as customer's and as service provider's, one that is not, none but a priority, and
@@ -61,7 +62,7 @@ fn on_vlans() -> Vec<(&'static str, Vec<u8>, Way)> {
         ("claimed port, three tags", claimed(&[SERVICE_TAG, TAG, TAG]), Kernel),
         ("own address, served VLAN", own(&[TAG]), Lane),
         ("own address, VLAN that is not served", own(&[TAG_UNSERVED]), Kernel),
-        ("own address, TCP, served VLAN", tagged(tcp(OURS), &[TAG]), Drop("tcp")),
+        ("own address, TCP, served VLAN", tagged(tcp(OURS), &[TAG]), Drop(Reason::ProtocolUnknown)),
         ("own address, TCP, VLAN that is not served", tagged(tcp(OURS), &[TAG_UNSERVED]), Kernel),
         ("ARP for us, served VLAN", asked(&[TAG]), Lane),
         ("ARP for us, VLAN that is not served", asked(&[TAG_UNSERVED]), Kernel),
@@ -133,26 +134,35 @@ fn unicast() -> Vec<(&'static str, Vec<u8>, Way)> {
         ("own address, any port, IPv6", udp(OURS_V6, 4242), Lane),
         ("own address, claimed ping", icmp(OURS, 8), Lane),
         ("own address, claimed ping, IPv6", icmpv6(OURS_V6, 128), Lane),
-        ("own address, ping, code 1", with(icmp(OURS, 8), ICMP_CODE, &[1]), Drop("icmp_unclaimed")),
-        ("own address, ping, code 255", with(icmp(OURS, 8), ICMP_CODE, &[255]), Drop("icmp_unclaimed")),
-        (
-            "own address, ping over IPv6, code 1",
-            with(icmpv6(OURS_V6, 128), ICMPV6_CODE, &[1]),
-            Drop("icmp_unclaimed"),
-        ),
+        ("own address, ping, code 1", with(icmp(OURS, 8), ICMP_CODE, &[1]), Lane),
+        ("own address, ping, code 255", with(icmp(OURS, 8), ICMP_CODE, &[255]), Lane),
+        ("own address, ping over IPv6, code 1", with(icmpv6(OURS_V6, 128), ICMPV6_CODE, &[1]), Lane),
         ("own address, another's MAC", udp_to(other_mac, OURS, 7), Kernel),
-        ("own address, timestamp request", icmp(OURS, 13), Drop("icmp_unclaimed")),
-        ("own address, advertisement", icmpv6(OURS_V6, 136), Drop("icmp_unclaimed")),
-        ("own address, TCP", tcp(OURS), Drop("tcp")),
-        ("own address, SCTP", with(udp(OURS, 7), IPV4_PROTOCOL, &[132]), Drop("protocol_unknown")),
-        ("own address, TCP over IPv6", with(udp(OURS_V6, 7), IPV6_NEXT, &[6]), Drop("tcp")),
-        ("own address, options", with(udp(OURS, 7), IPV4_FIRST, &[0x46]), Drop("ipv4_options")),
-        ("own address, version 5", with(udp(OURS, 7), IPV4_FIRST, &[0x55]), Drop("ipv4_malformed")),
-        ("own address, header of 16", with(udp(OURS, 7), IPV4_FIRST, &[0x44]), Drop("ipv4_malformed")),
-        ("own address, fragment", with(udp(OURS, 7), IPV4_FRAGMENT, &[0x20, 0]), Drop("ipv4_fragment")),
-        ("own address, extension", with(udp(OURS_V6, 7), IPV6_NEXT, &[0]), Drop("ipv6_extension")),
-        ("own address, fragment header", with(udp(OURS_V6, 7), IPV6_NEXT, &[44]), Drop("ipv6_extension")),
-        ("own address, version 7", with(udp(OURS_V6, 7), 14, &[0x70]), Drop("ipv6_malformed")),
+        ("own address, timestamp request", icmp(OURS, 13), Drop(Reason::Unclaimed)),
+        ("own address, advertisement", icmpv6(OURS_V6, 136), Drop(Reason::Unclaimed)),
+        ("own address, TCP", tcp(OURS), Drop(Reason::ProtocolUnknown)),
+        (
+            "own address, SCTP",
+            mended(with(udp(OURS, 7), IPV4_PROTOCOL, &[132])),
+            Drop(Reason::ProtocolUnknown),
+        ),
+        ("own address, TCP over IPv6", with(udp(OURS_V6, 7), IPV6_NEXT, &[6]), Drop(Reason::ProtocolUnknown)),
+        ("own address, SCTP, damaged", with(udp(OURS, 7), IPV4_PROTOCOL, &[132]), Drop(Reason::Ipv4Checksum)),
+        ("own address, options", mended(with(udp(OURS, 7), IPV4_FIRST, &[0x46])), Drop(Reason::Ipv4Options)),
+        ("own address, version 5", with(udp(OURS, 7), IPV4_FIRST, &[0x55]), Drop(Reason::Ipv4Version)),
+        ("own address, header of 16", with(udp(OURS, 7), IPV4_FIRST, &[0x44]), Drop(Reason::Ipv4Length)),
+        (
+            "own address, fragment",
+            mended(with(udp(OURS, 7), IPV4_FRAGMENT, &[0x20, 0])),
+            Drop(Reason::Ipv4Fragment),
+        ),
+        ("own address, extension", with(udp(OURS_V6, 7), IPV6_NEXT, &[0]), Drop(Reason::Ipv6Extension)),
+        (
+            "own address, fragment header",
+            with(udp(OURS_V6, 7), IPV6_NEXT, &[44]),
+            Drop(Reason::Ipv6Extension),
+        ),
+        ("own address, version 7", with(udp(OURS_V6, 7), 14, &[0x70]), Drop(Reason::Ipv6Version)),
         ("shorter than an IPv4 header", udp(OURS, 7)[..30].to_vec(), Kernel),
         ("neither ARP nor IP", with(udp(OURS, 7), 12, &[0x88, 0xb5]), Kernel),
     ]
@@ -175,8 +185,8 @@ fn neighbours() -> Vec<(&'static str, Vec<u8>, Way)> {
     ]
 }
 
-fn drop_count(attachment: &Attachment, name: &str) -> u64 {
-    attachment.drops().unwrap().iter().find(|drop| drop.name == name).unwrap().count
+fn drop_count(attachment: &Attachment, reason: Reason) -> u64 {
+    attachment.counts().unwrap()[reason as usize]
 }
 
 fn check_decisions(mode: ModeChoice) {
@@ -184,7 +194,7 @@ fn check_decisions(mode: ModeChoice) {
     let (attachment, mut queues) = cable.open(&Settings { mode, ..cable.settings() }).unwrap();
     let (client, kernel) = (cable.client_socket(), cable.kernel_socket());
     for (what, frame, way) in decisions() {
-        let dropped = |way| if let Way::Drop(name) = way { drop_count(&attachment, name) } else { 0 };
+        let dropped = |way| if let Way::Drop(reason) = way { drop_count(&attachment, reason) } else { 0 };
         let before = dropped(way);
         client.send(&frame).unwrap();
         match way {
@@ -205,7 +215,7 @@ fn check_decisions(mode: ModeChoice) {
         }
     }
     assert!(receive(&mut queues[0], NOTHING).is_none(), "nothing else was redirected");
-    let drops: u64 = attachment.drops().unwrap().iter().map(|drop| drop.count).sum();
+    let drops: u64 = Reason::ALL.iter().map(|reason| drop_count(&attachment, *reason)).sum();
     let expected = decisions().iter().filter(|(_, _, way)| matches!(way, Way::Drop(_))).count();
     assert_eq!(drops, expected as u64, "nothing else was dropped");
 }

@@ -32,7 +32,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use barelane_nic::Queue;
-use barelane_nic::xdp::{BusyPoll, ClaimKey, Claims, Depths, Mode, ModeChoice, Owner, Settings, Vlans, Wake};
+use barelane_nic::xdp::{
+    BusyPoll, Claim, ClaimKey, ClaimedAddress, Claims, Depths, Mode, ModeChoice, Owner, Settings, Tier,
+    Vlans, Wake,
+};
 
 use crate::cable::{Cable, LIMIT, NOTHING, arrives, assert_reflects, claims, receive, reflect};
 use crate::packets::{CLIENT_MAC, CLIENTS, KERNELS, OURS, SERVER_MAC, ip, tagged, udp, untagged};
@@ -172,9 +175,9 @@ fn claims_can_be_changed_while_packets_flow() {
     let key = ClaimKey { address: ip(KERNELS), protocol: 17, selector: 70 };
     let other = Claims {
         mac: SERVER_MAC,
-        vlans: Vlans::UNTAGGED,
-        addresses: vec![(ip(KERNELS), Owner::Kernel)],
-        keys: vec![key],
+        addresses: vec![ClaimedAddress::new(ip(KERNELS), Owner::Kernel)],
+        claims: vec![Claim { key, tier: Tier::Lane }],
+        ..Claims::default()
     };
     attachment.set_claims(&other).unwrap();
     assert_reflects(&client, &mut queues[0], &udp(KERNELS, 70));

@@ -48,6 +48,17 @@ pub(crate) fn with(mut frame: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// A frame whose IPv4 header, options included, has its checksum made anew (RFC 1071).
+pub(crate) fn mended(frame: Vec<u8>) -> Vec<u8> {
+    let end = 14 + usize::from(frame[14] & 0x0f) * 4;
+    let frame = with(frame, 24, &[0; 2]);
+    let words = frame[14..end].chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
+    let sum: u32 = words.sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let checksum = u16::try_from(0xffff - folded).unwrap();
+    with(frame, 24, &checksum.to_be_bytes())
+}
+
 /// A frame with VLAN tags put in behind its addresses.
 pub(crate) fn tagged(mut frame: Vec<u8>, tags: &[[u8; 4]]) -> Vec<u8> {
     let tags: Vec<_> = tags.iter().flatten().copied().collect();

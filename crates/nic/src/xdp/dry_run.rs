@@ -1,0 +1,84 @@
+//! The program on frames that no wire has brought: run by the kernel, attached to nothing (`BPF_PROG_TEST_RUN`).
+//!
+//! What loads is what serves: the same instructions, the same maps, past the same verifier. Only the driver is missing,
+//! so that a vector can be put to the program as fast as to a function, and its instructions can be timed without a wire.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::claims::Claims;
+use super::error::XdpError;
+use super::program::{COUNT_MAX, Program};
+use super::sys;
+
+/// Where a frame would go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nowhere.
+    Drop,
+    /// To the kernel's stack.
+    Pass,
+    /// Back to the wire: it is an answer.
+    Reply,
+    /// To the lane.
+    Redirect,
+}
+
+/// A loaded program, with a socket where the lane would be.
+#[derive(Debug)]
+pub struct DryRun {
+    program: Program,
+    _socket: OwnedFd,
+}
+
+/// No frame that the kernel takes for this is longer than a page; with room for an answer that is longer than its question.
+const FRAME_LEN_MAX: usize = 4096;
+
+impl DryRun {
+    /// The program with these claims in force.
+    pub fn load(claims: &Claims) -> Result<Self, XdpError> {
+        let program = Program::load(1, claims)?;
+        let socket = sys::socket(libc::AF_XDP, 0);
+        let socket = socket.map_err(XdpError::of("making an AF_XDP socket", "CAP_NET_RAW"))?;
+        program.set_socket(0, socket.as_fd())?;
+        Ok(Self { program, _socket: socket })
+    }
+
+    /// Puts other claims in force.
+    pub fn set_claims(&mut self, claims: &Claims) -> Result<(), XdpError> {
+        self.program.set_claims(claims)
+    }
+
+    /// Runs it on a frame, of 14 to some 3,500 bytes, and gives the frame as it is then.
+    ///
+    /// # Errors
+    /// The kernel does not take such a frame, or the program returned what is no action.
+    pub fn run(&self, frame: &[u8]) -> io::Result<(Action, Vec<u8>)> {
+        let mut out = vec![0; FRAME_LEN_MAX];
+        let result = self.program.test_run(frame, &mut out, 1)?;
+        out.truncate(result.len);
+        Ok((action(result.action)?, out))
+    }
+
+    /// How long the program takes on a frame that it leaves as it was, in nanoseconds, on average over `repeat` runs.
+    pub fn time(&self, frame: &[u8], repeat: u32) -> io::Result<u32> {
+        let mut out = vec![0; FRAME_LEN_MAX];
+        Ok(self.program.test_run(frame, &mut out, repeat)?.duration_ns)
+    }
+
+    /// What it has counted, by the index of a row in THE counter table.
+    pub fn counts(&self) -> Result<[u64; COUNT_MAX], XdpError> {
+        self.program.counts()
+    }
+}
+
+/// `enum xdp_action`.
+fn action(number: u32) -> io::Result<Action> {
+    match number {
+        1 => Ok(Action::Drop),
+        2 => Ok(Action::Pass),
+        3 => Ok(Action::Reply),
+        4 => Ok(Action::Redirect),
+        _ => Err(io::Error::other(format!("the program returned {number}, which is no action"))),
+    }
+}

@@ -1,0 +1,334 @@
+//! The driver's form of the route table: what `bpf/image.h` reads.
+//!
+//! ```text
+//!   cell   0          1..9     9..137            then
+//!        ┌────────┬────────┬──────────┬──────────────────┬─────────┬──────────────────┬─────────┐
+//!        │ header │ VLANs  │ refused  │ displacements v4 │ slots v4│ displacements v6 │ slots v6│
+//!        └────────┴────────┴──────────┴──────────────────┴─────────┴──────────────────┴─────────┘
+//! ```
+//!
+//! An image is written whole and never changed. It is found by the same perfect hash as a lane's tables
+//! ([`lookup::Lookup`]), so that a question costs the program two loads and one comparison, however many claims there are.
+//!
+//! A key says what is asked, and of whom, in memory order: what the program would have to shift and swap for each packet
+//! is done here, once. In IPv4 all of it fits one word:
+//!
+//! ```text
+//!   63            48 47            32 31                              0
+//!  +----------------+----------------+---------------------------------+
+//!  |    selector    | any? │  kind   |             address             |
+//!  +----------------+----------------+---------------------------------+
+//! ```
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use lookup::{Key, Lookup};
+
+use super::claims::{Answers, Claim, ClaimKey, ClaimedAddress, Claims, Owner, PartialChecksums, Tier};
+
+/// A cache line.
+pub(super) type Cell = [u8; CELL_SIZE];
+pub(super) const CELL_SIZE: usize = 64;
+
+/// Where what has a fixed place stands, and where that ends.
+const VLANS_CELL: usize = 1;
+const REFUSED_CELL: usize = 9;
+const TABLES_CELL: usize = 137;
+
+const _: () = assert!((REFUSED_CELL - VLANS_CELL) * CELL_SIZE == 4096 / 8);
+const _: () = assert!((TABLES_CELL - REFUSED_CELL) * CELL_SIZE == 65536 / 8);
+
+/// `ACCEPTS_PARTIAL`.
+const ACCEPTS_PARTIAL: u8 = 1;
+
+/// What a packet asks, as `enum kind` counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Arp = 0,
+    Icmpv4 = 1,
+    Udpv4 = 2,
+    Icmpv6 = 3,
+    Solicitation = 4,
+    Udpv6 = 5,
+}
+
+const ARP_REQUEST: u16 = 1;
+const SOLICITATION: u16 = 135;
+const UDP: u8 = 17;
+
+/// The macros `QUESTION` and `ANY_QUESTION`.
+fn question(kind: Kind, selector: u16) -> u64 {
+    u64::from(selector.to_be()) << 48 | u64::from(kind as u8 ^ Kind::Udpv4 as u8) << 32
+}
+
+fn any_question(kind: Kind) -> u64 {
+    question(kind, 0) | 1 << 40
+}
+
+/// `struct class`, eight bytes as one word: the tier, and whom the link's broadcast address forbids to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Class {
+    tier: Tier,
+    broadcast: u32,
+}
+
+impl Class {
+    const VACANT: Self = Self { tier: Tier::Kernel, broadcast: 0 };
+
+    fn bytes(self) -> [u8; 8] {
+        let [a, b, c, d] = self.broadcast.to_ne_bytes();
+        [self.tier as u8, 0, 0, 0, a, b, c, d]
+    }
+}
+
+/// Everything that the program knows, as it reads it.
+#[derive(Debug)]
+pub(super) struct Image {
+    pub(super) cells: Vec<Cell>,
+}
+
+impl Image {
+    /// The image of what is claimed, with its number in the header.
+    pub(super) fn new(claims: &Claims, generation: u32) -> Self {
+        let entries = Entries::of(claims);
+        let (ipv4, ipv6) = entries.tables();
+        let mut cells = vec![[0; CELL_SIZE]];
+        cells.extend(cells_of(claims.vlans.bits()));
+        cells.extend(cells_of(&refused(&claims.answers)));
+        debug_assert_eq!(cells.len(), TABLES_CELL);
+        let places =
+            [add_table(&mut cells, &ipv4, u64::to_ne_bytes), add_table(&mut cells, &ipv6, word_bytes)];
+        if let Some(first) = cells.first_mut() {
+            *first = header(claims, places, generation);
+        }
+        Self { cells }
+    }
+}
+
+/// The questions that are claimed, by family. In maps, so that no key is there twice.
+#[derive(Default)]
+struct Entries {
+    ipv4: BTreeMap<u64, Class>,
+    ipv6: BTreeMap<[u64; 3], Class>,
+}
+
+impl Entries {
+    fn of(claims: &Claims) -> Self {
+        let mut entries = Self::default();
+        for address in &claims.addresses {
+            entries.add_address(address);
+        }
+        for &Claim { key, tier } in &claims.claims {
+            let of_key = claims.addresses.iter().find(|address| address.ip == key.address);
+            entries.add_claim(key, tier, of_key.and_then(|address| address.broadcast));
+        }
+        entries
+    }
+
+    /// An address of ours alone: whoever asks where it is, and whoever says that he has it.
+    fn add_address(&mut self, &ClaimedAddress { ip, owner, neighbours: tier, .. }: &ClaimedAddress) {
+        if owner == Owner::Kernel {
+            return;
+        }
+        let class = Class { tier, broadcast: 0 };
+        match ip {
+            IpAddr::V4(ip) => {
+                for question in [question(Kind::Arp, ARP_REQUEST), any_question(Kind::Arp)] {
+                    self.ipv4.insert(question | low_word(ip), class);
+                }
+            }
+            IpAddr::V6(ip) => {
+                let [high, low] = words(ip.octets());
+                self.ipv6.insert([high, low, question(Kind::Solicitation, SOLICITATION)], class);
+            }
+        }
+    }
+
+    fn add_claim(
+        &mut self,
+        ClaimKey { address, protocol, selector }: ClaimKey,
+        tier: Tier,
+        broadcast: Option<Ipv4Addr>,
+    ) {
+        // A link without a broadcast address: the limited broadcast address, which may never ask.
+        let broadcast = u32::from_ne_bytes(broadcast.unwrap_or(Ipv4Addr::BROADCAST).octets());
+        let class = Class { tier, broadcast };
+        match address {
+            IpAddr::V4(ip) => {
+                let kind = if protocol == UDP { Kind::Udpv4 } else { Kind::Icmpv4 };
+                self.ipv4.insert(question(kind, selector) | low_word(ip), class);
+            }
+            IpAddr::V6(ip) => {
+                let kind = if protocol == UDP { Kind::Udpv6 } else { Kind::Icmpv6 };
+                let [high, low] = words(ip.octets());
+                self.ipv6.insert([high, low, question(kind, selector)], class);
+            }
+        }
+    }
+
+    fn tables(self) -> (Lookup<u64, Class>, Lookup<[u64; 3], Class>) {
+        let ipv4: Vec<_> = self.ipv4.into_iter().collect();
+        let ipv6: Vec<_> = self.ipv6.into_iter().collect();
+        (Lookup::new(&ipv4, Class::VACANT), Lookup::new(&ipv6, Class::VACANT))
+    }
+}
+
+/// An IPv4 address in memory order, in the lower half of a word.
+fn low_word(ip: Ipv4Addr) -> u64 {
+    u32::from_ne_bytes(ip.octets()).into()
+}
+
+/// An IPv6 address as two words in memory order.
+fn words(bytes: [u8; 16]) -> [u64; 2] {
+    let (halves, _) = bytes.as_chunks();
+    let mut words = [0; 2];
+    words.iter_mut().zip(halves).for_each(|(word, half)| *word = u64::from_ne_bytes(*half));
+    words
+}
+
+/// The key of an IPv6 slot.
+fn word_bytes(key: [u64; 3]) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    let (words, _) = bytes.as_chunks_mut();
+    words.iter_mut().zip(key).for_each(|(bytes, word)| *bytes = word.to_ne_bytes());
+    bytes
+}
+
+/// Bytes, cut into cells; the last one is filled up with zeros.
+fn cells_of(bytes: &[u8]) -> impl Iterator<Item = Cell> + '_ {
+    bytes.chunks(CELL_SIZE).map(|chunk| {
+        let mut cell = [0; CELL_SIZE];
+        cell.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+        cell
+    })
+}
+
+/// One bit for each source port, by its bytes in memory order; port 0 has nobody to answer.
+fn refused(answers: &Answers) -> Vec<u8> {
+    let mut bits = vec![0; 65536 / 8];
+    for port in answers.refused_sources.iter().copied().chain([0]) {
+        let port = port.to_be();
+        if let Some(byte) = bits.get_mut(usize::from(port / 8)) {
+            *byte |= 1 << (port % 8);
+        }
+    }
+    bits
+}
+
+/// `struct table`.
+type Table = [u8; 24];
+
+/// Adds a table's arrays, and says how the header describes it.
+fn add_table<K: Key, const N: usize>(
+    cells: &mut Vec<Cell>,
+    table: &Lookup<K, Class>,
+    bytes_of: impl Fn(K) -> [u8; N],
+) -> Table {
+    let mut add = |bytes: &[u8]| {
+        let first = cells.len();
+        cells.extend(cells_of(bytes));
+        number(first)
+    };
+    let displacements: Vec<u8> = table.displacements().iter().flat_map(|one| one.to_ne_bytes()).collect();
+    let slots: Vec<u8> =
+        table.slots().flat_map(|(key, class)| bytes_of(key).into_iter().chain(class.bytes())).collect();
+    let masks = [number(table.displacements().len() - 1), number(table.slots().len() - 1)];
+    let places = [add(&displacements), add(&slots)];
+    let mut described = Table::default();
+    let numbers = masks.into_iter().chain(places).flat_map(u32::to_ne_bytes);
+    described
+        .iter_mut()
+        .zip(table.seed().to_ne_bytes().into_iter().chain(numbers))
+        .for_each(|(to, from)| *to = from);
+    described
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "CLAIMS_MAX and OWNED_MAX keep an image below 2^20 cells"
+)]
+fn number(count: usize) -> u32 {
+    count as u32
+}
+
+/// `struct header`.
+fn header(claims: &Claims, [ipv4, ipv6]: [Table; 2], generation: u32) -> Cell {
+    let flags = match claims.answers.partial_checksums {
+        PartialChecksums::Accept => ACCEPTS_PARTIAL,
+        PartialChecksums::Refuse => 0,
+    };
+    let fields = ipv4.into_iter().chain(ipv6).chain(claims.mac);
+    let fields = fields.chain([claims.answers.hop_limit, flags]).chain(generation.to_ne_bytes());
+    let mut cell = [0; CELL_SIZE];
+    cell.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+    cell
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xdp::Vlans;
+
+    fn claims() -> Claims {
+        let key = |address: &str, protocol, selector| ClaimKey {
+            address: address.parse().unwrap(),
+            protocol,
+            selector,
+        };
+        Claims {
+            mac: [2, 0, 0, 0, 0, 1],
+            vlans: Vlans::UNTAGGED.with(9).unwrap().with(4094).unwrap(),
+            addresses: vec![
+                ClaimedAddress::new("192.0.2.1".parse().unwrap(), Owner::Barelane),
+                ClaimedAddress::new("2001:db8::1".parse().unwrap(), Owner::Kernel),
+            ],
+            claims: vec![
+                Claim { key: key("192.0.2.1", 17, 0x1234), tier: Tier::Driver },
+                Claim { key: key("2001:db8::1", 58, 128), tier: Tier::Lane },
+            ],
+            answers: Answers { hop_limit: 64, refused_sources: vec![0x1234], ..Answers::default() },
+        }
+    }
+
+    #[test]
+    fn what_has_a_fixed_place_stands_where_the_program_reads_it() {
+        let Image { cells } = Image::new(&claims(), 7);
+        let header = cells[0];
+        assert_eq!(header[48..], [2, 0, 0, 0, 0, 1, 64, 0, 7, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(cells[VLANS_CELL][..2], [1, 1 << 1], "VID 0, which is no VLAN, and VID 9");
+        assert_eq!(cells[VLANS_CELL + 7][63], 1 << 6, "VID 4094");
+        // 0x1234 lies in memory as 0x3412: bit 2 of byte 0x682, which is byte 2 of cell 26.
+        assert_eq!(cells[REFUSED_CELL + 26][2], 1 << 2);
+        assert_eq!(cells[REFUSED_CELL][0], 1, "port 0");
+    }
+
+    #[test]
+    fn a_key_has_its_fields_where_the_program_reads_them() {
+        let entries = Entries::of(&claims());
+        let keys: Vec<_> = entries.ipv4.keys().map(|key| key.to_ne_bytes()).collect();
+        let arp_request = [192, 0, 2, 1, 2, 0, 0, 1];
+        let any_arp = [192, 0, 2, 1, 2, 1, 0, 0];
+        let udp = [192, 0, 2, 1, 0, 0, 0x12, 0x34];
+        for key in [arp_request, any_arp, udp] {
+            assert!(keys.contains(&key), "{key:?} in {keys:?}");
+        }
+        assert_eq!(keys.len(), 3);
+        let [key] = entries.ipv6.keys().collect::<Vec<_>>()[..] else { panic!("one key") };
+        assert_eq!(word_bytes(*key)[..8], [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0]);
+        assert_eq!(word_bytes(*key)[16..], [0, 0, 0, 0, 1, 0, 0, 128], "kind 3 xor 2, type 128");
+    }
+
+    #[test]
+    fn the_constants_are_those_of_the_source() {
+        let source = include_str!("../../bpf/image.h");
+        for text in [
+            format!("CELL_SIZE = {CELL_SIZE}, VLANS_CELL = {VLANS_CELL}, REFUSED_CELL = {REFUSED_CELL}"),
+            format!("ACCEPTS_PARTIAL = {ACCEPTS_PARTIAL}"),
+            "enum tier { T_DRIVER, T_LANE, T_KERNEL }".to_owned(),
+            "enum kind { K_ARP, K_ICMPV4, K_UDPV4, K_ICMPV6, K_SOLICITATION, K_UDPV6 }".to_owned(),
+        ] {
+            assert!(source.contains(&text), "{text}");
+        }
+    }
+}
