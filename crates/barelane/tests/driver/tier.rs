@@ -1,0 +1,130 @@
+//! The program with a lane behind it, as a tier that vectors can be put to.
+
+use std::fmt;
+
+use barelane::plan::claims_of;
+use nic::xdp::dry_run::{Action, DryRun};
+use nic::xdp::{COUNT_MAX, Tier as Where, Vlans};
+use telemetry::{Counter, Counters, Kind, Ns, Reason};
+use testkit::endpoint;
+use testkit::vectors::{Outcome, PartialChecksums, Tier};
+use wire::checksum::Summer;
+
+use crate::simulated::{Alone, SimulatedLane, card, settings_of, table_of};
+
+/// What the program did with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Answered,
+    Dropped,
+    Passed,
+    HandedOn,
+}
+
+/// What is shorter is no frame: the kernel puts none to a program.
+const ETHERNET_LEN: usize = 14;
+
+/// Why a lane drops what the program finds none of our addresses in: a frame to another station or address, or one that is
+/// cut off before it names one. The program passes it, and the kernel discards it in its turn.
+const KERNELS: [Reason; 4] =
+    [Reason::EthernetNotOurs, Reason::FrameTruncated, Reason::Ipv4Checksum, Reason::NdpMalformed];
+
+/// The program, in force for the endpoint of the vectors, and a lane for what it hands on.
+pub(crate) struct Driver {
+    program: DryRun,
+    lane: SimulatedLane<Alone>,
+    counts: [u64; 4],
+}
+
+impl Driver {
+    pub(crate) fn load(partial_checksums: PartialChecksums) -> Self {
+        let partial_checksums = match partial_checksums {
+            PartialChecksums::Refuse => route::PartialChecksums::Refuse,
+            PartialChecksums::Accept => route::PartialChecksums::Accept,
+        };
+        let endpoint = endpoint::load().unwrap();
+        let settings = settings_of(&endpoint, partial_checksums, Summer::fastest());
+        // A lane looks at every frame, whatever its tags: so does the program here.
+        let claims = claims_of(&settings, Vlans::ALL, &table_of(&endpoint), Where::Driver);
+        Self {
+            program: DryRun::load(&claims).unwrap(),
+            lane: SimulatedLane::new(Alone(card()), partial_checksums, Summer::fastest()),
+            counts: [0; 4],
+        }
+    }
+
+    pub(crate) fn count(&self, stage: Stage) -> u64 {
+        self.counts[stage as usize]
+    }
+
+    /// What the program did with one frame, by what it returned, by the frame, and by its counts.
+    pub(crate) fn run(&mut self, question: &[u8]) -> Outcome {
+        let before = self.program.counts().unwrap();
+        let (action, frame) = self.program.run(question).unwrap();
+        let counted = difference(&before, &self.program.counts().unwrap());
+        let fates: u64 =
+            [Kind::Replied, Kind::Passed, Kind::Dropped].map(|kind| counted.sum(kind)).iter().sum();
+        if counted.of(Counter::Rx) != 1 || fates != 1 {
+            return Outcome::Nonsense(format!("{action:?}, counted {counted:?}"));
+        }
+        let reason = Reason::ALL.iter().copied().find(|reason| counted.of(reason.counter()) == 1);
+        match action {
+            Action::Reply if counted.sum(Kind::Replied) == 1 => Outcome::Reply(frame),
+            Action::Drop if reason.is_some() => Outcome::Drop(reason),
+            Action::Pass if counted.of(Counter::Passed) == 1 => Outcome::Pass(frame, None),
+            Action::Redirect if counted.of(Counter::ToLane) == 1 && frame == question => Outcome::Silence,
+            _ => Outcome::Nonsense(format!("{action:?}, counted {counted:?}, {} bytes", frame.len())),
+        }
+    }
+}
+
+/// What one run added.
+fn difference(before: &[u64; COUNT_MAX], after: &[u64; COUNT_MAX]) -> Counters {
+    let mut counters = Counters::default();
+    for &counter in Counter::ALL {
+        counters.add(counter, after[counter as usize] - before[counter as usize]);
+    }
+    counters
+}
+
+impl Tier for Driver {
+    fn ask(&mut self, question: &[u8], quiet: Ns) -> Outcome {
+        if question.len() < ETHERNET_LEN {
+            return Outcome::Silence;
+        }
+        let outcome = self.run(question);
+        let stage = match &outcome {
+            Outcome::Reply(_) => Stage::Answered,
+            Outcome::Drop(_) => Stage::Dropped,
+            Outcome::Pass(..) => Stage::Passed,
+            Outcome::Silence => Stage::HandedOn,
+            Outcome::Nonsense(_) => return outcome,
+        };
+        self.counts[stage as usize] += 1;
+        match stage {
+            Stage::HandedOn => self.lane.ask(question, quiet),
+            Stage::Passed => match self.lane.ask(question, quiet) {
+                Outcome::Drop(Some(reason)) if KERNELS.contains(&reason) => Outcome::Silence,
+                _ => outcome,
+            },
+            // Time passes for the lane too.
+            Stage::Answered | Stage::Dropped => {
+                self.lane.turn(quiet);
+                outcome
+            }
+        }
+    }
+
+    /// There is the kernel behind, but not for an address that only Barelane has: what a lane would hand on from there is
+    /// dropped here, for the same reason.
+    fn can_pass(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Display for Driver {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [answered, dropped, passed, handed_on] = self.counts;
+        write!(out, "{answered} answered, {dropped} dropped, {passed} passed, {handed_on} handed on")
+    }
+}
