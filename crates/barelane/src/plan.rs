@@ -10,12 +10,18 @@ use std::time::Duration;
 
 use host::links::AddressState;
 use nic::xdp::{CLAIMS_MAX, Claims, OWNED_MAX, Settings, Vlans};
-use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteError, RouteTable};
+use route::{
+    Address, LaneSettings, Numbered, Owner, PartialChecksums, Prefix, RouteError, RouteTable, Terms, Tier,
+    VlanSet,
+};
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
 use wire::stamp::Key;
 
-use crate::config::keys::{ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_RESPOND, STAMP_KEY_FILE};
+use crate::config::keys::{
+    ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_FROM, ROUTE_NIC, ROUTE_RESPOND, ROUTE_TIER, ROUTE_VLANS,
+    STAMP_KEY_FILE, UNTAGGED,
+};
 use crate::config::{Config, PartialChoice};
 use crate::error::{Error, Wrong};
 use crate::stamp_key;
@@ -41,8 +47,10 @@ pub struct Plan {
     pub lanes: Vec<LanePlan>,
     /// What the card is opened with.
     pub card: Settings,
-    /// Addresses, their owners and their services.
+    /// Addresses, their owners, and the routes on them.
     pub routes: RouteTable,
+    /// Why the earliest tier of this link is what it is.
+    pub why_earliest: &'static str,
     /// What the lanes' tables need beside the routes.
     pub lane: LaneSettings,
     /// What works, but not as well as it could.
@@ -59,12 +67,21 @@ impl Plan {
     pub fn resolve(config: &Config, facts: Facts) -> Result<Self, Wrong> {
         card::check(config, &facts)?;
         let lanes = lanes::assign(config, &facts)?;
-        let routes = resolve_routes(config, &facts)?;
+        let (earliest, why_earliest) = earliest_tier(&facts);
+        let routes = resolve_routes(config, &facts, earliest)?;
         let lane = lane_settings(config, &facts)?;
         let card = card::settings(config, &facts, &lanes);
         check_limits(&routes)?;
-        let mut plan =
-            Self { config: config.clone(), facts, lanes, card, routes, lane, warnings: Vec::new() };
+        let mut plan = Self {
+            config: config.clone(),
+            facts,
+            lanes,
+            card,
+            routes,
+            why_earliest,
+            lane,
+            warnings: Vec::new(),
+        };
         plan.warnings = print::warnings(&plan);
         Ok(plan)
     }
@@ -136,7 +153,7 @@ pub(crate) fn stamp_key(config: &Config) -> Result<Option<Key>, Wrong> {
 }
 
 /// The addresses with their owners, and what is answered on each.
-fn resolve_routes(config: &Config, facts: &Facts) -> Result<RouteTable, Wrong> {
+fn resolve_routes(config: &Config, facts: &Facts, earliest: Tier) -> Result<RouteTable, Wrong> {
     let own = &facts.interface_addresses;
     let wanted = if config.serve.addresses.is_empty() { own } else { &config.serve.addresses };
     let is_asked_for = |ip| config.serve.addresses.iter().any(|&(asked, _)| asked == ip);
@@ -148,7 +165,7 @@ fn resolve_routes(config: &Config, facts: &Facts) -> Result<RouteTable, Wrong> {
     let owner_of = |ip| if facts.kernel_addresses.contains(&ip) { Owner::Kernel } else { Owner::Barelane };
     let addresses: Vec<Address> =
         wanted.iter().map(|&(ip, prefix_len)| Address { ip, prefix_len, owner: owner_of(ip) }).collect();
-    table_of(config, addresses)
+    table_of(config, addresses, earliest)
 }
 
 /// Why the kernel must not use an address that it has, and nobody in its place, and what helps (RFC 4862 5.4).
@@ -165,22 +182,43 @@ fn why_unusable(state: AddressState) -> (&'static str, &'static str) {
     }
 }
 
-/// The route table of these addresses: every service of `serve.respond` on each, and the single routes.
-pub fn table_of(config: &Config, addresses: Vec<Address>) -> Result<RouteTable, Wrong> {
-    let everywhere = addresses.iter().flat_map(|address| {
-        config.serve.respond.iter().map(|&service| Route { address: address.ip, service })
-    });
-    let mut routes: Vec<Route> = everywhere.collect();
-    let everywhere_count = routes.len();
-    for route in &config.routes {
-        let (Some(address), Some(service)) = (route.address, route.respond) else { continue };
-        let route = Route { address, service };
-        // What is answered everywhere may be said again of one address; it stays one route.
-        if !routes.iter().take(everywhere_count).any(|known| *known == route) {
-            routes.push(route);
+/// The earliest tier that can answer anything on this link, and why it is that one.
+fn earliest_tier(_facts: &Facts) -> (Tier, &'static str) {
+    (Tier::Lane, "this version answers in lanes")
+}
+
+/// The route table of these addresses: the routes of the file in its order, then every service of `serve.respond` on all
+/// addresses.
+pub fn table_of(config: &Config, addresses: Vec<Address>, earliest: Tier) -> Result<RouteTable, Wrong> {
+    check_nics(config)?;
+    let mut routes = config.all_routes();
+    let vlans = VlanSet::UNTAGGED;
+    let vlans = config.serve.vlans.vids().fold(vlans, VlanSet::with);
+    let terms = Terms { vlans, earliest };
+    loop {
+        match RouteTable::with_terms(addresses.clone(), routes.clone(), &terms) {
+            // What is answered where nothing else is said gives way to what is said.
+            Err(RouteError::Shadowed { later, .. })
+                if later.index >= config.routes.len()
+                    && config.serve.respond == Config::default().serve.respond =>
+            {
+                routes.remove(later.index);
+            }
+            result => return result.map_err(|error| wrong_routes(config, &error)),
         }
     }
-    RouteTable::new(addresses, routes).map_err(|error| wrong_routes(&error))
+}
+
+/// Refuses a route for another card than the one that is served: it would never match.
+fn check_nics(config: &Config) -> Result<(), Wrong> {
+    let served = &config.nic.interface;
+    let is_other = |nic: &&String| !served.is_empty() && *nic != served;
+    match config.routes.iter().filter_map(|route| route.nic.as_ref()).find(is_other) {
+        None => Ok(()),
+        Some(nic) => Err(Wrong::new(ROUTE_NIC, nic)
+            .because(format_args!("no packet comes by it: the interface that is served is {served}"))
+            .remedy(format_args!("write {served}, or leave the key out"))),
+    }
 }
 
 /// Refuses more than the program's tables hold, which only the kernel would say otherwise, when the card is open.
@@ -192,7 +230,15 @@ fn check_limits(routes: &RouteTable) -> Result<(), Wrong> {
             .because(problem)
             .remedy("serve fewer of them on this interface"));
     }
-    let claims = routes.claims().count();
+    if let Some(numbered) = routes.shared_in_part() {
+        let problem = format!(
+            "{numbered} takes some of the questions to an address that the kernel has too, by who asks or by VLAN, and this \
+             version's program cannot tell them from the kernel's"
+        );
+        let remedy = "serve an address that the kernel does not have, or take `from` and `vlans` out";
+        return Err(Wrong::new(ROUTE_RESPOND, numbered.route.service).because(problem).remedy(remedy));
+    }
+    let claims = routes.claim_count();
     if claims > CLAIMS_MAX as usize {
         let problem =
             format!("the program holds at most {CLAIMS_MAX} claims, one for each service of each address");
@@ -204,7 +250,13 @@ fn check_limits(routes: &RouteTable) -> Result<(), Wrong> {
 
 /// A fault of the route table by the name of the setting that it came from. The table's own sentence carries both
 /// the problem and, behind its last colon, the remedy.
-fn wrong_routes(error: &RouteError) -> Wrong {
+fn wrong_routes(config: &Config, error: &RouteError) -> Wrong {
+    // The setting that a route's service came from.
+    let service = |numbered: &Numbered| {
+        let is_written = numbered.index < config.routes.len();
+        Wrong::new(if is_written { ROUTE_RESPOND } else { RESPOND }, numbered.route.service)
+    };
+    let prefixes = |list: &[Prefix]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let wrong = match error {
         RouteError::NoAddress => Wrong::new(ADDRESSES, ""),
         RouteError::NoRoute => Wrong::new(RESPOND, ""),
@@ -212,10 +264,18 @@ fn wrong_routes(error: &RouteError) -> Wrong {
         RouteError::AddressNotHost(ip, len, _) | RouteError::PrefixTooLong(ip, len) => {
             Wrong::new(ADDRESSES, format_args!("{ip}/{len}"))
         }
-        RouteError::AddressUnknown(ip, _) => Wrong::new(ROUTE_ADDRESS, ip),
-        RouteError::RouteTwice(_, service) => Wrong::new(ROUTE_RESPOND, service),
-        RouteError::PortTwice(_, _, service) => Wrong::new(RESPOND, service),
         RouteError::TooManyAddresses(count) => Wrong::new(ADDRESSES, count),
+        RouteError::TooManyRoutes(count) => Wrong::new(ROUTE_RESPOND, format_args!("{count} routes")),
+        RouteError::AddressUnknown(Numbered { route, .. }) => {
+            Wrong::new(ROUTE_ADDRESS, route.address.map(|prefix| prefix.to_string()).unwrap_or_default())
+        }
+        RouteError::VlanUnknown(_, VlanSet::NO_VLAN) => Wrong::new(ROUTE_VLANS, UNTAGGED),
+        RouteError::VlanUnknown(_, vid) => Wrong::new(ROUTE_VLANS, vid),
+        RouteError::SourceFamily(Numbered { route, .. }) => Wrong::new(ROUTE_FROM, prefixes(&route.from)),
+        RouteError::DriverUnable(Numbered { route, .. })
+        | RouteError::DriverAbsent(Numbered { route, .. }) => Wrong::new(ROUTE_TIER, route.tier),
+        RouteError::Shadowed { later, .. } => service(later),
+        RouteError::TooLarge(numbered) => service(numbered),
     };
     let sentence = error.to_string();
     match sentence.rsplit_once(": ") {

@@ -21,6 +21,9 @@ pub trait Key: Copy + Ord {
     const VACANT: Self;
 
     /// Spreads keys over 64 bits, differently for each seed. No two keys may have the same hash for every seed.
+    ///
+    /// The hashes here need nothing but exclusive-or and products of 64 by 64 bits, both halves of which are folded into one
+    /// by exclusive-or, so that a machine without wider words can compute them too.
     fn hash(self, seed: u64) -> u64;
 
     /// Whether both are the same, word by word: a comparison of whole arrays goes through memory and vector registers.
@@ -34,7 +37,7 @@ struct Slot<K, V> {
 }
 
 /// A table from `K` to `V`, built once, looked up in constant time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lookup<K, V> {
     seed: u64,
     /// The number of displacements, less 1. Kept, and not made from the length each time: an instruction less.
@@ -158,6 +161,22 @@ impl<K: Key, V: Copy> Lookup<K, V> {
         if slot.key.is(key) { Some(slot.value) } else { None }
     }
 
+    /// What keys are hashed with; see [`Key::hash`].
+    pub const fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The displacement of each bucket: a power of two of them, at least two. A key's bucket is the lowest bits of its hash.
+    pub fn displacements(&self) -> &[u32] {
+        &self.displacements
+    }
+
+    /// Key and value of each slot, twice as many as displacements; [`Key::VACANT`] with whatever value where it is empty. A
+    /// key's slot is the lowest bits of its hash's upper half, exclusive-or its bucket's displacement.
+    pub fn slots(&self) -> impl ExactSizeIterator<Item = (K, V)> + '_ {
+        self.slots.iter().map(|slot| (slot.key, slot.value))
+    }
+
     /// How many bytes the table takes.
     pub fn size(&self) -> usize {
         size_of_val(&*self.displacements) + size_of_val(&*self.slots)
@@ -207,6 +226,20 @@ mod tests {
         let table = Lookup::new(&entries, usize::MAX);
         assert!(entries.iter().all(|(key, index)| table.find(*key) == Some(*index)));
         assert!(table.size() / entries.len() <= 200);
+    }
+
+    #[test]
+    fn slots_and_displacements_tell_where_each_key_lies() {
+        let entries: Vec<_> = (0..1000_u64).map(|key| (key * 77, key)).collect();
+        let table = Lookup::new(&entries, u64::MAX);
+        let slots: Vec<_> = table.slots().collect();
+        assert_eq!(slots.len(), 2 * table.displacements().len());
+        assert_eq!(slots.iter().filter(|(key, _)| *key != u64::VACANT).count(), entries.len());
+        for &(key, value) in &entries {
+            let hash = key.hash(table.seed());
+            let displacement = table.displacements()[bucket(hash, table.displacements().len() - 1)];
+            assert_eq!(slots[place(hash, displacement, slots.len() - 1)], (key, value));
+        }
     }
 
     #[test]
