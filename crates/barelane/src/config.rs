@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use nic::xdp::{ModeChoice, RING_SIZE_DEFAULT, Vlans, Wake, ZeroCopyChoice};
-use route::Service;
+use route::{Prefix, Route, Service, TierChoice, VlanSet};
 
 use crate::args::ServeArguments;
 use crate::error::{Error, Wrong};
@@ -33,7 +33,7 @@ pub struct Config {
     pub serve: ServeConfig,
     /// How STAMP is answered.
     pub stamp: StampConfig,
-    /// Routes on single addresses, in the order of the file.
+    /// Routes, in the order of the file; they come before those that [`ServeConfig::respond`] means.
     pub routes: Vec<RouteConfig>,
 }
 
@@ -78,9 +78,9 @@ pub enum PartialChoice {
     Refuse,
 }
 
-/// Where answers are made.
+/// Where answers are made at the earliest, where a route does not say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TierChoice {
+pub enum EarliestChoice {
     /// The earliest tier that may answer, and that the link is known to carry.
     Auto,
     /// The driver, whatever the link carries; the lane for what is not answered there.
@@ -94,12 +94,12 @@ pub enum TierChoice {
 pub struct ServeConfig {
     /// Addresses with their prefix lengths; empty for the interface's own.
     pub addresses: Vec<(IpAddr, u8)>,
-    /// The services of every address.
+    /// The services of every address, for what no route takes.
     pub respond: Vec<Service>,
     /// The VLANs that the addresses are served on, beside what is untagged.
     pub vlans: Vlans,
     /// Where answers are made.
-    pub tier: TierChoice,
+    pub tier: EarliestChoice,
     /// How long to wait for another host that has one of our addresses; 0 does not ask.
     pub address_check_ms: u32,
 }
@@ -111,13 +111,29 @@ pub struct StampConfig {
     pub key_file: PathBuf,
 }
 
-/// One service on one address. Both are there once a file has been read whole.
+/// One `[[route]]`. What it answers with is there once a file has been read whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteConfig {
-    /// The address; one of [`ServeConfig::addresses`], or of the interface.
-    pub address: Option<IpAddr>,
-    /// What answers.
+    /// The card that a packet must have come by; whichever where none is named.
+    pub nic: Option<String>,
+    /// Where it must be addressed to: one of [`ServeConfig::addresses`], or of the interface, or all in a prefix.
+    pub address: Option<Prefix>,
+    /// Who must have asked; empty for everybody.
+    pub from: Vec<Prefix>,
+    /// The VLANs that it must have come on.
+    pub vlans: Option<Box<VlanSet>>,
+    /// What answers, and so what else is matched.
     pub respond: Option<Service>,
+    /// Where it is answered.
+    pub tier: TierChoice,
+}
+
+impl RouteConfig {
+    /// The route that it means, on the card that is served.
+    pub fn route(&self) -> Option<Route> {
+        let Self { address, from, vlans, respond, tier, .. } = self.clone();
+        Some(Route { service: respond?, address, from, vlans, tier })
+    }
 }
 
 impl Default for Config {
@@ -141,7 +157,7 @@ impl Default for Config {
                 addresses: Vec::new(),
                 respond: vec![Service::IcmpEcho],
                 vlans: Vlans::UNTAGGED,
-                tier: TierChoice::Auto,
+                tier: EarliestChoice::Auto,
                 address_check_ms: 1000,
             },
             stamp: StampConfig::default(),
@@ -151,6 +167,13 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Every route in the order in which they are tried, the first that matches taking a packet: those of the file, then what
+    /// is answered everywhere.
+    pub fn all_routes(&self) -> Vec<Route> {
+        let everywhere = self.serve.respond.iter().copied().map(Route::everywhere);
+        self.routes.iter().filter_map(RouteConfig::route).chain(everywhere).collect()
+    }
+
     /// The configuration that the arguments of `serve` and `check` mean: the file's, overruled by the options.
     pub fn new(arguments: &ServeArguments) -> Result<Self, Error> {
         let mut config = match &arguments.config {

@@ -9,13 +9,21 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use host::links::AddressState;
-use nic::xdp::{Answers, CLAIMS_MAX, ClaimKey, ClaimedAddress, Claims, OWNED_MAX, Settings, Tier, Vlans};
-use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteError, RouteTable};
+use nic::xdp::{
+    Answers, CLAIMS_MAX, ClaimKey, ClaimedAddress, Claims, OWNED_MAX, RefinedKey, Settings, Vlans,
+};
+use route::{
+    Address, Asked, LaneSettings, Numbered, Owner, PartialChecksums, Prefix, Responder, RouteError,
+    RouteTable, Terms, Tier, VlanSet,
+};
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
 use wire::stamp::Key;
 
-use crate::config::keys::{ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_RESPOND, STAMP_KEY_FILE};
+use crate::config::keys::{
+    ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_FROM, ROUTE_NIC, ROUTE_RESPOND, ROUTE_TIER, ROUTE_VLANS,
+    STAMP_KEY_FILE, UNTAGGED,
+};
 use crate::config::{Config, PartialChoice};
 use crate::error::{Error, Wrong};
 use crate::stamp_key;
@@ -24,6 +32,7 @@ mod card;
 pub mod facts;
 mod lanes;
 mod print;
+mod refinements;
 mod tier;
 
 pub(crate) use card::free;
@@ -43,7 +52,7 @@ pub struct Plan {
     pub lanes: Vec<LanePlan>,
     /// What the card is opened with.
     pub card: Settings,
-    /// Addresses, their owners and their services.
+    /// Addresses, their owners, and the routes on them.
     pub routes: RouteTable,
     /// What the lanes' tables need beside the routes.
     pub lane: LaneSettings,
@@ -63,24 +72,30 @@ impl Plan {
     pub fn resolve(config: &Config, facts: Facts) -> Result<Self, Wrong> {
         card::check(config, &facts)?;
         let lanes = lanes::assign(config, &facts)?;
-        let routes = resolve_routes(config, &facts)?;
+        let earliest = EarliestTier::of(config, &facts);
+        let routes = resolve_routes(config, &facts, earliest.tier)?;
         let lane = lane_settings(config, &facts)?;
         let card = card::settings(config, &facts, &lanes);
         check_limits(&routes)?;
-        let earliest = EarliestTier::of(config, &facts);
         let mut plan =
             Self { config: config.clone(), facts, lanes, card, routes, lane, earliest, warnings: Vec::new() };
         plan.warnings = print::warnings(&plan);
         Ok(plan)
     }
 
-    /// Looks again at what of the link can change under a server that runs; says whether another tier is the earliest now.
-    pub fn refresh_tier(&mut self) -> bool {
-        if !self.facts.refresh() {
-            return false;
+    /// Looks again at what of the link can change under a server that runs. Where another tier is the earliest that it
+    /// carries now, gives the plan for that one.
+    pub fn refreshed(&self) -> Option<Result<Self, Wrong>> {
+        let mut facts = self.facts.clone();
+        if !facts.refresh() {
+            return None;
         }
-        let before = std::mem::replace(&mut self.earliest, EarliestTier::of(&self.config, &self.facts));
-        self.earliest.tier != before.tier
+        let earliest = EarliestTier::of(&self.config, &facts);
+        if earliest.tier == self.earliest.tier {
+            return None;
+        }
+        let routes = resolve_routes(&self.config, &facts, earliest.tier);
+        Some(routes.map(|routes| Self { facts, routes, earliest, ..self.clone() }))
     }
 
     /// What the program takes from the kernel, for itself and for the lanes.
@@ -103,17 +118,16 @@ impl Plan {
     }
 }
 
-/// What the program takes from the kernel for `routes`, and what of it is answered at `earliest` where that is the driver.
-pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, earliest: Tier) -> Claims {
-    let claim = |claim: route::Claim| nic::xdp::Claim {
-        key: ClaimKey { address: claim.address, protocol: claim.protocol, selector: claim.selector },
-        tier: if claim.service.is_answered_in_the_driver() { earliest } else { Tier::Lane },
-    };
-    Claims {
+/// What the program takes from the kernel for `routes`; `neighbours` is where ARP and NDP are answered.
+pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, neighbours: Tier) -> Claims {
+    let compiled = routes.compiled();
+    let mut claims = Claims {
         mac: lane.mac.0,
         vlans,
-        addresses: routes.addresses().iter().map(|address| claimed(address, earliest)).collect(),
-        claims: routes.claims().map(claim).collect(),
+        addresses: routes.addresses().iter().map(|address| claimed(address, neighbours)).collect(),
+        claims: Vec::new(),
+        refined: Vec::new(),
+        refinements: refinements::of(compiled.refinements()),
         answers: Answers {
             hop_limit: lane.hop_limit,
             partial_checksums: match lane.partial_checksums {
@@ -122,7 +136,21 @@ pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, earlies
             },
             refused_sources: routes.refused_sources(),
         },
+    };
+    for Asked { address, protocol, selector, class } in compiled.asked() {
+        match selector {
+            Some(selector) => claims.claims.push(nic::xdp::Claim {
+                key: ClaimKey { address, protocol, selector },
+                tier: refinements::tier_of(class.tier),
+            }),
+            None if class.refinement > 0 => {
+                claims.refined.push(RefinedKey { address, protocol, group: u32::from(class.refinement) - 1 });
+            }
+            // What its owner says to all the rest: the program knows the owner.
+            None => debug_assert!(matches!(class.responder, Responder::UdpClosed | Responder::Nobody)),
+        }
     }
+    claims
 }
 
 fn claimed(address: &Address, neighbours: Tier) -> ClaimedAddress {
@@ -130,6 +158,7 @@ fn claimed(address: &Address, neighbours: Tier) -> ClaimedAddress {
         Owner::Kernel => nic::xdp::Owner::Kernel,
         Owner::Barelane => nic::xdp::Owner::Barelane,
     };
+    let neighbours = refinements::tier_of(neighbours);
     ClaimedAddress { ip: address.ip, owner, broadcast: address.broadcast(), neighbours }
 }
 
@@ -159,7 +188,7 @@ pub(crate) fn stamp_key(config: &Config) -> Result<Option<Key>, Wrong> {
 }
 
 /// The addresses with their owners, and what is answered on each.
-fn resolve_routes(config: &Config, facts: &Facts) -> Result<RouteTable, Wrong> {
+fn resolve_routes(config: &Config, facts: &Facts, earliest: Tier) -> Result<RouteTable, Wrong> {
     let own = &facts.interface_addresses;
     let wanted = if config.serve.addresses.is_empty() { own } else { &config.serve.addresses };
     let is_asked_for = |ip| config.serve.addresses.iter().any(|&(asked, _)| asked == ip);
@@ -171,7 +200,7 @@ fn resolve_routes(config: &Config, facts: &Facts) -> Result<RouteTable, Wrong> {
     let owner_of = |ip| if facts.kernel_addresses.contains(&ip) { Owner::Kernel } else { Owner::Barelane };
     let addresses: Vec<Address> =
         wanted.iter().map(|&(ip, prefix_len)| Address { ip, prefix_len, owner: owner_of(ip) }).collect();
-    table_of(config, addresses)
+    table_of(config, addresses, earliest)
 }
 
 /// Why the kernel must not use an address that it has, and nobody in its place, and what helps (RFC 4862 5.4).
@@ -188,22 +217,38 @@ fn why_unusable(state: AddressState) -> (&'static str, &'static str) {
     }
 }
 
-/// The route table of these addresses: every service of `serve.respond` on each, and the single routes.
-pub fn table_of(config: &Config, addresses: Vec<Address>) -> Result<RouteTable, Wrong> {
-    let everywhere = addresses.iter().flat_map(|address| {
-        config.serve.respond.iter().map(|&service| Route { address: address.ip, service })
-    });
-    let mut routes: Vec<Route> = everywhere.collect();
-    let everywhere_count = routes.len();
-    for route in &config.routes {
-        let (Some(address), Some(service)) = (route.address, route.respond) else { continue };
-        let route = Route { address, service };
-        // What is answered everywhere may be said again of one address; it stays one route.
-        if !routes.iter().take(everywhere_count).any(|known| *known == route) {
-            routes.push(route);
+/// The route table of these addresses: the routes of the file in its order, then every service of `serve.respond` on all
+/// addresses.
+pub fn table_of(config: &Config, addresses: Vec<Address>, earliest: Tier) -> Result<RouteTable, Wrong> {
+    check_nics(config)?;
+    let mut routes = config.all_routes();
+    let vlans = VlanSet::UNTAGGED;
+    let vlans = config.serve.vlans.vids().fold(vlans, VlanSet::with);
+    let terms = Terms { vlans, earliest };
+    loop {
+        match RouteTable::with_terms(addresses.clone(), routes.clone(), &terms) {
+            // What is answered where nothing else is said gives way to what is said.
+            Err(RouteError::Shadowed { later, .. })
+                if later.index >= config.routes.len()
+                    && config.serve.respond == Config::default().serve.respond =>
+            {
+                routes.remove(later.index);
+            }
+            result => return result.map_err(|error| wrong_routes(config, &error)),
         }
     }
-    RouteTable::new(addresses, routes).map_err(|error| wrong_routes(&error))
+}
+
+/// Refuses a route for another card than the one that is served: it would never match.
+fn check_nics(config: &Config) -> Result<(), Wrong> {
+    let served = &config.nic.interface;
+    let is_other = |nic: &&String| !served.is_empty() && *nic != served;
+    match config.routes.iter().filter_map(|route| route.nic.as_ref()).find(is_other) {
+        None => Ok(()),
+        Some(nic) => Err(Wrong::new(ROUTE_NIC, nic)
+            .because(format_args!("no packet comes by it: the interface that is served is {served}"))
+            .remedy(format_args!("write {served}, or leave the key out"))),
+    }
 }
 
 /// Refuses more than the program's tables hold, which only the kernel would say otherwise, when the card is open.
@@ -215,7 +260,7 @@ fn check_limits(routes: &RouteTable) -> Result<(), Wrong> {
             .because(problem)
             .remedy("serve fewer of them on this interface"));
     }
-    let claims = routes.claims().count();
+    let claims = routes.claim_count();
     if claims > CLAIMS_MAX as usize {
         let problem =
             format!("the program holds at most {CLAIMS_MAX} claims, one for each service of each address");
@@ -227,7 +272,13 @@ fn check_limits(routes: &RouteTable) -> Result<(), Wrong> {
 
 /// A fault of the route table by the name of the setting that it came from. The table's own sentence carries both
 /// the problem and, behind its last colon, the remedy.
-fn wrong_routes(error: &RouteError) -> Wrong {
+fn wrong_routes(config: &Config, error: &RouteError) -> Wrong {
+    // The setting that a route's service came from.
+    let service = |numbered: &Numbered| {
+        let is_written = numbered.index < config.routes.len();
+        Wrong::new(if is_written { ROUTE_RESPOND } else { RESPOND }, numbered.route.service)
+    };
+    let prefixes = |list: &[Prefix]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let wrong = match error {
         RouteError::NoAddress => Wrong::new(ADDRESSES, ""),
         RouteError::NoRoute => Wrong::new(RESPOND, ""),
@@ -235,10 +286,18 @@ fn wrong_routes(error: &RouteError) -> Wrong {
         RouteError::AddressNotHost(ip, len, _) | RouteError::PrefixTooLong(ip, len) => {
             Wrong::new(ADDRESSES, format_args!("{ip}/{len}"))
         }
-        RouteError::AddressUnknown(ip, _) => Wrong::new(ROUTE_ADDRESS, ip),
-        RouteError::RouteTwice(_, service) => Wrong::new(ROUTE_RESPOND, service),
-        RouteError::PortTwice(_, _, service) => Wrong::new(RESPOND, service),
         RouteError::TooManyAddresses(count) => Wrong::new(ADDRESSES, count),
+        RouteError::TooManyRoutes(count) => Wrong::new(ROUTE_RESPOND, format_args!("{count} routes")),
+        RouteError::AddressUnknown(Numbered { route, .. }) => {
+            Wrong::new(ROUTE_ADDRESS, route.address.map(|prefix| prefix.to_string()).unwrap_or_default())
+        }
+        RouteError::VlanUnknown(_, VlanSet::NO_VLAN) => Wrong::new(ROUTE_VLANS, UNTAGGED),
+        RouteError::VlanUnknown(_, vid) => Wrong::new(ROUTE_VLANS, vid),
+        RouteError::SourceFamily(Numbered { route, .. }) => Wrong::new(ROUTE_FROM, prefixes(&route.from)),
+        RouteError::DriverUnable(Numbered { route, .. })
+        | RouteError::DriverAbsent(Numbered { route, .. }) => Wrong::new(ROUTE_TIER, route.tier),
+        RouteError::Shadowed { later, .. } => service(later),
+        RouteError::TooLarge(numbered) => service(numbered),
     };
     let sentence = error.to_string();
     match sentence.rsplit_once(": ") {

@@ -259,7 +259,10 @@ fn a_responder_or_port_that_does_not_exist_is_refused() {
         assert_says(&line, &["serve.respond (--respond)", responder, remedy]);
     }
     let line = hosts.serve_refused(&["--respond", "stamp", "--respond", "sockperf:862"]);
-    assert_says(&line, &["serve.respond (--respond)", "`stamp:862` and `sockperf:862`", "another port"]);
+    assert_says(
+        &line,
+        &["serve.respond (--respond)", "`stamp:862`", "`sockperf:862`", "remove one of the two"],
+    );
 }
 
 #[test]
@@ -293,7 +296,10 @@ fn a_route_that_stands_twice_or_nowhere_is_refused() {
     let once = route("10.8.0.1", "udp-echo:7");
     let again = once.split_once("[[route]]").unwrap().1;
     let file = hosts.file(&format!("{once}[[route]]{again}"));
-    assert_says(&hosts.refused(&["serve", "--config", &file]), &["route.respond = \"udp-echo:7\"", "twice"]);
+    assert_says(
+        &hosts.refused(&["serve", "--config", &file]),
+        &["route.respond = \"udp-echo:7\"", "route 2 (", "route 1 (", "comes first"],
+    );
     let file = hosts.file(&route("10.8.0.7", "udp-echo:7"));
     assert_says(
         &hosts.refused(&["serve", "--config", &file]),

@@ -3,6 +3,7 @@
 //! A port that a lane claims on an address of the kernel's is taken from whoever else uses it there, without a word to
 //! either. Both questions are answered for the calling thread's network namespace.
 
+use std::fmt::Display;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -50,9 +51,10 @@ impl Ports {
         self.handed_out.is_some_and(|(first, last)| first <= port && port <= last) && !is_reserved
     }
 
-    /// What `net.ipv4.ip_local_reserved_ports` must be so that it does not, and everything else stays as it is.
-    pub fn reserved_with(&self, port: u16) -> String {
-        if self.reserved.is_empty() { port.to_string() } else { format!("{},{port}", self.reserved) }
+    /// What `net.ipv4.ip_local_reserved_ports` must be so that it does not, and everything else stays as it is. `ports` is
+    /// one, or a range such as `4000-4999`.
+    pub fn reserved_with(&self, ports: impl Display) -> String {
+        if self.reserved.is_empty() { ports.to_string() } else { format!("{},{ports}", self.reserved) }
     }
 
     /// The address of a socket that is open on this port and receives what is sent to `ip`.

@@ -146,9 +146,9 @@ fn lane(endpoint: &Endpoint, stamp_key: Option<Key>) -> Result<MemoryLane, Box<d
     };
     let services = [
         Service::IcmpEcho,
-        Service::UdpEcho { port: PORT.try_into()? },
-        Service::Stamp { port: stamp::PORT.try_into()? },
-        Service::Sockperf { port: sockperf::PORT.try_into()? },
+        Service::UdpEcho { ports: PORT.try_into()? },
+        Service::Stamp { ports: stamp::PORT.try_into()? },
+        Service::Sockperf { ports: sockperf::PORT.try_into()? },
     ];
     let routes = RouteTable::everywhere(endpoint.addresses.iter().map(address).collect(), &services)?;
     let tables = routes.compile(&LaneSettings {

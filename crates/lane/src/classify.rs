@@ -1,6 +1,6 @@
 //! Which question a packet asks: one lookup, and whether the link layer meant us.
 
-use route::{Class, LaneTables};
+use route::{Class, LaneTables, Tier};
 use telemetry::Reason;
 use wire::arp::Arp;
 use wire::ethernet::{Ethernet, MacWord};
@@ -25,15 +25,18 @@ pub(crate) fn claimed(headers: Headers, room: &[u8], tables: &LaneTables) -> Opt
 
 /// The class of a packet that no route claims, or what becomes of it without one.
 ///
-/// It may still be for an address of ours alone; or an ARP packet that uses our address as its sender. What nothing
-/// claims goes on to the stack behind, unless it was sent to another station.
+/// It may still be that a route takes it by more than address and port; or it is for an address of ours alone; or an ARP
+/// packet that uses our address as its sender. What nothing claims goes on to the stack behind, unless it was sent to
+/// another station.
 pub(crate) fn classify_the_rest(
     headers: Headers,
     room: &[u8],
     tables: &LaneTables,
 ) -> Result<Class, Verdict> {
     let Some(target) = headers.target(room) else { return Err(Verdict::Drop(Reason::FrameTruncated)) };
-    if let Some(class) = tables.class_of_the_rest(headers.kind, target) {
+    if let Some(class) = tables.class_of_the_rest(headers.kind, target)
+        && let Some(class) = refined(class, headers, room, tables)
+    {
         return check_addresses(headers.kind, room, tables).map(|()| class);
     }
     let Some(ethernet) = Ethernet::of(room, 0) else { return Err(Verdict::Drop(Reason::FrameTruncated)) };
@@ -48,6 +51,17 @@ pub(crate) fn classify_the_rest(
         return Err(Verdict::Drop(Reason::EthernetNotOurs));
     }
     Err(Verdict::Pass(Reason::Unclaimed))
+}
+
+/// The class of a packet whose route may depend on its source, its VLAN or its place in a range of ports; nothing where
+/// nobody answers it, or a route leaves it to the kernel.
+#[inline(always)]
+fn refined(class: Class, headers: Headers, room: &[u8], tables: &LaneTables) -> Option<Class> {
+    if class.refinement == 0 {
+        return Some(class);
+    }
+    let refined = tables.refine(class, headers, headers.source(room)?, headers.vid(room))?;
+    if refined.tier == Tier::Kernel { None } else { Some(refined) }
 }
 
 /// Whether the link layer meant us. What is claimed must have been sent to us alone (RFC 1122 3.3.6: no datagram to a

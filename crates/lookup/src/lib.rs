@@ -16,7 +16,7 @@
 //! with another seed.
 //!
 //! Whoever cannot call [`Lookup::find`], as the XDP program, finds the same in the same arrays: they can be read as they
-//! are, and the hash is made of products of 64 bits only.
+//! are.
 #![forbid(unsafe_code)]
 
 /// What is looked up: whom a packet is for and what it asks. One word where that fits, since every word costs.
@@ -25,6 +25,9 @@ pub trait Key: Copy + Ord {
     const VACANT: Self;
 
     /// Spreads keys over 64 bits, differently for each seed. No two keys may have the same hash for every seed.
+    ///
+    /// The hashes here need nothing but exclusive-or and products of 64 by 64 bits, both halves of which are folded into one
+    /// by exclusive-or, so that a machine without wider words can compute them too.
     fn hash(self, seed: u64) -> u64;
 
     /// Whether both are the same, word by word: a comparison of whole arrays goes through memory and vector registers.
@@ -38,7 +41,7 @@ struct Slot<K, V> {
 }
 
 /// A table from `K` to `V`, built once, looked up in constant time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lookup<K, V> {
     seed: u64,
     /// The number of displacements, less 1. Kept, and not made from the length each time: an instruction less.
@@ -162,19 +165,32 @@ impl<K: Key, V: Copy> Lookup<K, V> {
         if slot.key.is(key) { Some(slot.value) } else { None }
     }
 
-    /// What keys are spread by.
-    pub fn seed(&self) -> u64 {
+    /// What keys are hashed with; see [`Key::hash`].
+    pub const fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// One word a bucket, a power of two of them: what the place of each of its keys is shifted by.
+    /// The displacement of each bucket: a power of two of them, at least two. A key's bucket is the lowest bits of its hash.
     pub fn displacements(&self) -> &[u32] {
         &self.displacements
     }
 
-    /// The slots in their order, a power of two of them: key and value. An empty one has the key [`Key::VACANT`].
+    /// Key and value of each slot, twice as many as displacements; [`Key::VACANT`] with whatever value where it is empty. A
+    /// key's slot is the lowest bits of its hash's upper half, exclusive-or its bucket's displacement.
     pub fn slots(&self) -> impl ExactSizeIterator<Item = (K, V)> + '_ {
         self.slots.iter().map(|slot| (slot.key, slot.value))
+    }
+
+    /// The same keys with other values.
+    pub fn map<W>(&self, value_of: impl Fn(V) -> W) -> Lookup<K, W> {
+        let slot = |slot: &Slot<K, V>| Slot { key: slot.key, value: value_of(slot.value) };
+        Lookup {
+            seed: self.seed,
+            bucket_mask: self.bucket_mask,
+            slot_mask: self.slot_mask,
+            displacements: self.displacements.clone(),
+            slots: self.slots.iter().map(slot).collect(),
+        }
     }
 
     /// How many bytes the table takes.
@@ -238,5 +254,19 @@ mod tests {
     #[should_panic(expected = "two entries have the same key")]
     fn a_key_given_twice_is_our_fault() {
         Lookup::new(&[([1, 2, 3], 1), ([1, 2, 3], 2)], 0);
+    }
+
+    #[test]
+    fn slots_and_displacements_tell_where_each_key_lies() {
+        let entries: Vec<_> = (0..1000_u64).map(|key| (key * 77, key)).collect();
+        let table = Lookup::new(&entries, u64::MAX);
+        let slots: Vec<_> = table.slots().collect();
+        assert_eq!(slots.len(), 2 * table.displacements().len());
+        assert_eq!(slots.iter().filter(|(key, _)| *key != u64::VACANT).count(), entries.len());
+        for &(key, value) in &entries {
+            let hash = key.hash(table.seed());
+            let displacement = table.displacements()[bucket(hash, table.displacements().len() - 1)];
+            assert_eq!(slots[place(hash, displacement, slots.len() - 1)], (key, value));
+        }
     }
 }

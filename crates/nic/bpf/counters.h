@@ -65,6 +65,7 @@ struct packet {
 	u64 *counts;
 	const u8 *frame; /* as it came, of which the Ethernet header is there */
 	u32 network;	 /* where the network header begins: 14, 18 or 22 */
+	u32 vid;	 /* the innermost tag's that names a VLAN, or 0 */
 };
 
 /* Per CPU, and a program is not interrupted by itself. */

@@ -20,6 +20,7 @@
 
 #include "xdp.h"
 #include "image.h"
+#include "refine.h"
 #include "checksum.h"
 #include "counters.h"
 
@@ -67,7 +68,7 @@ static ALWAYS_INLINE int arp(const struct packet *packet, const u8 *at, const u8
 	const struct class *class = find4(packet->image, packet->header, question | load32(at + 24));
 	int is_conflict = is_owned4(packet, load32(at + 14));
 
-	if (is_request && class && !is_conflict && class->tier == T_DRIVER)
+	if (is_request && class && !is_conflict && tier_of(class) == T_DRIVER)
 		return answer_arp(packet, at);
 	return class || is_conflict ? to_lane(packet) : pass(packet);
 }
@@ -101,6 +102,22 @@ static ALWAYS_INLINE enum counter reason4(const u8 *ip, const u8 *stop)
 	return PROTOCOL_UNKNOWN;
 }
 
+/* The tier of a question that no claim names by itself; T_NOBODY where nothing is said of it. `ip` has 20 bytes. */
+static ALWAYS_INLINE u8 refined4(const struct packet *packet, const u8 *ip, enum kind kind, u32 selector,
+				 const struct class **any)
+{
+	*any = find4(packet->image, packet->header, ANY_QUESTION(kind) | load32(ip + 16));
+	if (!*any || group_of(*any) == 0)
+		return T_NOBODY;
+
+	struct asked asked = { .group = group_of(*any) - 1,
+			       .selector = selector,
+			       .low = __builtin_bswap32(load32(ip + 12)),
+			       .vid = packet->vid };
+
+	return refine(packet->image, 0, &asked);
+}
+
 static ALWAYS_INLINE int ipv4(const struct packet *packet, const u8 *ip, const u8 *stop)
 {
 	if (ip + IPV4_LEN > stop)
@@ -112,23 +129,25 @@ static ALWAYS_INLINE int ipv4(const struct packet *packet, const u8 *ip, const u
 	/* Version 4, no options, no fragment: `Ipv4::is_plain`. */
 	int is_plain = (load64(ip) & 0xff3f0000000000ff) == 0x45;
 	int has_ports = is_plain && (protocol == UDP || protocol == ICMP) && ip + IPV4_LEN + UDP_LEN <= stop;
+	u8 tier = T_NOBODY;
 
 	if (has_ports) {
 		const u8 *transport = ip + IPV4_LEN;
-		u64 question = protocol == UDP ? QUESTION(K_UDPV4, load16(transport + 2))
-					       : QUESTION(K_ICMPV4, transport[0] << 8);
+		enum kind kind = protocol == UDP ? K_UDPV4 : K_ICMPV4;
+		u16 selector = protocol == UDP ? load16(transport + 2) : transport[0] << 8;
 
-		class = find4(packet->image, packet->header, question | own);
-		if (class && (protocol == UDP || transport[1] == 0)) {
-			if (class->tier == T_DRIVER)
+		class = find4(packet->image, packet->header, QUESTION(kind, selector) | own);
+		tier = class ? tier_of(class) : refined4(packet, ip, kind, be16(selector), &class);
+		if (tier != T_NOBODY && (protocol == UDP || transport[1] == 0)) {
+			if (tier == T_DRIVER && class)
 				return answer4(packet, ip, stop, class->broadcast);
-			return class->tier == T_LANE ? to_lane(packet) : pass(packet);
+			return tier == T_LANE ? to_lane(packet) : pass(packet);
 		}
 	}
 	if (!is_owned4(packet, own))
 		return pass(packet);
 	/* Closed ports too, and echo requests of another code: the lane says what is to be said of them. */
-	if (has_ports && (protocol == UDP || class))
+	if (has_ports && (protocol == UDP || tier != T_NOBODY))
 		return to_lane(packet);
 	return drop(packet, reason4(ip, stop));
 }
@@ -171,6 +190,24 @@ static ALWAYS_INLINE enum counter reason6(const u8 *ip, const u8 *stop)
 	return ip[IPV6_LEN] == SOLICITATION_TYPE && len < SOLICITATION_LEN ? NDP_MALFORMED : UNCLAIMED;
 }
 
+/* As `refined4`; `ip` has 40 bytes. */
+static ALWAYS_INLINE u8 refined6(const struct packet *packet, const u8 *ip, enum kind kind, u32 selector)
+{
+	const struct class *any =
+		find6(packet->image, packet->header, load64(ip + 24), load64(ip + 32), ANY_QUESTION(kind));
+
+	if (!any || group_of(any) == 0)
+		return T_NOBODY;
+
+	struct asked asked = { .group = group_of(any) - 1,
+			       .selector = selector,
+			       .high = __builtin_bswap64(load64(ip + 8)),
+			       .low = __builtin_bswap64(load64(ip + 16)),
+			       .vid = packet->vid };
+
+	return refine(packet->image, 1, &asked);
+}
+
 static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u8 *stop, int is_group)
 {
 	if (ip + IPV6_LEN > stop)
@@ -178,7 +215,7 @@ static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u
 
 	const struct class *class = 0;
 	const u8 *transport = ip + IPV6_LEN;
-	u8 next = ip[6];
+	u8 next = ip[6], tier = T_NOBODY;
 	int is_ipv6 = ip[0] >> 4 == 6;
 
 	/* A neighbour solicitation (RFC 4861 4.3) is for whom it asks, not for the group that it is sent to. */
@@ -187,7 +224,7 @@ static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u
 
 		class = find6(packet->image, packet->header, load64(transport + 8), load64(transport + 16), question);
 		if (class)
-			return class->tier == T_DRIVER ? answer_solicitation(packet, ip, stop) : to_lane(packet);
+			return tier_of(class) == T_DRIVER ? answer_solicitation(packet, ip, stop) : to_lane(packet);
 	}
 	if (is_group)
 		return pass(packet);
@@ -195,19 +232,21 @@ static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u
 	int has_ports = is_ipv6 && (next == UDP || next == ICMPV6) && transport + UDP_LEN <= stop;
 
 	if (has_ports) {
-		u64 question = next == UDP ? QUESTION(K_UDPV6, load16(transport + 2))
-					   : QUESTION(K_ICMPV6, transport[0] << 8);
+		enum kind kind = next == UDP ? K_UDPV6 : K_ICMPV6;
+		u16 selector = next == UDP ? load16(transport + 2) : transport[0] << 8;
 
-		class = find6(packet->image, packet->header, load64(ip + 24), load64(ip + 32), question);
-		if (class && (next == UDP || transport[1] == 0)) {
-			if (class->tier == T_DRIVER)
+		class = find6(packet->image, packet->header, load64(ip + 24), load64(ip + 32),
+			      QUESTION(kind, selector));
+		tier = class ? tier_of(class) : refined6(packet, ip, kind, be16(selector));
+		if (tier != T_NOBODY && (next == UDP || transport[1] == 0)) {
+			if (tier == T_DRIVER)
 				return answer6(packet, ip, stop);
-			return class->tier == T_LANE ? to_lane(packet) : pass(packet);
+			return tier == T_LANE ? to_lane(packet) : pass(packet);
 		}
 	}
 	if (!is_owned6(packet, ip + 24))
 		return pass(packet);
-	if (has_ports && (next == UDP || class))
+	if (has_ports && (next == UDP || tier != T_NOBODY))
 		return to_lane(packet);
 	return drop(packet, reason6(ip, stop));
 }
@@ -238,6 +277,9 @@ static ALWAYS_INLINE int judge(struct packet *packet)
 			break;
 		if (at + VLAN_LEN > stop || !is_served(packet->image, at))
 			return pass(packet);
+		u32 vid = (at[0] & 0x0f) << 8 | at[1];
+
+		packet->vid = vid ? vid : packet->vid;
 		type = load16(at + 2);
 		at += VLAN_LEN;
 		packet->network += VLAN_LEN;

@@ -1,9 +1,9 @@
 /* The driver's form of the route table, and how it is read. src/xdp/image.rs writes it.
  *
- *   cell   0          1..9     9..137            then
- *        ┌────────┬────────┬──────────┬──────────────────┬─────────┬──────────────────┬─────────┐
- *        │ header │ VLANs  │ refused  │ displacements v4 │ slots v4│ displacements v6 │ slots v6│
- *        └────────┴────────┴──────────┴──────────────────┴─────────┴──────────────────┴─────────┘
+ *   cell   0          1..9     9..137    137..139      then
+ *        ┌────────┬────────┬──────────┬─────────────┬────────────────────────────┬────────────────────────────┐
+ *        │ header │ VLANs  │ refused  │ refinements │ IPv4: displacements, slots │ IPv6: displacements, slots │ …
+ *        └────────┴────────┴──────────┴─────────────┴────────────────────────────┴────────────────────────────┘
  *
  * An image is an array of cells of one cache line each. It is never changed: a new one takes the place of the old one in
  * `images`, by one store, so that a packet is judged by one of the two and never by both. What holds an image counts as
@@ -16,7 +16,7 @@ struct map;
 
 static void *(*const map_lookup)(struct map *map, const void *key) = (void *)1;
 
-enum { CELL_SIZE = 64, VLANS_CELL = 1, REFUSED_CELL = 9 };
+enum { CELL_SIZE = 64, VLANS_CELL = 1, REFUSED_CELL = 9, REFINEMENTS_CELL = 137 };
 
 /* One of the two tables of an image: masks for its two indices, and its first cells. */
 struct table {
@@ -41,12 +41,11 @@ _Static_assert(sizeof(struct header) == CELL_SIZE, "the header is one cell");
 /* The bits of `flags`. */
 enum { ACCEPTS_PARTIAL = 1 };
 
-/* Where a question is answered. */
-enum tier { T_DRIVER, T_LANE, T_KERNEL };
+/* Where a question is answered; or by no route, so that its address's owner has the word. */
+enum tier { T_DRIVER, T_LANE, T_KERNEL, T_NOBODY };
 
 struct class {
-	u8 tier;
-	u8 unused[3];
+	u32 tier_and_refinement; /* the tier in the lowest 8 bits; above, one more than the group that says it, or 0 */
 	u32 broadcast; /* IPv4: the link's broadcast address, which may not ask */
 };
 struct slot4 {
@@ -58,6 +57,17 @@ struct slot6 {
 	struct class class;
 };
 _Static_assert(sizeof(struct slot4) == 16 && sizeof(struct slot6) == 32, "4 and 2 slots a cell");
+
+static ALWAYS_INLINE u8 tier_of(const struct class *class)
+{
+	return class->tier_and_refinement;
+}
+
+/* One more than the group that says the tier, or 0. */
+static ALWAYS_INLINE u32 group_of(const struct class *class)
+{
+	return class->tier_and_refinement >> 8;
+}
 
 /* What a packet asks, beside whom. */
 enum kind { K_ARP, K_ICMPV4, K_UDPV4, K_ICMPV6, K_SOLICITATION, K_UDPV6 };
@@ -90,33 +100,46 @@ static ALWAYS_INLINE u32 place(struct map *image, const struct table *table, u64
 	return ((u32)(hash >> 32) ^ displacements[bucket & 15]) & table->slot_mask;
 }
 
-/* The class of an IPv4 question, or nothing where no route has one. */
-static ALWAYS_INLINE const struct class *find4(struct map *image, const struct header *header, u64 key)
+/* The value of a key of one word; nothing where there is no such key. */
+static ALWAYS_INLINE const u32 *find_word(struct map *image, const struct table *table, u64 key)
 {
-	u32 index = place(image, &header->ipv4, folded_product(key, header->ipv4.seed));
-	const struct slot4 *slots = cell(image, header->ipv4.slots + (index >> 2));
+	u32 index = place(image, table, folded_product(key, table->seed));
+	const struct slot4 *slots = cell(image, table->slots + (index >> 2));
 
 	if (!slots)
 		return 0;
 	slots += index & 3;
-	return slots->key == key ? &slots->class : 0;
+	return slots->key == key ? &slots->class.tier_and_refinement : 0;
 }
 
 #define FOLD 0xbf58476d1ce4e5b9ULL
+
+/* The same for a key of three. */
+static ALWAYS_INLINE const u32 *find_words(struct map *image, const struct table *table, u64 high, u64 low, u64 last)
+{
+	u64 hash = folded_product(folded_product(high ^ table->seed, low ^ FOLD) ^ last, table->seed);
+	u32 index = place(image, table, hash);
+	const struct slot6 *slots = cell(image, table->slots + (index >> 1));
+
+	if (!slots)
+		return 0;
+	slots += index & 1;
+	return slots->key[0] == high && slots->key[1] == low && slots->key[2] == last
+		       ? &slots->class.tier_and_refinement
+		       : 0;
+}
+
+/* The class of an IPv4 question, or nothing where no route has one. */
+static ALWAYS_INLINE const struct class *find4(struct map *image, const struct header *header, u64 key)
+{
+	return (const struct class *)find_word(image, &header->ipv4, key);
+}
 
 /* The same over IPv6, where an address is two words. */
 static ALWAYS_INLINE const struct class *find6(struct map *image, const struct header *header, u64 high, u64 low,
 					       u64 question)
 {
-	u64 seed = header->ipv6.seed;
-	u64 hash = folded_product(folded_product(high ^ seed, low ^ FOLD) ^ question, seed);
-	u32 index = place(image, &header->ipv6, hash);
-	const struct slot6 *slots = cell(image, header->ipv6.slots + (index >> 1));
-
-	if (!slots)
-		return 0;
-	slots += index & 1;
-	return slots->key[0] == high && slots->key[1] == low && slots->key[2] == question ? &slots->class : 0;
+	return (const struct class *)find_words(image, &header->ipv6, high, low, question);
 }
 
 /* Whether the VLAN of a tag is served: the low 12 bits of its first two bytes (IEEE 802.1Q 9.6). VID 0 says that the

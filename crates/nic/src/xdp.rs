@@ -16,7 +16,8 @@
 //! | `queue` | rings and memory as a lane sees them: [`Queue`](crate::Queue) |
 //! | `socket` | AF_XDP socket, bind, counts |
 //! | `claims` | what is taken from the kernel, and where it is answered |
-//! | `image` | the same as the program reads it |
+//! | `refinements` | the part of it that depends on who asks, on VLANs and on ranges of ports |
+//! | `image` | all of it as the program reads it |
 //! | `program` | the XDP program, its maps, attaching it |
 //! | [`dry_run`] | the program on frames that no wire has brought |
 //! | [`bare`] | programs that only swap or pass, to be measured against |
@@ -40,6 +41,7 @@ mod interface;
 mod lent;
 mod program;
 mod queue;
+mod refinements;
 mod rings;
 mod socket;
 mod sys;
@@ -48,11 +50,14 @@ pub mod testing;
 mod umem;
 mod vlans;
 
-pub use claims::{Answers, Claim, ClaimKey, ClaimedAddress, Claims, Owner, PartialChecksums, Tier};
+pub use claims::{
+    Answers, Claim, ClaimKey, ClaimedAddress, Claims, Owner, PartialChecksums, RefinedKey, Tier,
+};
 pub use error::{AttachedProgram, XdpError};
 use program::Program;
 pub use program::{CLAIMS_MAX, COUNT_MAX, Mode, ModeChoice, OWNED_MAX, PROGRAM_NAME, QUEUES_MAX};
 pub use queue::{Depths, Kernel, Kick, Kicks, Wake, XdpQueue};
+pub use refinements::{Refinements, Verdict};
 use socket::{Bound, Prepared, Watch};
 pub use socket::{BusyPoll, Statistics, XdpSocket};
 pub use umem::{Layout, PageSize, RING_SIZE_MAX, RING_SIZE_MIN};

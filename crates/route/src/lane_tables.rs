@@ -1,22 +1,24 @@
 //! The route table compiled for a lane: flat, whole, and replaced only whole.
 //!
 //! ```text
-//!   Headers ──key──▶ Lookup ──▶ Class { responder, host } ──▶ hosts4[host] / hosts6[host]
+//!   Headers ──key──▶ Compiled ──▶ Class { responder, host } ──▶ hosts4[host] / hosts6[host]
 //!                                                              own address, broadcast, templates
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::num::NonZeroU16;
 
-use lookup::Lookup;
 use wire::checksum::Summer;
 use wire::ethernet::{Mac, MacWord};
 use wire::headers::{Headers, Kind, target_of};
 use wire::stamp;
 use wire::template::{AdvertisementTemplate, ArpTemplate, Ipv4Template, Ipv6Template};
 
-use crate::service::Service;
-use crate::table::{Address, Owner, RouteTable, broadcast_of};
+use crate::class::Class;
+use crate::compiled::Compiled;
+use crate::conditions::TierChoice;
+use crate::ports::PortRange;
+use crate::prefix::Family;
+use crate::table::{RouteTable, broadcast_of};
 
 /// Ports whose services answer whatever comes: echo, daytime, qotd, chargen, time, DNS, NTP. An answer to one of
 /// them could be answered again, for ever (CERT CA-1996-01).
@@ -46,35 +48,6 @@ pub struct LaneSettings {
     pub errors_per_second: u32,
     /// The key of authenticated STAMP; none for unauthenticated STAMP. A reflector serves one mode (RFC 8762 section 4).
     pub stamp_key: Option<stamp::Key>,
-}
-
-/// Which responder answers. With the kind of the packet it says which way an answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Responder {
-    /// ARP requests and conflicts.
-    Arp,
-    /// Neighbour solicitations.
-    Neighbour,
-    /// ICMP and ICMPv6 echo.
-    Echo,
-    /// UDP echo.
-    UdpEcho,
-    /// STAMP packets of the mode that is served.
-    Stamp,
-    /// sockperf's messages.
-    Sockperf,
-    /// A closed UDP port of an address that only Barelane has.
-    UdpClosed,
-}
-
-/// Which question a packet asks, and of which of our addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Class {
-    /// What answers it.
-    pub responder: Responder,
-    /// The index of the address in [`LaneTables::host4`] or [`LaneTables::host6`].
-    pub host: u16,
 }
 
 /// One of our IPv4 addresses, with all that can be written before a question comes. In a cache line of its own.
@@ -120,43 +93,34 @@ pub struct LaneTables {
     pub errors_per_second: u32,
     /// The key of authenticated STAMP; none for unauthenticated STAMP.
     pub stamp_key: Option<Box<stamp::Key>>,
-    lookup4: Lookup<u64, Class>,
-    lookup6: Lookup<[u64; 3], Class>,
+    compiled: Compiled,
     hosts4: Box<[Host4]>,
     hosts6: Box<[Host6]>,
     refused_sources: Box<[u64; 1024]>,
 }
 
-/// What a packet asks for, beside an address: kind and selector in the upper half of a word, the selector in memory
-/// order, as the packet has it.
-#[inline(always)]
-fn question(kind: Kind, selector: u16) -> u64 {
-    u64::from(selector.to_be()) << 48 | u64::from(kind as u8 ^ Kind::Udpv4 as u8) << 32
-}
-
-/// The same where the selector does not matter.
-fn any_question(kind: Kind) -> u64 {
-    question(kind, 0) | 1 << 40
-}
-
 impl LaneTables {
-    /// Which question a packet asks of `target`, where a route claims it. One lookup in constant time.
+    /// Which question a packet asks of `target`, where a route takes all such questions. One lookup in constant time.
     #[inline(always)]
     pub fn class(&self, headers: Headers, target: [u64; 2]) -> Option<Class> {
-        self.find(headers.kind, target, question(headers.kind, headers.selector))
+        self.compiled.class(headers.kind, headers.selector, target)
     }
 
-    /// The class of what no route claims, to tell a closed port of our own address from a stranger's. A second lookup.
+    /// The class of what that does not find: a second lookup, which tells a closed port of our own address from a
+    /// stranger's, and what has to be [refined](LaneTables::refine) first.
     pub fn class_of_the_rest(&self, kind: Kind, target: [u64; 2]) -> Option<Class> {
-        self.find(kind, target, any_question(kind))
+        self.compiled.any_class(kind, target)
     }
 
-    #[inline(always)]
-    fn find(&self, kind: Kind, [high, low]: [u64; 2], question: u64) -> Option<Class> {
-        match kind {
-            Kind::Arp | Kind::Icmpv4 | Kind::Udpv4 => self.lookup4.find(question | low),
-            Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => self.lookup6.find([high, low, question]),
-        }
+    /// The class of a packet for which [`LaneTables::class_of_the_rest`] found `any`, which has a refinement; nothing
+    /// where no route takes it and the address's owner has nothing to say. `source` is the asker's address as a number,
+    /// its first bit the highest of the family's.
+    pub fn refine(&self, any: Class, headers: Headers, source: u128, vid: u16) -> Option<Class> {
+        let family = match headers.kind {
+            Kind::Arp | Kind::Icmpv4 | Kind::Udpv4 => Family::V4,
+            Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => Family::V6,
+        };
+        self.compiled.refinements.class(any, family, headers.selector, source, vid)
     }
 
     /// The IPv4 address that a class names.
@@ -175,8 +139,7 @@ impl LaneTables {
     /// as their sender and anything as their target.
     #[inline(always)]
     pub fn arp_class(&self, address: [u8; 4]) -> Option<Class> {
-        let [_, low] = target_of(IpAddr::from(address));
-        self.lookup4.find(any_question(Kind::Arp) | low)
+        self.compiled.any_class(Kind::Arp, target_of(address.into()))
     }
 
     /// Whether a UDP answer to this port could come back as a question.
@@ -191,22 +154,20 @@ impl RouteTable {
     /// The UDP source ports that are not answered: the loop ports, port 0 (nobody to answer), and every port that we
     /// answer on ourselves, so that two servers of one configuration cannot be made to talk to each other.
     pub fn refused_sources(&self) -> Vec<u16> {
-        let own = self.routes().iter().filter_map(|route| route.service.udp_port());
-        LOOP_PORTS.into_iter().chain([0]).chain(own.map(NonZeroU16::get)).collect()
+        let answered = self.routes().iter().filter(|route| route.tier != TierChoice::Kernel);
+        let own = answered.filter_map(|route| route.service.udp_ports()).flat_map(PortRange::iter);
+        LOOP_PORTS.into_iter().chain([0]).chain(own).collect()
     }
 
-    /// Compiles the table for a lane.
+    /// The tables of a lane: what the routes are compiled to, and what can be written before a question comes.
     pub fn compile(&self, settings: &LaneSettings) -> LaneTables {
-        let mut compiler = Compiler::new(settings);
+        let (mut hosts4, mut hosts6) = (Vec::new(), Vec::new());
         for address in self.addresses() {
-            let routes = self.routes().iter().filter(|route| route.address == address.ip);
-            let services = routes.map(|route| route.service);
             match address.ip {
-                IpAddr::V4(ip) => compiler.address4(ip, address, services),
-                IpAddr::V6(ip) => compiler.address6(ip, address, services),
+                IpAddr::V4(ip) => hosts4.push(host4(ip, address.prefix_len, settings)),
+                IpAddr::V6(ip) => hosts6.push(host6(ip, settings)),
             }
         }
-        let vacant = Class { responder: Responder::Arp, host: 0 };
         LaneTables {
             mac: settings.mac,
             mac_word: MacWord::new(settings.mac),
@@ -214,90 +175,30 @@ impl RouteTable {
             partial_checksums: settings.partial_checksums,
             errors_per_second: settings.errors_per_second,
             stamp_key: settings.stamp_key.clone().map(Box::new),
-            lookup4: Lookup::new(&compiler.entries4, vacant),
-            lookup6: Lookup::new(&compiler.entries6, vacant),
-            hosts4: compiler.hosts4.into_boxed_slice(),
-            hosts6: compiler.hosts6.into_boxed_slice(),
+            compiled: self.compiled().clone(),
+            hosts4: hosts4.into_boxed_slice(),
+            hosts6: hosts6.into_boxed_slice(),
             refused_sources: refused_sources(self),
         }
     }
 }
 
-struct Compiler<'settings> {
-    settings: &'settings LaneSettings,
-    hosts4: Vec<Host4>,
-    hosts6: Vec<Host6>,
-    entries4: Vec<(u64, Class)>,
-    entries6: Vec<([u64; 3], Class)>,
-}
-
-impl<'settings> Compiler<'settings> {
-    fn new(settings: &'settings LaneSettings) -> Self {
-        Self { settings, hosts4: Vec::new(), hosts6: Vec::new(), entries4: Vec::new(), entries6: Vec::new() }
-    }
-
-    fn address4(&mut self, ip: Ipv4Addr, address: &Address, services: impl Iterator<Item = Service>) {
-        let &LaneSettings { mac, hop_limit, .. } = self.settings;
-        self.hosts4.push(Host4 {
-            address: ip.octets(),
-            broadcast: broadcast_of(ip, address.prefix_len).unwrap_or(Ipv4Addr::BROADCAST).octets(),
-            icmp: Ipv4Template::new(ip, wire::ipv4::ICMP, hop_limit),
-            udp: Ipv4Template::new(ip, wire::ipv4::UDP, hop_limit),
-            arp: ArpTemplate::new(mac, ip),
-        });
-        let host = index_of_last(self.hosts4.len());
-        let [_, low] = target_of(address.ip);
-        let mut claim = |question: u64, responder| {
-            self.entries4.push((question | low, Class { responder, host }));
-        };
-        for service in services {
-            let (kind, selector, responder) = match service {
-                Service::IcmpEcho => (Kind::Icmpv4, wire::icmpv4::ECHO_REQUEST.into(), Responder::Echo),
-                Service::UdpEcho { port } => (Kind::Udpv4, port.get(), Responder::UdpEcho),
-                Service::Stamp { port } => (Kind::Udpv4, port.get(), Responder::Stamp),
-                Service::Sockperf { port } => (Kind::Udpv4, port.get(), Responder::Sockperf),
-            };
-            claim(question(kind, selector), responder);
-        }
-        if address.owner == Owner::Barelane {
-            claim(question(Kind::Arp, wire::arp::REQUEST), Responder::Arp);
-            claim(any_question(Kind::Arp), Responder::Arp);
-            claim(any_question(Kind::Udpv4), Responder::UdpClosed);
-        }
-    }
-
-    fn address6(&mut self, ip: Ipv6Addr, address: &Address, services: impl Iterator<Item = Service>) {
-        let &LaneSettings { mac, hop_limit, .. } = self.settings;
-        self.hosts6.push(Host6 {
-            address: ip.octets(),
-            ipv6: Ipv6Template::new(ip, hop_limit),
-            advertisement: AdvertisementTemplate::new(mac, ip),
-        });
-        let host = index_of_last(self.hosts6.len());
-        let [high, low] = target_of(address.ip);
-        let mut claim = |question: u64, responder| {
-            self.entries6.push(([high, low, question], Class { responder, host }));
-        };
-        for service in services {
-            let (kind, selector, responder) = match service {
-                Service::IcmpEcho => (Kind::Icmpv6, wire::icmpv6::ECHO_REQUEST.into(), Responder::Echo),
-                Service::UdpEcho { port } => (Kind::Udpv6, port.get(), Responder::UdpEcho),
-                Service::Stamp { port } => (Kind::Udpv6, port.get(), Responder::Stamp),
-                Service::Sockperf { port } => (Kind::Udpv6, port.get(), Responder::Sockperf),
-            };
-            claim(question(kind, selector), responder);
-        }
-        if address.owner == Owner::Barelane {
-            let solicitation = question(Kind::Solicitation, u16::from(wire::icmpv6::NEIGHBOUR_SOLICITATION));
-            claim(solicitation, Responder::Neighbour);
-            claim(any_question(Kind::Udpv6), Responder::UdpClosed);
-        }
+fn host4(ip: Ipv4Addr, prefix_len: u8, &LaneSettings { mac, hop_limit, .. }: &LaneSettings) -> Host4 {
+    Host4 {
+        address: ip.octets(),
+        broadcast: broadcast_of(ip, prefix_len).unwrap_or(Ipv4Addr::BROADCAST).octets(),
+        icmp: Ipv4Template::new(ip, wire::ipv4::ICMP, hop_limit),
+        udp: Ipv4Template::new(ip, wire::ipv4::UDP, hop_limit),
+        arp: ArpTemplate::new(mac, ip),
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "RouteTable holds at most 2^16 addresses")]
-fn index_of_last(count: usize) -> u16 {
-    (count - 1) as u16
+fn host6(ip: Ipv6Addr, &LaneSettings { mac, hop_limit, .. }: &LaneSettings) -> Host6 {
+    Host6 {
+        address: ip.octets(),
+        ipv6: Ipv6Template::new(ip, hop_limit),
+        advertisement: AdvertisementTemplate::new(mac, ip),
+    }
 }
 
 /// One bit a port.
@@ -322,6 +223,8 @@ fn place_of(port: u16) -> (usize, u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::class::Responder;
+    use crate::table::{Address, Owner};
 
     fn tables(owner: Owner) -> LaneTables {
         let address = |ip: &str, prefix_len| Address { ip: ip.parse().unwrap(), prefix_len, owner };

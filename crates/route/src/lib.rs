@@ -1,19 +1,36 @@
 //! The route table: what the operator writes, and what it is compiled to.
 //!
 //! ```text
-//!   addresses + routes ──▶ RouteTable ──compile──▶ LaneTables   one lookup a packet, flat, whole
-//!                              └───────claims────▶ what the XDP program redirects to the lane
+//!   addresses + routes ──▶ RouteTable ──┬──compile──▶ LaneTables   one lookup a packet, flat, whole
+//!        + the link's terms             ├──compiled─▶ Compiled     the lookups, for who answers elsewhere
+//!                                       └───claims──▶ what the XDP program redirects to the lane
 //! ```
 //!
-//! A [`RouteTable`] proves that its routes are sound: every route stands on an address of the table, and no two
-//! routes claim the same packets. The compilers cannot fail.
+//! A [`RouteTable`] proves that its routes are sound: every route stands on an address of the table, none is in the
+//! shadow of another, and all of them together fit their tables. What is made of it cannot fail.
 #![forbid(unsafe_code)]
 
+mod class;
+pub mod compiled;
+mod compiler;
+pub mod conditions;
 pub mod lane_tables;
+pub mod ports;
+pub mod prefix;
+mod reach;
+pub mod refinement;
 pub mod service;
 pub mod table;
+pub mod vlan_set;
 
-pub use lane_tables::{Class, Host4, Host6, LaneSettings, LaneTables, PartialChecksums, Responder};
+pub use class::{Class, Responder};
+pub use compiled::{Asked, Compiled};
+pub use conditions::{Asks, Mismatch, Question, Route, Tier, TierChoice};
+pub use lane_tables::{Host4, Host6, LaneSettings, LaneTables, PartialChecksums};
 pub use lookup::{Key, Lookup};
+pub use ports::PortRange;
+pub use prefix::{Family, Prefix, PrefixError};
+pub use refinement::Refinements;
 pub use service::{Service, ServiceError};
-pub use table::{Address, Claim, Owner, Route, RouteError, RouteTable};
+pub use table::{Address, Claim, Numbered, Owner, RouteError, RouteTable, Terms};
+pub use vlan_set::VlanSet;

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::ports::PortRange;
+
 /// The port of a STAMP reflector where none is named (RFC 8762 section 4.1).
 const STAMP_PORT: NonZeroU16 = match NonZeroU16::new(wire::stamp::PORT) {
     Some(port) => port,
@@ -18,56 +20,61 @@ const _: () = assert!(STAMP_PORT.get() == 862);
 pub enum Service {
     /// ICMP echo on IPv4 addresses (RFC 792), ICMPv6 echo on IPv6 addresses (RFC 4443 4.2).
     IcmpEcho,
-    /// UDP echo (RFC 862) on any port.
+    /// UDP echo (RFC 862) on any ports.
     UdpEcho {
-        /// The port that is answered. Port 0 does not exist.
-        port: NonZeroU16,
+        /// The ports that are answered.
+        ports: PortRange,
     },
-    /// A STAMP session-reflector (RFC 8762) on any port, usually 862.
+    /// A STAMP session-reflector (RFC 8762) on any ports, usually 862.
     Stamp {
-        /// The port that is answered.
-        port: NonZeroU16,
+        /// The ports that are answered.
+        ports: PortRange,
     },
-    /// The server of sockperf's clients over UDP, on any port.
+    /// The server of sockperf's clients over UDP, on any ports.
     Sockperf {
-        /// The port that is answered.
-        port: NonZeroU16,
+        /// The ports that are answered.
+        ports: PortRange,
     },
 }
 
 impl Service {
-    /// Whether the driver tier has an answer to it; the others need a clock, or more of a datagram than its headers.
-    pub const fn is_answered_in_the_driver(self) -> bool {
-        matches!(self, Self::IcmpEcho | Self::UdpEcho { .. })
-    }
-
-    /// The UDP port that it answers on, where it is a service over UDP.
-    pub const fn udp_port(self) -> Option<NonZeroU16> {
+    /// The UDP ports that it answers on, where it is a service over UDP.
+    pub const fn udp_ports(self) -> Option<PortRange> {
         match self {
             Self::IcmpEcho => None,
-            Self::UdpEcho { port } | Self::Stamp { port } | Self::Sockperf { port } => Some(port),
+            Self::UdpEcho { ports } | Self::Stamp { ports } | Self::Sockperf { ports } => Some(ports),
+        }
+    }
+
+    /// Its name without ports.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::IcmpEcho => "icmp-echo",
+            Self::UdpEcho { .. } => "udp-echo",
+            Self::Stamp { .. } => "stamp",
+            Self::Sockperf { .. } => "sockperf",
         }
     }
 }
 
 /// A service name that is none.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(
-    "`{given}` is not a service: use `icmp-echo`, `udp-echo:PORT`, `stamp`, `stamp:PORT` or `sockperf:PORT` with a port from 1 to 65535"
-)]
+#[error("`{given}` is not a service: use {}", ServiceError::USE)]
 pub struct ServiceError {
     /// What was given.
     pub given: String,
 }
 
+impl ServiceError {
+    /// What there is, as the end of a sentence that begins with a verb.
+    pub const USE: &str = "icmp-echo, udp-echo:PORT, stamp, stamp:PORT or sockperf:PORT, \
+                           PORT being one from 1 to 65535 or a range such as 4000-4999";
+}
+
 impl fmt::Display for Service {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::IcmpEcho => out.write_str("icmp-echo"),
-            Self::UdpEcho { port } => write!(out, "udp-echo:{port}"),
-            Self::Stamp { port } => write!(out, "stamp:{port}"),
-            Self::Sockperf { port } => write!(out, "sockperf:{port}"),
-        }
+        out.write_str(self.name())?;
+        self.udp_ports().map_or(Ok(()), |ports| write!(out, ":{ports}"))
     }
 }
 
@@ -76,18 +83,18 @@ impl FromStr for Service {
 
     fn from_str(given: &str) -> Result<Self, ServiceError> {
         let error = || ServiceError { given: given.to_owned() };
-        let Some((name, port)) = given.split_once(':') else {
+        let Some((name, ports)) = given.split_once(':') else {
             return match given {
                 "icmp-echo" => Ok(Self::IcmpEcho),
-                "stamp" => Ok(Self::Stamp { port: STAMP_PORT }),
+                "stamp" => Ok(Self::Stamp { ports: STAMP_PORT.into() }),
                 _ => Err(error()),
             };
         };
-        let port = port.parse().map_err(|_| error())?;
+        let ports = ports.parse().map_err(|_| error())?;
         match name {
-            "udp-echo" => Ok(Self::UdpEcho { port }),
-            "stamp" => Ok(Self::Stamp { port }),
-            "sockperf" => Ok(Self::Sockperf { port }),
+            "udp-echo" => Ok(Self::UdpEcho { ports }),
+            "stamp" => Ok(Self::Stamp { ports }),
+            "sockperf" => Ok(Self::Sockperf { ports }),
             _ => Err(error()),
         }
     }
@@ -99,7 +106,15 @@ mod tests {
 
     #[test]
     fn names_go_there_and_back() {
-        for name in ["icmp-echo", "udp-echo:7", "udp-echo:65535", "stamp:862", "stamp:1", "sockperf:11111"] {
+        for name in [
+            "icmp-echo",
+            "udp-echo:7",
+            "udp-echo:65535",
+            "udp-echo:4000-4999",
+            "stamp:862",
+            "stamp:1",
+            "sockperf:11111",
+        ] {
             assert_eq!(name.parse::<Service>().unwrap().to_string(), name);
         }
     }
@@ -114,6 +129,7 @@ mod tests {
             "udp-echo:",
             "udp-echo:0",
             "udp-echo:65536",
+            "udp-echo:9-8",
             "UDP-echo:7",
             "stamp:",
             "stamp:0",

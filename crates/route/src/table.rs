@@ -1,14 +1,28 @@
 //! The route table as the operator means it: addresses, whose they are, and what is answered on them.
+//!
+//! The first route whose conditions all hold takes a packet, in the operator's order. [`RouteTable::first_match`] says
+//! it by looking at one after the other; what the routes are compiled to says the same in constant time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use thiserror::Error;
 
+use crate::compiled::Compiled;
+use crate::compiler::{self, Output, Place, Share, Taken, places_of};
+use crate::conditions::{Question, Route, Tier, TierChoice};
+use crate::prefix::Family;
+use crate::reach::Reach;
+use crate::refinement::builder::{COMPILED_SIZE_MAX, TooLarge};
 use crate::service::Service;
+use crate::vlan_set::VlanSet;
 
 /// The most addresses of one table: their index in [`crate::LaneTables`] is 16 bits wide.
 pub const ADDRESS_COUNT_MAX: usize = 1 << 16;
+
+/// The most routes of one table: their index in [`crate::Class`] is 16 bits wide, and one value of it is none.
+pub const ROUTE_COUNT_MAX: usize = (1 << 16) - 1;
 
 /// Who answers for what no route claims on an address, ARP and NDP included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +54,6 @@ impl Address {
     }
 }
 
-/// One service on one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The destination address that is matched.
-    pub address: IpAddr,
-    /// What answers, and so what else is matched: protocol, port, ICMP type.
-    pub service: Service,
-}
-
 /// What a route claims for the lane, in the terms of the program that redirects packets to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -58,8 +63,37 @@ pub struct Claim {
     pub protocol: u8,
     /// The UDP destination port, or the ICMP type.
     pub selector: u16,
-    /// What answers.
-    pub service: Service,
+}
+
+/// What the link gives its routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The VLANs that are served, [`VlanSet::NO_VLAN`] among them.
+    pub vlans: VlanSet,
+    /// The earliest tier that can answer anything: [`Tier::Driver`] or [`Tier::Lane`].
+    pub earliest: Tier,
+}
+
+/// A link without VLANs on which lanes answer.
+impl Default for Terms {
+    fn default() -> Self {
+        Self { vlans: VlanSet::UNTAGGED, earliest: Tier::Lane }
+    }
+}
+
+/// A route with its place in the operator's order, as complaints call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    /// Its index in that order.
+    pub index: usize,
+    /// What it says.
+    pub route: Route,
+}
+
+impl fmt::Display for Numbered {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "route {} (`{}`)", self.index + 1, self.route)
+    }
 }
 
 /// Why a table cannot be.
@@ -83,67 +117,96 @@ pub enum RouteError {
     /// A prefix that is longer than the address.
     #[error("prefix length {1} of address {0} is too long: use at most {max}", max = if .0.is_ipv4() { 32 } else { 128 })]
     PrefixTooLong(IpAddr, u8),
-    /// A route on an address that is not served.
-    #[error("route `{1}` stands on address {0}, which is not served: add the address, or move the route")]
-    AddressUnknown(IpAddr, Service),
-    /// Two routes for the same packets.
-    #[error("route `{1}` on {0} is given twice: remove one of the two")]
-    RouteTwice(IpAddr, Service),
-    /// Two services for the same packets.
-    #[error("routes `{1}` and `{2}` on {0} want the same UDP port: give one of them another port")]
-    PortTwice(IpAddr, Service, Service),
     /// More addresses than an index can name.
     #[error("{0} addresses are too many: use at most {ADDRESS_COUNT_MAX}")]
     TooManyAddresses(usize),
+    /// More routes than an index can name.
+    #[error("{0} routes are too many: use at most {ROUTE_COUNT_MAX}")]
+    TooManyRoutes(usize),
+    /// A route on an address that is not served.
+    #[error("{0} stands on an address that is not served: add the address, or move the route")]
+    AddressUnknown(Numbered),
+    /// A route on a VLAN that is not served.
+    #[error("{0} is for {vlan}, which is not served: add it to serve.vlans, or take it out of the route", vlan = vlan_name(*.1))]
+    VlanUnknown(Numbered, u16),
+    /// A route all of whose askers are of another family than its addresses.
+    #[error(
+        "{0} is for askers of another IP version than its addresses: nothing ever matches it; correct one of the two"
+    )]
+    SourceFamily(Numbered),
+    /// A route that is to be answered in the driver, of a service that is not answered there.
+    #[error(
+        "{0} cannot be answered in the driver, which knows `icmp-echo` and `udp-echo`: use tier auto or lane"
+    )]
+    DriverUnable(Numbered),
+    /// A route that is to be answered in the driver, where that cannot be.
+    #[error("{0} cannot be answered in the driver here: use tier auto or lane")]
+    DriverAbsent(Numbered),
+    /// A route behind one that takes everything first.
+    #[error(
+        "{later} never takes a packet, since {earlier} comes first and takes all that it could: remove one of the two, narrow the first, or put the second before it"
+    )]
+    Shadowed {
+        /// The one that takes everything.
+        earlier: Box<Numbered>,
+        /// The one that gets nothing.
+        later: Box<Numbered>,
+    },
+    /// More than a compiled table may take.
+    #[error("with {0} the routes take more than {size} MiB of memory when compiled: use fewer addresses, prefixes or VLANs that differ", size = COMPILED_SIZE_MAX >> 20)]
+    TooLarge(Box<Numbered>),
 }
 
-/// Addresses and routes that fit together. Holding one proves it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+fn vlan_name(vid: u16) -> String {
+    if vid == VlanSet::NO_VLAN { "untagged frames".to_owned() } else { format!("VLAN {vid}") }
+}
+
+/// Addresses and routes that fit together, compiled. Holding one proves it.
+#[derive(Clone, Debug)]
 pub struct RouteTable {
     addresses: Vec<Address>,
     routes: Vec<Route>,
+    tiers: Vec<Tier>,
+    compiled: Compiled,
+    taken: Vec<Taken>,
 }
 
 impl RouteTable {
-    /// Checks that the parts fit together.
+    /// Checks that the parts fit together, on a link without VLANs, and compiles them.
     pub fn new(addresses: Vec<Address>, routes: Vec<Route>) -> Result<Self, RouteError> {
-        if addresses.is_empty() {
-            return Err(RouteError::NoAddress);
-        }
-        if addresses.len() > ADDRESS_COUNT_MAX {
-            return Err(RouteError::TooManyAddresses(addresses.len()));
-        }
-        if routes.is_empty() {
-            return Err(RouteError::NoRoute);
-        }
-        let mut known = BTreeSet::new();
-        for address in &addresses {
-            check_address(address)?;
-            if !known.insert(address.ip) {
-                return Err(RouteError::AddressTwice(address.ip));
-            }
-        }
-        let mut claimed = BTreeMap::new();
-        for &Route { address, service } in &routes {
-            if !known.contains(&address) {
-                return Err(RouteError::AddressUnknown(address, service));
-            }
-            match claimed.insert((address, service.udp_port()), service) {
-                Some(other) if other == service => return Err(RouteError::RouteTwice(address, service)),
-                Some(other) => return Err(RouteError::PortTwice(address, other, service)),
-                None => {}
-            }
-        }
-        Ok(Self { addresses, routes })
+        Self::with_terms(addresses, routes, &Terms::default())
     }
 
     /// The same services on every address: what the command line's `--respond` means.
     pub fn everywhere(addresses: Vec<Address>, services: &[Service]) -> Result<Self, RouteError> {
-        let routes = addresses
-            .iter()
-            .flat_map(|address| services.iter().map(|&service| Route { address: address.ip, service }))
-            .collect();
-        Self::new(addresses, routes)
+        Self::new(addresses, services.iter().copied().map(Route::everywhere).collect())
+    }
+
+    /// Checks that the parts fit together and to the link's terms, and compiles them.
+    pub fn with_terms(
+        addresses: Vec<Address>,
+        mut routes: Vec<Route>,
+        terms: &Terms,
+    ) -> Result<Self, RouteError> {
+        check_addresses(&addresses)?;
+        match routes.len() {
+            0 => return Err(RouteError::NoRoute),
+            count if count > ROUTE_COUNT_MAX => return Err(RouteError::TooManyRoutes(count)),
+            _ => {}
+        }
+        let places = places_of(&addresses);
+        let reaches = reaches_of(&routes, &places, &terms.vlans)?;
+        let tiers = tiers_of(&routes, terms.earliest)?;
+        let Output { compiled, taken } = match compiler::compile(&places, &routes, &tiers) {
+            Ok(output) => output,
+            Err(TooLarge) => {
+                let index = first_too_large(&places, &routes, &tiers);
+                let route = routes.swap_remove(index);
+                return Err(RouteError::TooLarge(Box::new(Numbered { index, route })));
+            }
+        };
+        check_shadows(&routes, &reaches, &places, &compiled)?;
+        Ok(Self { addresses, routes, tiers, compiled, taken })
     }
 
     /// The addresses, in the operator's order.
@@ -156,19 +219,153 @@ impl RouteTable {
         &self.routes
     }
 
-    /// What the routes claim for the lane, one claim a route.
+    /// Where each of them is answered, in the same order.
+    pub fn tiers(&self) -> &[Tier] {
+        &self.tiers
+    }
+
+    /// What they are compiled to.
+    pub fn compiled(&self) -> &Compiled {
+        &self.compiled
+    }
+
+    /// The index of the route that takes a packet, by looking at each of them; nothing where none does, or where the
+    /// address is not served.
+    pub fn first_match(&self, question: &Question) -> Option<usize> {
+        let is_served = self.addresses.iter().any(|address| address.ip == question.to);
+        self.routes.iter().position(|route| is_served && route.mismatch(question).is_none())
+    }
+
+    /// What the routes claim for the lane: whatever they answer whole, one claim for each address and selector; and, on
+    /// addresses that only Barelane has, what they answer in part too, since nobody else could answer the rest.
     pub fn claims(&self) -> impl Iterator<Item = Claim> + '_ {
-        self.routes.iter().map(|route| {
-            let (protocol, selector) = match (route.service.udp_port(), route.address) {
-                (Some(port), IpAddr::V4(_)) => (wire::ipv4::UDP, port.get()),
-                (Some(port), IpAddr::V6(_)) => (wire::ipv6::UDP, port.get()),
-                // The one service without a port.
-                (None, IpAddr::V4(_)) => (wire::ipv4::ICMP, wire::icmpv4::ECHO_REQUEST.into()),
-                (None, IpAddr::V6(_)) => (wire::ipv6::ICMP, wire::icmpv6::ECHO_REQUEST.into()),
-            };
-            Claim { address: route.address, protocol, selector, service: route.service }
+        self.taken.iter().flat_map(|taken| {
+            let hosts = taken.hosts.iter().filter(|host| is_claimed(host, taken.share));
+            let (first, last) = taken.selectors;
+            hosts.flat_map(move |&Place { ip: address, .. }| {
+                let protocol = taken.protocol.number(Family::of(address));
+                (first..=last).map(move |selector| Claim { address, protocol, selector })
+            })
         })
     }
+
+    /// How many claims there are.
+    pub fn claim_count(&self) -> usize {
+        let count = |taken: &Taken| {
+            let hosts = taken.hosts.iter().filter(|host| is_claimed(host, taken.share)).count();
+            hosts * (usize::from(taken.selectors.1 - taken.selectors.0) + 1)
+        };
+        self.taken.iter().map(count).sum()
+    }
+
+    /// The first route that answers a part of what is asked somewhere on an address that the kernel has too, so that who
+    /// asks, or on which VLAN, tells Barelane's questions from the kernel's.
+    pub fn shared_in_part(&self) -> Option<Numbered> {
+        let is_shared = |taken: &&Taken| taken.hosts.iter().any(|host| !is_claimed(host, taken.share));
+        let taken = self.taken.iter().find(is_shared)?;
+        numbered(&self.routes, taken.route.into())
+    }
+}
+
+/// Whether all that is asked of a host comes to the lane where routes take such a share.
+fn is_claimed(host: &Place, share: Share) -> bool {
+    share == Share::Whole || host.owner == Owner::Barelane
+}
+
+fn numbered(routes: &[Route], index: usize) -> Option<Numbered> {
+    routes.get(index).map(|route| Numbered { index, route: route.clone() })
+}
+
+/// What each route reaches, which must be something.
+fn reaches_of(routes: &[Route], places: &[Place], served: &VlanSet) -> Result<Vec<Reach>, RouteError> {
+    let reach = |(index, route): (usize, &Route)| {
+        let numbered = || Numbered { index, route: route.clone() };
+        if route.address.is_some_and(|prefix| {
+            let (first, end) = compiler::selected(places, prefix);
+            first == end
+        }) {
+            return Err(RouteError::AddressUnknown(numbered()));
+        }
+        let mut vids = route.vlans.iter().flat_map(|vlans| vlans.iter());
+        if let Some(vid) = vids.find(|&vid| !served.contains(vid)) {
+            return Err(RouteError::VlanUnknown(numbered(), vid));
+        }
+        let reach = Reach::of(route, places, served);
+        if reach.is_empty() { Err(RouteError::SourceFamily(numbered())) } else { Ok(reach) }
+    };
+    routes.iter().enumerate().map(reach).collect()
+}
+
+/// Where each route is answered.
+fn tiers_of(routes: &[Route], earliest: Tier) -> Result<Vec<Tier>, RouteError> {
+    let tier = |(index, route): (usize, &Route)| {
+        let is_able = matches!(route.service, Service::IcmpEcho | Service::UdpEcho { .. });
+        let numbered = || Numbered { index, route: route.clone() };
+        match (route.tier, earliest) {
+            (TierChoice::Kernel, _) => Ok(Tier::Kernel),
+            (TierChoice::Lane, _) => Ok(Tier::Lane),
+            (TierChoice::Auto, Tier::Driver) if is_able => Ok(Tier::Driver),
+            (TierChoice::Auto, _) => Ok(Tier::Lane),
+            (TierChoice::Driver, _) if !is_able => Err(RouteError::DriverUnable(numbered())),
+            (TierChoice::Driver, Tier::Driver) => Ok(Tier::Driver),
+            (TierChoice::Driver, _) => Err(RouteError::DriverAbsent(numbered())),
+        }
+    };
+    routes.iter().enumerate().map(tier).collect()
+}
+
+/// The index of the first route that is too much for those before it; all together are too much.
+fn first_too_large(places: &[Place], routes: &[Route], tiers: &[Tier]) -> usize {
+    let fits =
+        |&count: &usize| compiler::compile(places, routes.get(..count).unwrap_or(routes), tiers).is_ok();
+    // Ends: what is left to search becomes smaller by half.
+    let (mut fitting, mut bursting) = (0, routes.len());
+    while bursting - fitting > 1 {
+        let middle = usize::midpoint(fitting, bursting);
+        if fits(&middle) { fitting = middle } else { bursting = middle }
+    }
+    fitting
+}
+
+/// Refuses a route that gets nothing, since one before it takes all that it could.
+///
+/// Such a one takes the first packet that the later one could get, too. What takes that is a single lookup in the
+/// compiled table, and it is nearly always the later one itself; only else are all that come before looked at.
+fn check_shadows(
+    routes: &[Route],
+    reaches: &[Reach],
+    places: &[Place],
+    compiled: &Compiled,
+) -> Result<(), RouteError> {
+    for (index, reach) in reaches.iter().enumerate() {
+        let first = reach.first(places).and_then(|question| compiled.decide(&question));
+        if first.is_some_and(|class| usize::from(class.route) == index) {
+            continue;
+        }
+        let earlier = reaches.iter().take(index).position(|earlier| earlier.covers(reach));
+        let pair = earlier.and_then(|earlier| Some((numbered(routes, earlier)?, numbered(routes, index)?)));
+        if let Some((earlier, later)) = pair {
+            return Err(RouteError::Shadowed { earlier: Box::new(earlier), later: Box::new(later) });
+        }
+    }
+    Ok(())
+}
+
+fn check_addresses(addresses: &[Address]) -> Result<(), RouteError> {
+    if addresses.is_empty() {
+        return Err(RouteError::NoAddress);
+    }
+    if addresses.len() > ADDRESS_COUNT_MAX {
+        return Err(RouteError::TooManyAddresses(addresses.len()));
+    }
+    let mut known = BTreeSet::new();
+    for address in addresses {
+        check_address(address)?;
+        if !known.insert(address.ip) {
+            return Err(RouteError::AddressTwice(address.ip));
+        }
+    }
+    Ok(())
 }
 
 fn check_address(&Address { ip, prefix_len, .. }: &Address) -> Result<(), RouteError> {
@@ -222,9 +419,10 @@ mod tests {
 
     #[test]
     fn services_stand_on_every_address_and_claim_what_they_answer() {
-        let table = table(&["10.0.0.1/24", "fd00::1/64"], &["icmp-echo", "udp-echo:7"]).unwrap();
+        let table = table(&["10.0.0.1/24", "fd00::1/64"], &["icmp-echo", "udp-echo:7-9"]).unwrap();
         let claims: Vec<_> = table.claims().map(|claim| (claim.protocol, claim.selector)).collect();
-        assert_eq!(claims, [(1, 8), (17, 7), (58, 128), (17, 7)]);
+        assert_eq!(claims, [(1, 8), (17, 7), (17, 8), (17, 9), (58, 128), (17, 7), (17, 8), (17, 9)]);
+        assert_eq!(table.claim_count(), claims.len());
     }
 
     #[test]
@@ -257,24 +455,157 @@ mod tests {
     }
 
     #[test]
-    fn nothing_may_be_given_twice_or_stand_nowhere() {
-        assert_eq!(table(&[], &["icmp-echo"]), Err(RouteError::NoAddress));
-        assert_eq!(table(&["10.0.0.1/24"], &[]), Err(RouteError::NoRoute));
-        assert!(matches!(
-            table(&["10.0.0.1/24", "10.0.0.1/16"], &["icmp-echo"]),
-            Err(RouteError::AddressTwice(_))
-        ));
-        assert!(matches!(
-            table(&["10.0.0.1/24"], &["udp-echo:7", "udp-echo:7"]),
-            Err(RouteError::RouteTwice(..))
-        ));
-        assert_eq!(
-            table(&["10.0.0.1/24"], &["udp-echo:862", "stamp"]).unwrap_err().to_string(),
-            "routes `udp-echo:862` and `stamp:862` on 10.0.0.1 want the same UDP port: give one of them another port"
-        );
-        let elsewhere = Route { address: "10.0.0.2".parse().unwrap(), service: Service::IcmpEcho };
-        let unknown = RouteTable::new(vec![address("10.0.0.1/24")], vec![elsewhere]);
-        assert!(matches!(unknown, Err(RouteError::AddressUnknown(..))));
+    fn no_address_may_be_given_twice_and_something_must_be_answered() {
+        let refused = |addresses: &[&str], services: &[&str]| table(addresses, services).unwrap_err();
+        assert_eq!(refused(&[], &["icmp-echo"]), RouteError::NoAddress);
+        assert_eq!(refused(&["10.0.0.1/24"], &[]), RouteError::NoRoute);
+        let twice = refused(&["10.0.0.1/24", "10.0.0.1/16"], &["icmp-echo"]);
+        assert!(matches!(twice, RouteError::AddressTwice(_)));
+    }
+
+    /// A route as a test writes it: service, then `on`, `from`, `vlan` and `tier` with what follows.
+    fn route(text: &str) -> Route {
+        let mut words = text.split_whitespace();
+        let mut route = Route::everywhere(words.next().unwrap().parse().unwrap());
+        while let (Some(name), Some(value)) = (words.next(), words.next()) {
+            match name {
+                "on" => route.address = Some(value.parse().unwrap()),
+                "from" => route.from = value.split(',').map(|prefix| prefix.parse().unwrap()).collect(),
+                "vlan" => {
+                    let vids = value.split(',').map(|vid| vid.parse().unwrap());
+                    route.vlans = Some(Box::new(vids.collect()));
+                }
+                "tier" => route.tier = TierChoice::NAMES.iter().find(|(name, _)| *name == value).unwrap().1,
+                other => panic!("{other}"),
+            }
+        }
+        route
+    }
+
+    /// A table of two addresses that the kernel has too, two of Barelane's own, and VLANs 7 and 8.
+    fn routes(texts: &[&str]) -> Result<RouteTable, RouteError> {
+        let kernels =
+            ["10.0.0.1/24", "fd00::1/64"].map(|text| Address { owner: Owner::Kernel, ..address(text) });
+        let addresses = kernels.into_iter().chain(["10.0.0.9/24", "fd00::9/64"].map(address)).collect();
+        let vlans = [VlanSet::NO_VLAN, 7, 8].into_iter().collect();
+        let terms = Terms { vlans, ..Terms::default() };
+        RouteTable::with_terms(addresses, texts.iter().map(|text| route(text)).collect(), &terms)
+    }
+
+    #[test]
+    fn a_route_that_could_never_take_a_packet_is_refused() {
+        for (text, problem) in [
+            (
+                "icmp-echo on 10.0.0.2",
+                "route 1 (`icmp-echo on 10.0.0.2`) stands on an address that is not served",
+            ),
+            ("icmp-echo on 11.0.0.0/8", "not served"),
+            ("icmp-echo vlan 9", "is for VLAN 9, which is not served"),
+            ("icmp-echo on 10.0.0.1 from fd00::/8", "another IP version"),
+            ("stamp tier driver", "cannot be answered in the driver, which knows"),
+            ("icmp-echo tier driver", "cannot be answered in the driver here"),
+        ] {
+            let told = routes(&[text]).unwrap_err().to_string();
+            assert!(told.contains(problem), "{told}");
+        }
+        assert!(routes(&["icmp-echo on 10.0.0.0/8 from 10.0.0.0/8,fd00::/8 vlan 0,8"]).is_ok());
+    }
+
+    #[test]
+    fn a_route_in_the_shadow_of_one_before_it_is_refused_by_both_names() {
+        for (earlier, later) in [
+            ("udp-echo:7", "udp-echo:7"),
+            ("udp-echo:1-1000", "stamp"),
+            ("udp-echo:862", "stamp on 10.0.0.1"),
+            ("icmp-echo from 0.0.0.0/0,::/0", "icmp-echo on fd00::1"),
+            ("icmp-echo from 10.0.0.0/9,10.128.0.0/9", "icmp-echo from 10.0.0.0/8"),
+            ("icmp-echo vlan 0,7,8", "icmp-echo"),
+            ("icmp-echo vlan 0,7", "icmp-echo vlan 7 from 10.0.0.0/8"),
+            ("icmp-echo on 10.0.0.0/24", "icmp-echo from 10.0.0.0/8"),
+            ("icmp-echo tier kernel", "icmp-echo on 10.0.0.9"),
+        ] {
+            let told = routes(&["udp-echo:9999", earlier, later]).unwrap_err();
+            let RouteError::Shadowed { earlier: first, later: second } = &told else { panic!("{told}") };
+            assert_eq!((first.index, second.index), (1, 2), "{earlier} before {later}");
+            let told = told.to_string();
+            assert!(told.contains(&first.to_string()) && told.contains(&second.to_string()), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_route_that_gets_something_is_not_in_a_shadow() {
+        for (earlier, later) in [
+            ("udp-echo:7", "icmp-echo"),
+            ("udp-echo:862", "stamp:862-863"),
+            ("udp-echo:7 on 10.0.0.1", "stamp:7"),
+            ("icmp-echo from 0.0.0.0/0", "icmp-echo"),
+            ("icmp-echo from 10.0.0.0/9", "icmp-echo from 10.0.0.0/8"),
+            ("icmp-echo vlan 0,7", "icmp-echo"),
+            ("icmp-echo tier kernel on 10.0.0.1", "icmp-echo"),
+            ("icmp-echo from fd00::/8", "icmp-echo from 10.0.0.0/8"),
+        ] {
+            assert!(routes(&[earlier, later]).is_ok(), "{earlier} before {later}");
+        }
+        // Both together leave nothing to the third, but neither alone does.
+        let halves = ["icmp-echo from 0.0.0.0/1,::/0", "icmp-echo from 128.0.0.0/1", "icmp-echo"];
+        assert!(routes(&halves).is_ok());
+    }
+
+    #[test]
+    fn what_is_answered_in_part_is_claimed_only_where_nobody_else_could_answer_the_rest() {
+        let claimed = |texts: &[&str]| -> Vec<String> {
+            let table = routes(texts).unwrap();
+            assert_eq!(table.claims().count(), table.claim_count());
+            table.claims().map(|claim| claim.address.to_string()).collect()
+        };
+        let all = ["10.0.0.1", "10.0.0.9", "fd00::1", "fd00::9"];
+        assert_eq!(claimed(&["icmp-echo"]), all);
+        assert_eq!(claimed(&["icmp-echo from 10.0.0.0/8,fd00::/8"]), ["10.0.0.9", "fd00::9"]);
+        assert_eq!(claimed(&["udp-echo:7 vlan 7", "stamp:7"]), all);
+        assert_eq!(claimed(&["udp-echo:7 vlan 7 tier kernel", "stamp:7"]), ["10.0.0.9", "fd00::9"]);
+        let carved = ["udp-echo:7 on 10.0.0.1 tier kernel", "udp-echo:7"];
+        assert_eq!(claimed(&carved), ["10.0.0.9", "fd00::1", "fd00::9"]);
+        assert_eq!(routes(&carved).unwrap().shared_in_part(), None);
+        let shared = routes(&["udp-echo:8", "udp-echo:7 vlan 7"]).unwrap().shared_in_part().unwrap();
+        assert_eq!(shared.to_string(), "route 2 (`udp-echo:7, VLANs 7`)");
+    }
+
+    #[test]
+    fn an_answer_is_made_at_the_earliest_tier_that_is_able() {
+        let texts = [
+            "icmp-echo",
+            "udp-echo:7",
+            "stamp",
+            "sockperf:9",
+            "udp-echo:8 tier lane",
+            "udp-echo:10 tier kernel",
+        ];
+        let tiers = |earliest| {
+            let terms = Terms { earliest, ..Terms::default() };
+            let texts = texts.iter().map(|text| route(text)).collect();
+            RouteTable::with_terms(vec![address("10.0.0.1/24")], texts, &terms).unwrap().tiers().to_vec()
+        };
+        use Tier::{Driver, Kernel, Lane};
+        assert_eq!(tiers(Driver), [Driver, Driver, Lane, Lane, Lane, Kernel]);
+        assert_eq!(tiers(Lane), [Lane, Lane, Lane, Lane, Lane, Kernel]);
+    }
+
+    #[test]
+    fn what_would_be_too_large_names_the_route_with_which_it_is() {
+        // Each has a map of ports of its own, 128 KiB.
+        let own_map = |number: u16| Route {
+            address: Some(IpAddr::V4(Ipv4Addr::from((10 << 24) + u32::from(number) + 1)).into()),
+            ..route(&format!("udp-echo:{}-{}", number + 1, number + 2))
+        };
+        let addresses = (1..=600_u32).map(|host| Address {
+            ip: IpAddr::V4(Ipv4Addr::from((10 << 24) + host)),
+            prefix_len: 8,
+            owner: Owner::Kernel,
+        });
+        let error = RouteTable::new(addresses.collect(), (0..600).map(own_map).collect()).unwrap_err();
+        let RouteError::TooLarge(bursting) = &error else { panic!("{error}") };
+        assert!((400..512).contains(&bursting.index), "{error}");
+        assert!(error.to_string().contains("more than 64 MiB"), "{error}");
     }
 
     #[test]

@@ -201,6 +201,11 @@ pub struct Vlan {
 
 view!(Vlan, 4);
 
+impl Vlan {
+    /// The bits of [`control`](Self::control) that name the VLAN.
+    pub const VID: u16 = 0x0fff;
+}
+
 /// Sends the frame back to the station that it came from, as `own`. Tags and ethertype stay.
 ///
 /// Gives nothing, and has written nothing, where the room is shorter than the header.

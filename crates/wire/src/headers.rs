@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use crate::arp::Arp;
+use crate::ethernet::{Ethernet, Vlan};
 use crate::ipv4::Ipv4;
 use crate::ipv6::Ipv6;
 use crate::ndp::NeighbourSolicitation;
@@ -67,6 +68,29 @@ impl Headers {
             Kind::Icmpv6 | Kind::Udpv6 => target_v6(Ipv6::of(packet, 0)?.dst),
             Kind::Solicitation => target_v6(NeighbourSolicitation::of(packet, Ipv6::LEN)?.target),
         })
+    }
+
+    /// Who asks: the IP source as a number, its first bit the highest of 32 or 128; nothing for ARP. `bytes` must be those
+    /// that were parsed.
+    #[inline]
+    pub fn source(&self, bytes: &[u8]) -> Option<u128> {
+        let packet = self.packet(bytes)?;
+        match self.kind {
+            Kind::Arp => None,
+            Kind::Icmpv4 | Kind::Udpv4 => Some(u32::from_be_bytes(Ipv4::of(packet, 0)?.src).into()),
+            Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => {
+                Some(u128::from_be_bytes(Ipv6::of(packet, 0)?.src))
+            }
+        }
+    }
+
+    /// The VLAN that the packet came on, 0 where it is of none: the innermost tag's that names one. A tag with VID 0 only
+    /// has a priority (IEEE 802.1Q 9.6). `bytes` must be those that were parsed.
+    #[inline]
+    pub fn vid(&self, bytes: &[u8]) -> u16 {
+        let tags = (Ethernet::LEN..self.network).step_by(Vlan::LEN);
+        let vids = tags.filter_map(|at| Some(Vlan::of(bytes, at)?.control.get() & Vlan::VID));
+        vids.filter(|&vid| vid != 0).last().unwrap_or(0)
     }
 
     /// Where the transport header begins; for ARP, which has none, where it would.

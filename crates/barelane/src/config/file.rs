@@ -6,7 +6,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, ALL, KEYS, Key, Takes};
+use super::keys::{self, ALL, KEYS, Key, Takes, UNTAGGED};
 use super::{Config, RouteConfig};
 use crate::error::Wrong;
 
@@ -84,22 +84,18 @@ fn read_table(
     Ok(())
 }
 
-/// One `[[route]]`: both of its keys must be there.
+/// One `[[route]]`: it must say what it answers with.
 fn read_route(source: &Source<'_>, config: &mut Config, route: &Item<'_>) -> Result<(), Wrong> {
     let DeValue::Table(table) = route.get_ref() else {
         return Err(wrong_shape(source, route, "route").remedy("write [[route]] above each route"));
     };
     config.routes.push(RouteConfig::default());
     read_table(source, config, "route", table)?;
-    let missing = match config.routes.last() {
-        Some(RouteConfig { address: None, .. }) => Some(keys::ROUTE_ADDRESS),
-        Some(RouteConfig { respond: None, .. }) => Some(keys::ROUTE_RESPOND),
-        _ => None,
-    };
-    missing.map_or(Ok(()), |setting| {
-        let wrong = source.wrong(route.span().start, setting.key, "");
-        Err(wrong.because("a route needs it").remedy("add it to this [[route]]"))
-    })
+    if config.routes.last().is_some_and(|route| route.respond.is_some()) {
+        return Ok(());
+    }
+    let wrong = source.wrong(route.span().start, keys::ROUTE_RESPOND.key, "");
+    Err(wrong.because("a route needs it").remedy("add it to this [[route]]"))
 }
 
 /// The texts of a value, which must be of the kind that its key takes.
@@ -110,6 +106,7 @@ fn texts_of(source: &Source<'_>, key: &Key, value: &Item<'_>) -> Result<Vec<Stri
         Takes::Texts => "an array of strings: [\"…\", \"…\"]",
         Takes::Numbers => "an array of whole numbers: [0, 1]",
         Takes::NumbersOrAll => "an array of whole numbers: [1, 2], or \"all\"",
+        Takes::NumbersOrUntagged => "an array of whole numbers and \"untagged\": [\"untagged\", 7]",
     };
     let texts = match (key.takes, value.get_ref()) {
         (Takes::Text | Takes::Number, _) => scalar(key.takes, value).map(|text| vec![text]),
@@ -117,6 +114,13 @@ fn texts_of(source: &Source<'_>, key: &Key, value: &Item<'_>) -> Result<Vec<Stri
         (Takes::Numbers | Takes::NumbersOrAll, DeValue::Array(items)) => {
             items.iter().map(|item| scalar(Takes::Number, item)).collect()
         }
+        (Takes::NumbersOrUntagged, DeValue::Array(items)) => items
+            .iter()
+            .map(|item| {
+                scalar(Takes::Number, item)
+                    .or_else(|| scalar(Takes::Text, item).filter(|text| text == UNTAGGED))
+            })
+            .collect(),
         (Takes::NumbersOrAll, DeValue::String(word)) if word == ALL => Some(vec![word.to_string()]),
         _ => None,
     };
@@ -198,7 +202,9 @@ mod tests {
             DEFAULT.lines().map(|line| line.strip_prefix("#! ").unwrap_or(line).to_owned() + "\n").collect();
         let config = parse(&text, "default.toml").unwrap();
         assert_eq!(config.routes.len(), 1);
-        assert!(config.routes[0].address.is_some() && config.routes[0].respond.is_some());
+        let [route] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
+        assert!(route.nic.is_some() && route.address.is_some() && route.vlans.is_some());
+        assert!(route.respond.is_some() && !route.from.is_empty() && route.tier == route::TierChoice::Auto);
     }
 
     #[test]
@@ -245,7 +251,45 @@ mod tests {
     #[test]
     fn a_route_without_its_responder_is_refused() {
         assert!(refused("[[route]]\naddress = \"10.0.0.1\"").contains("route.respond"));
-        assert!(refused("[[route]]\nrespond = \"icmp-echo\"").contains("route.address"));
+    }
+
+    #[test]
+    fn every_condition_of_a_route_may_be_left_out() {
+        let routes = |text: &str| {
+            let config = parse(&format!("[[route]]\nrespond = \"udp-echo:7-9\"\n{text}"), "a.toml").unwrap();
+            config.all_routes().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(routes(""), ["udp-echo:7-9", "icmp-echo"]);
+        let all = "address = \"10.0.0.0/8\"\nfrom = [\"192.0.2.1\", \"fd00::/8\"]\nvlans = [7, \"untagged\"]\ntier = \"kernel\"";
+        let said = "udp-echo:7-9 on 10.0.0.0/8 from 192.0.2.1, fd00::/8, VLANs untagged, 7, tier kernel";
+        assert_eq!(routes(all), [said, "icmp-echo"]);
+    }
+
+    #[test]
+    fn a_condition_that_cannot_be_is_told_with_what_can() {
+        for (text, says) in [
+            (
+                "address = \"10.0.0.1/8\"",
+                "route.address = \"10.0.0.1/8\": an address with bits behind the prefix; write 10.0.0.0/8",
+            ),
+            ("address = \"lan\"", "route.address = \"lan\": not a prefix; write one such as"),
+            ("from = [\"10.0.0.0/33\"]", "write a length from 0 to 32"),
+            ("from = [\"::ffff:10.0.0.1\"]", "write it as IPv4"),
+            ("from = [\"10.0.0.0/8\", \"10.0.0.0/8\"]", "given twice"),
+            ("from = []", "no packet meets this; name what matches, or leave the key out"),
+            ("from = \"10.0.0.0/8\"", "an array of strings"),
+            (
+                "vlans = [4095]",
+                "route.vlans = \"4095\": out of range; write a whole number from 1 to 4094, or \"untagged\"",
+            ),
+            ("vlans = [\"tagged\"]", "\"untagged\": [\"untagged\", 7]"),
+            ("vlans = []", "no packet meets this"),
+            ("tier = \"moon\"", "write one of auto, driver, lane, kernel"),
+            ("ports = 7", "unknown key"),
+        ] {
+            let told = refused(&format!("[[route]]\nrespond = \"icmp-echo\"\n{text}"));
+            assert!(told.contains(says) && told.ends_with("(a.toml line 3)"), "{told}");
+        }
     }
 
     #[test]

@@ -4,9 +4,10 @@
 //! A test holds `configs/default.toml` to this table: it names every key, and says exactly the defaults.
 
 use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
+use route::{ServiceError, TierChoice, VlanSet};
 
-use super::values::{Fault, address, choice, ip, number, unique};
-use super::{Config, PartialChoice, RouteConfig, TierChoice};
+use super::values::{Fault, address, choice, number, prefix, unique};
+use super::{Config, EarliestChoice, PartialChoice, RouteConfig};
 use crate::error::{Setting, Wrong};
 
 macro_rules! settings {
@@ -32,8 +33,12 @@ settings! {
     TIER "serve.tier" Some("--tier");
     ADDRESS_CHECK_MS "serve.address_check_ms" None;
     STAMP_KEY_FILE "stamp.key_file" Some("--stamp-key");
+    ROUTE_NIC "route.nic" None;
     ROUTE_ADDRESS "route.address" None;
+    ROUTE_FROM "route.from" None;
+    ROUTE_VLANS "route.vlans" None;
     ROUTE_RESPOND "route.respond" None;
+    ROUTE_TIER "route.tier" None;
 }
 
 /// How the program may be attached, by name.
@@ -52,12 +57,15 @@ pub const WAKES: &[(&str, Wake)] =
 pub const PARTIALS: &[(&str, PartialChoice)] =
     &[("auto", PartialChoice::Auto), ("accept", PartialChoice::Accept), ("refuse", PartialChoice::Refuse)];
 
-/// Where answers are made, by name.
-pub const TIERS: &[(&str, TierChoice)] =
-    &[("auto", TierChoice::Auto), ("driver", TierChoice::Driver), ("lane", TierChoice::Lane)];
+/// Where answers are made at the earliest, by name.
+pub const TIERS: &[(&str, EarliestChoice)] =
+    &[("auto", EarliestChoice::Auto), ("driver", EarliestChoice::Driver), ("lane", EarliestChoice::Lane)];
 
 /// What stands for every number that there can be.
 pub const ALL: &str = "all";
+
+/// What stands for what has no number.
+pub const UNTAGGED: &str = "untagged";
 
 /// What a key takes in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +80,8 @@ pub enum Takes {
     Numbers,
     /// An array of integers, or the word [`ALL`].
     NumbersOrAll,
+    /// An array of integers, the word [`UNTAGGED`] among them.
+    NumbersOrUntagged,
 }
 
 /// One row of the table.
@@ -112,8 +122,13 @@ keys! {
     TIER Text |config, texts| config.serve.tier = choice(TIERS, texts)?;
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
     STAMP_KEY_FILE Text |config, texts| config.stamp.key_file = texts.concat().into();
-    ROUTE_ADDRESS Text |config, texts| last_route(config).address = Some(ip(&texts.concat())?);
+    ROUTE_NIC Text |config, texts| last_route(config).nic = Some(texts.concat());
+    ROUTE_ADDRESS Text |config, texts| last_route(config).address = Some(prefix(&texts.concat())?);
+    ROUTE_FROM Texts |config, texts| last_route(config).from = some(unique(texts, prefix)?)?;
+    ROUTE_VLANS NumbersOrUntagged |config, texts|
+        last_route(config).vlans = Some(Box::new(some(unique(texts, vid)?)?.into_iter().collect()));
     ROUTE_RESPOND Text |config, texts| last_route(config).respond = Some(service(&texts.concat())?);
+    ROUTE_TIER Text |config, texts| last_route(config).tier = choice(TierChoice::NAMES, texts)?;
 }
 
 /// The route whose keys are being read: [`file`](super::file) adds one for each `[[route]]`.
@@ -127,11 +142,24 @@ fn last_route(config: &mut Config) -> &mut RouteConfig {
 }
 
 fn service(text: &str) -> Result<route::Service, Fault> {
-    text.parse().map_err(|_| {
-        let remedy =
-            "write icmp-echo, udp-echo:PORT, stamp, stamp:PORT or sockperf:PORT with a port from 1 to 65535";
-        Fault::new(text, "no such responder", remedy)
-    })
+    text.parse().map_err(|_| Fault::new(text, "no such responder", format!("write {}", ServiceError::USE)))
+}
+
+/// A VLAN, or what has none.
+fn vid(text: &str) -> Result<u16, Fault> {
+    if text == UNTAGGED {
+        return Ok(VlanSet::NO_VLAN);
+    }
+    number(text, 1, VlanSet::VID_MAX.into())
+        .map_err(|fault| Fault { remedy: format!("{}, or \"{UNTAGGED}\"", fault.remedy), ..fault })
+}
+
+/// What a condition lists, which must be something: of nothing, no packet is.
+fn some<T>(values: Vec<T>) -> Result<Vec<T>, Fault> {
+    if values.is_empty() {
+        return Err(Fault::new("[]", "no packet meets this", "name what matches, or leave the key out"));
+    }
+    Ok(values)
 }
 
 fn vlans(texts: &[String]) -> Result<Vlans, Fault> {

@@ -1,7 +1,10 @@
 //! Reading one value of a setting, with what to say where it cannot be read.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::str::FromStr;
+
+use route::{Prefix, PrefixError};
 
 /// Why a text is not a value: the key that was being read adds its name.
 #[derive(Debug)]
@@ -49,6 +52,15 @@ pub(super) fn ip(text: &str) -> Result<IpAddr, Fault> {
     }
 }
 
+/// A prefix, or a single address.
+pub(super) fn prefix(text: &str) -> Result<Prefix, Fault> {
+    text.parse().map_err(|error: PrefixError| {
+        let sentence = error.to_string();
+        let (problem, remedy) = sentence.split_once(": ").unwrap_or((&sentence, ""));
+        Fault::new(text, problem, remedy)
+    })
+}
+
 /// An address with its prefix length. Without one the link's broadcast address could not be told, so it is not
 /// guessed.
 pub(super) fn address(text: &str) -> Result<(IpAddr, u8), Fault> {
@@ -72,14 +84,15 @@ pub(super) fn address(text: &str) -> Result<(IpAddr, u8), Fault> {
 }
 
 /// Every value, none of them twice.
-pub(super) fn unique<T: PartialEq>(
+pub(super) fn unique<T: Copy + Ord>(
     texts: &[String],
     read: impl Fn(&str) -> Result<T, Fault>,
 ) -> Result<Vec<T>, Fault> {
     let mut values = Vec::with_capacity(texts.len());
+    let mut known = BTreeSet::new();
     for text in texts {
         let value = read(text)?;
-        if values.contains(&value) {
+        if !known.insert(value) {
             return Err(Fault::new(text, "given twice", "remove one of the two"));
         }
         values.push(value);

@@ -162,9 +162,9 @@ fn lane_config(hosts: &Hosts, cable: &Cable) -> Config {
     config.serve.addresses = vec![(cable.server.into(), PREFIX_LEN)];
     config.serve.respond = vec![
         Service::IcmpEcho,
-        Service::UdpEcho { port: PORT },
-        Service::Stamp { port: STAMP_PORT },
-        Service::Sockperf { port: sockperf::PORT },
+        Service::UdpEcho { ports: PORT.into() },
+        Service::Stamp { ports: STAMP_PORT.into() },
+        Service::Sockperf { ports: sockperf::PORT.into() },
     ];
     // There is only one other host on this cable, and it is ours.
     config.serve.address_check_ms = 0;

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::num::NonZeroU16;
+use std::net::IpAddr;
 
-use nic::xdp::{Tier, Vlans, Wake};
-use route::{Owner, PartialChecksums, Service};
+use nic::xdp::{Vlans, Wake};
+use route::{Owner, PartialChecksums, PortRange, Route, RouteTable, Service, Tier, TierChoice};
 
 use super::{Plan, why_unusable};
 use crate::config::PartialChoice;
 use crate::config::keys::{MODES, WAKES, ZERO_COPIES, name_of};
+
+/// From here on programs get ports for their questions (RFC 6335 section 6 says 49152; Linux begins here).
+const EPHEMERAL: u16 = 32_768;
 
 impl fmt::Display for Plan {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,22 +73,27 @@ impl Plan {
     }
 
     fn fmt_routes(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (route, tier)) in self.routes.routes().iter().zip(self.routes.tiers()).enumerate() {
+            row(out, "route", format_args!("{}: {route} -> {tier}{}", index + 1, self.why_tier(route)))?;
+        }
         for address in self.routes.addresses() {
             let rest = match address.owner {
                 Owner::Kernel => "the kernel keeps the rest, ARP and NDP too",
                 Owner::Barelane => "Barelane's alone, ARP and NDP too",
             };
-            let services: Vec<String> = self
-                .routes
-                .routes()
-                .iter()
-                .filter(|route| route.address == address.ip)
-                .map(|route| route.service.to_string())
-                .collect();
-            let services = if services.is_empty() { "nothing".to_owned() } else { services.join(", ") };
+            let services = services_on(&self.routes, address.ip);
             row(out, "address", format_args!("{}/{}: {services}; {rest}", address.ip, address.prefix_len))?;
         }
-        Ok(())
+        row(out, "tables", tables(&self.routes))
+    }
+
+    /// Why `auto` came to be what it is.
+    fn why_tier(&self, route: &Route) -> String {
+        match route.tier {
+            TierChoice::Auto => format!(" ({})", self.earliest.why),
+            TierChoice::Kernel => " (left to it)".to_owned(),
+            TierChoice::Driver | TierChoice::Lane => String::new(),
+        }
     }
 
     /// Which mode of STAMP is served, where it is.
@@ -145,27 +153,105 @@ impl Plan {
     }
 }
 
+/// What is answered on an address, the first few of it.
+fn services_on(routes: &RouteTable, ip: IpAddr) -> String {
+    const SHOWN: usize = 8;
+    let is_here = |route: &&Route| {
+        route.tier != TierChoice::Kernel && route.address.is_none_or(|prefix| prefix.contains(ip))
+    };
+    let mut services: Vec<String> = Vec::new();
+    for service in routes.routes().iter().filter(is_here).map(|route| route.service.to_string()) {
+        if !services.contains(&service) {
+            services.push(service);
+        }
+        if services.len() > SHOWN {
+            services.truncate(SHOWN);
+            return format!("{} and more", services.join(", "));
+        }
+    }
+    if services.is_empty() { "nothing".to_owned() } else { services.join(", ") }
+}
+
+/// What the routes were compiled to.
+pub(crate) fn tables(routes: &RouteTable) -> String {
+    let compiled = routes.compiled();
+    let (lookup4, lookup6, refinements) =
+        (compiled.lookup4().size(), compiled.lookup6().size(), compiled.refinements().size());
+    format!(
+        "{} bytes for each lane: {lookup4} to look up IPv4, {lookup6} IPv6, {refinements} for ranges, askers and VLANs",
+        lookup4 + lookup6 + refinements
+    )
+}
+
 /// What the lanes take from this host's own programs: a claimed port on an address that the kernel has too.
 fn warn_of_taken_ports(plan: &Plan, warnings: &mut Vec<String>) {
-    let ports = &plan.facts.ports;
-    let has_kernel =
-        |ip| plan.routes.addresses().iter().any(|one| one.ip == ip && one.owner == Owner::Kernel);
+    let kernels: Vec<IpAddr> = plan
+        .routes
+        .addresses()
+        .iter()
+        .filter_map(|one| (one.owner == Owner::Kernel).then_some(one.ip))
+        .collect();
     let mut handed_out = BTreeSet::new();
-    for route in plan.routes.routes().iter().filter(|route| has_kernel(route.address)) {
-        let Some(port) = route.service.udp_port().map(NonZeroU16::get) else { continue };
-        if let Some(bound) = ports.open_on(route.address, port) {
-            warnings.push(format!(
-                "a program of this host has UDP port {port} open on {bound}: what is sent to {} there is answered by \
-                 the lanes, and it gets none of it; stop it, or serve another port",
-                route.address
-            ));
+    for route in plan.routes.routes().iter().filter(|route| route.tier != TierChoice::Kernel) {
+        let Some(ports) = route.service.udp_ports() else { continue };
+        let is_here = |ip: &&IpAddr| route.address.is_none_or(|prefix| prefix.contains(**ip));
+        warnings.extend(kernels.iter().filter(is_here).filter_map(|&ip| warning_of_open(plan, ip, ports)));
+        let is_any_here = kernels.iter().any(|ip| is_here(&ip));
+        if is_any_here
+            && ports.iter().any(|port| plan.facts.ports.is_handed_out(port))
+            && handed_out.insert(ports)
+        {
+            warnings.push(warning_of_handed_out(plan, ports));
         }
-        if ports.is_handed_out(port) && handed_out.insert(port) {
+    }
+}
+
+/// The first of the ports that a program of this host has open at an address.
+fn warning_of_open(plan: &Plan, ip: IpAddr, ports: PortRange) -> Option<String> {
+    let (port, bound) = ports.iter().find_map(|port| Some((port, plan.facts.ports.open_on(ip, port)?)))?;
+    Some(format!(
+        "a program of this host has UDP port {port} open on {bound}: what is sent to {ip} there is answered by the lanes, \
+         and it gets none of it; stop it, or serve another port"
+    ))
+}
+
+fn warning_of_handed_out(plan: &Plan, ports: PortRange) -> String {
+    let (what, whoever) = match ports.count() {
+        1 => (format!("UDP port {ports} is one that the kernel gives"), "whoever gets it loses his answers"),
+        _ => (format!("of UDP ports {ports} the kernel gives some"), "whoever gets one loses his answers"),
+    };
+    format!(
+        "{what} to programs of this host that ask others (net.ipv4.ip_local_port_range): {whoever} to the lanes; reserve \
+         them: sysctl -w net.ipv4.ip_local_reserved_ports={}",
+        plan.facts.ports.reserved_with(ports)
+    )
+}
+
+/// Ranges of ports that many askers ask from. What is answered on is refused as a source, lest two servers talk to each
+/// other for ever, so whoever asks from there gets no answer.
+fn warn_of_refused_sources(plan: &Plan, warnings: &mut Vec<String>) {
+    let is_answered = |route: &&Route| route.tier != TierChoice::Kernel;
+    let ranges =
+        plan.routes.routes().iter().filter(is_answered).filter_map(|route| route.service.udp_ports());
+    let wide: BTreeSet<PortRange> =
+        ranges.filter(|range| range.count() > 1 && range.last() >= EPHEMERAL).collect();
+    warnings.extend(wide.into_iter().map(|range| {
+        format!(
+            "nobody is answered who asks from a port in {range}, since such an answer could be answered again for ever, and \
+             programs get their ports from {EPHEMERAL} on by themselves: serve a range below that"
+        )
+    }));
+}
+
+/// Exceptions for a kernel that does not have the address.
+fn warn_of_kernels_exceptions(plan: &Plan, warnings: &mut Vec<String>) {
+    for (index, route) in plan.routes.routes().iter().enumerate() {
+        let is_here = |ip: IpAddr| route.address.is_none_or(|prefix| prefix.contains(ip));
+        if route.tier == TierChoice::Kernel && plan.own_addresses().any(is_here) {
             warnings.push(format!(
-                "UDP port {port} is one that the kernel gives to programs of this host that ask others \
-                 (net.ipv4.ip_local_port_range): whoever gets it loses his answers to the lanes; reserve it: sysctl -w \
-                 net.ipv4.ip_local_reserved_ports={}",
-                ports.reserved_with(port)
+                "route {} (`{route}`) leaves to the kernel what is addressed to Barelane's own addresses too, which the \
+                 kernel does not have: nobody answers it there",
+                index + 1
             ));
         }
     }
@@ -201,6 +287,8 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
     warnings.extend(
         plan.earliest.danger.iter().map(|danger| format!("answers of the driver tier may be lost: {danger}")),
     );
+    warn_of_refused_sources(plan, &mut warnings);
+    warn_of_kernels_exceptions(plan, &mut warnings);
     if plan.lane.stamp_key.is_some() && !has_stamp(plan) {
         warnings.push("there is a key for STAMP, and no route answers it: --respond stamp".to_owned());
     }

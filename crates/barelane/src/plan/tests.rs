@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use host::links::{AddressState, AttachedProgram, Link, ProgramMode};
 use host::ports::Ports;
-use nic::xdp::Tier;
-use route::{Owner, PartialChecksums};
+use route::{Owner, PartialChecksums, Tier};
 
 use super::{Facts, LanePlan, Plan};
 use crate::Config;
@@ -130,7 +129,7 @@ fn an_address_that_no_host_can_have_is_refused_with_the_remedy() {
 fn a_route_must_stand_on_a_served_address_and_only_once() {
     let route =
         |address: &str, respond: &str| format!("[[route]]\naddress = \"{address}\"\nrespond = \"{respond}\"");
-    assert!(refused(&route("10.0.0.2", "udp-echo:7"), facts()).contains("which is not served"));
+    assert!(refused(&route("10.0.0.2", "udp-echo:7"), facts()).contains("that is not served"));
     let twice = [route("10.0.0.1", "udp-echo:7"), route("10.0.0.1", "udp-echo:7")].join("\n");
     assert!(refused(&twice, facts()).contains("route.respond = \"udp-echo:7\""));
     assert!(plan_of(&route("10.0.0.1", "udp-echo:7"), facts()).is_ok());
@@ -139,9 +138,10 @@ fn a_route_must_stand_on_a_served_address_and_only_once() {
 #[test]
 fn two_services_on_one_port_are_refused_by_both_names() {
     let wrong = refused("serve.respond = [\"udp-echo:862\", \"stamp\"]", facts());
-    assert!(wrong.starts_with("serve.respond (--respond) = \"stamp:862\": "), "{wrong}");
-    assert!(wrong.contains("`udp-echo:862` and `stamp:862` on 10.0.0.1"), "{wrong}");
-    assert!(wrong.ends_with("; give one of them another port"), "{wrong}");
+    assert!(wrong.starts_with("serve.respond (--respond) = \"stamp:862\": route 2 (`stamp:862`)"), "{wrong}");
+    assert!(wrong.contains("since route 1 (`udp-echo:862`) comes first"), "{wrong}");
+    assert!(wrong.contains("; remove one of the two, "), "{wrong}");
+    assert!(plan_of("serve.respond = [\"udp-echo:862\", \"stamp:862-863\"]", facts()).is_ok());
     assert!(plan_of("serve.respond = [\"udp-echo:7\", \"stamp\", \"sockperf:8\"]", facts()).is_ok());
 }
 
@@ -155,10 +155,85 @@ fn the_plan_says_which_mode_of_stamp_is_served() {
 }
 
 #[test]
-fn a_route_that_says_again_what_is_answered_everywhere_is_one_with_it() {
-    let again = "[[route]]\naddress = \"10.0.0.1\"\nrespond = \"icmp-echo\"";
-    let routes = |text| plan_of(text, facts()).unwrap().routes.routes().len();
-    assert_eq!(routes(again), routes(""));
+fn the_default_of_what_is_answered_everywhere_gives_way_to_routes_and_nothing_else_does() {
+    let kernels = "[[route]]\nrespond = \"icmp-echo\"\ntier = \"kernel\"\n";
+    let plan = plan_of(&format!("{kernels}[[route]]\nrespond = \"udp-echo:7\"\n"), facts()).unwrap();
+    let routes: Vec<String> = plan.routes.routes().iter().map(ToString::to_string).collect();
+    assert_eq!(routes, ["icmp-echo, tier kernel", "udp-echo:7"]);
+    let wrong = refused(&format!("serve.respond = [\"udp-echo:7\", \"icmp-echo\"]\n{kernels}"), facts());
+    assert!(wrong.starts_with("serve.respond (--respond) = \"icmp-echo\": route 3 (`icmp-echo`)"), "{wrong}");
+    assert!(wrong.contains("route 1 (`icmp-echo, tier kernel`)"), "{wrong}");
+}
+
+/// A configuration with these routes, on Barelane's own addresses and VLANs 7 and 8.
+fn own(routes: &[&str]) -> String {
+    let routes: String = routes.iter().map(|route| format!("[[route]]\n{route}\n")).collect();
+    format!("serve.addresses = [\"10.0.0.9/24\", \"fd00::9/64\"]\nserve.vlans = [7, 8]\n{routes}")
+}
+
+#[test]
+fn a_route_is_refused_by_the_key_that_is_wrong_in_it() {
+    for (route, wrong) in [
+        (
+            "respond = \"icmp-echo\"\nnic = \"eth1\"",
+            "route.nic = \"eth1\": no packet comes by it: the interface that is served is eth9; write eth9",
+        ),
+        ("respond = \"icmp-echo\"\naddress = \"10.9.0.0/16\"", "route.address = \"10.9.0.0/16\": route 1"),
+        ("respond = \"icmp-echo\"\nvlans = [\"untagged\", 9]", "route.vlans = \"9\": route 1"),
+        (
+            "respond = \"icmp-echo\"\naddress = \"10.0.0.9\"\nfrom = [\"fd00::/8\"]",
+            "route.from = \"fd00::/8\": route 1",
+        ),
+        ("respond = \"stamp\"\ntier = \"driver\"", "route.tier = \"driver\": route 1"),
+    ] {
+        let told = refused(&own(&[route]), facts());
+        assert!(told.starts_with(wrong) && told.contains("; "), "{told}");
+    }
+    let in_the_driver = own(&["respond = \"icmp-echo\"\ntier = \"driver\""]);
+    assert!(plan_of(&in_the_driver, facts()).is_ok());
+    let told = refused(&format!("serve.tier = \"lane\"\n{in_the_driver}"), facts());
+    assert!(told.starts_with("route.tier = \"driver\": route 1"), "{told}");
+    let right = [
+        "respond = \"icmp-echo\"\nnic = \"eth9\"\naddress = \"10.0.0.0/24\"\nfrom = [\"10.0.0.0/8\"]\nvlans = [8]",
+    ];
+    assert!(plan_of(&own(&right), facts()).is_ok());
+}
+
+#[test]
+fn the_plan_prints_routes_in_order_with_their_tiers_and_what_they_are_compiled_to() {
+    let routes = [
+        "respond = \"udp-echo:7\"\nfrom = [\"10.0.0.0/8\"]\ntier = \"kernel\"",
+        "respond = \"udp-echo:4000-4999\"",
+    ];
+    let text = plan_of(&own(&routes), facts()).unwrap().to_string();
+    for part in [
+        "route        1: udp-echo:7 from 10.0.0.0/8, tier kernel -> kernel (left to it)",
+        "route        2: udp-echo:4000-4999 -> driver (the driver sends what its program answers)",
+        "route        3: icmp-echo -> driver",
+        "10.0.0.9/24: udp-echo:4000-4999, icmp-echo; Barelane's alone",
+        "bytes for each lane",
+        "warning      route 1 (`udp-echo:7 from 10.0.0.0/8, tier kernel`) leaves to the kernel",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
+
+#[test]
+fn on_an_address_that_the_kernel_has_too_the_program_decides_by_who_asks() {
+    let plan = plan_of("[[route]]\nrespond = \"udp-echo:7\"\nfrom = [\"10.0.0.0/8\"]\n", facts()).unwrap();
+    let claims = plan.claims();
+    let refined: Vec<_> = claims.refined.iter().map(|key| (key.address.to_string(), key.protocol)).collect();
+    assert_eq!(refined, [("10.0.0.1".to_owned(), 17)]);
+    assert!(claims.claims.iter().all(|claim| claim.key.protocol != 17));
+}
+
+#[test]
+fn a_range_that_reaches_into_the_ports_that_askers_have_is_warned_of() {
+    let warned = |ports| {
+        let plan = plan_of(&own(&[&format!("respond = \"udp-echo:{ports}\"")]), facts()).unwrap();
+        plan.warnings.iter().any(|warning| warning.contains("asks from a port in"))
+    };
+    assert_eq!(["4000-4999", "40000", "30000-40000"].map(warned), [false, false, true]);
 }
 
 #[test]
@@ -174,8 +249,7 @@ fn more_than_the_programs_tables_hold_is_refused() {
     assert!(wrong.starts_with("serve.addresses (--address) = \"16385\": "), "{wrong}");
     assert!(wrong.contains("at most 16384"), "{wrong}");
     let mut many = config(2000).unwrap();
-    let port = |port: u16| std::num::NonZeroU16::new(port).unwrap();
-    many.serve.respond = (1..=33).map(|number| route::Service::UdpEcho { port: port(number) }).collect();
+    many.serve.respond = vec!["udp-echo:1-33".parse().unwrap()];
     let wrong = Plan::resolve(&many, facts()).unwrap_err().to_string();
     assert!(wrong.starts_with("serve.respond (--respond) = \"66000 claims\": "), "{wrong}");
     assert!(wrong.contains("at most 65536"), "{wrong}");
@@ -260,10 +334,10 @@ fn what_the_driver_answers_is_claimed_for_it_and_the_rest_for_the_lane() {
     let claims =
         plan_of("serve.respond = [\"icmp-echo\", \"udp-echo:7\", \"stamp\"]", facts()).unwrap().claims();
     for claim in &claims.claims {
-        let wanted = if claim.key.selector == 862 { Tier::Lane } else { Tier::Driver };
+        let wanted = if claim.key.selector == 862 { nic::xdp::Tier::Lane } else { nic::xdp::Tier::Driver };
         assert_eq!(claim.tier, wanted, "{claim:?}");
     }
-    assert!(claims.addresses.iter().all(|address| address.neighbours == Tier::Driver));
+    assert!(claims.addresses.iter().all(|address| address.neighbours == nic::xdp::Tier::Driver));
     assert_eq!(claims.addresses[0].broadcast, Some("10.0.0.255".parse().unwrap()));
     assert!([7, 862, 123, 0].iter().all(|port| claims.answers.refused_sources.contains(port)));
 }

@@ -4,10 +4,11 @@
 //! it only to another end that has an XDP program as well (`veth_xdp_flush` in `drivers/net/veth.c`); else it is lost,
 //! and nobody is told. In generic mode the kernel sends it as it sends everything.
 
-use nic::xdp::{ModeChoice, Tier};
+use nic::xdp::ModeChoice;
+use route::Tier;
 
 use super::Facts;
-use crate::config::{Config, TierChoice};
+use crate::config::{Config, EarliestChoice};
 
 /// A tier, and why it is the one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +25,12 @@ impl EarliestTier {
     /// The earliest tier for what was asked, on what was found.
     pub(super) fn of(config: &Config, facts: &Facts) -> Self {
         let (tier, why, danger) = match (config.serve.tier, carries(config.nic.mode, facts)) {
-            (TierChoice::Lane, _) => (Tier::Lane, "serve.tier says so".to_owned(), None),
-            (TierChoice::Driver, carried) => (Tier::Driver, "serve.tier says so".to_owned(), carried.err()),
-            (TierChoice::Auto, Ok(why)) => (Tier::Driver, why.to_owned(), None),
-            (TierChoice::Auto, Err(why_not)) => (Tier::Lane, why_not, None),
+            (EarliestChoice::Lane, _) => (Tier::Lane, "serve.tier says so".to_owned(), None),
+            (EarliestChoice::Driver, carried) => {
+                (Tier::Driver, "serve.tier says so".to_owned(), carried.err())
+            }
+            (EarliestChoice::Auto, Ok(why)) => (Tier::Driver, why.to_owned(), None),
+            (EarliestChoice::Auto, Err(why_not)) => (Tier::Lane, why_not, None),
         };
         Self { tier, why, danger }
     }

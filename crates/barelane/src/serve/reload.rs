@@ -72,11 +72,7 @@ impl Server {
     }
 
     fn take_over(&mut self, Successor { plan, groups, added }: Successor) -> Result<(), Error> {
-        self.claim(&plan.claims().common(&self.plan.claims()))?;
-        for lane in &mut self.lanes {
-            lane.exchange(plan.routes.compile(&plan.lane))?;
-        }
-        self.claim(&plan.claims())?;
+        self.change_over(&plan)?;
         self.plan = plan;
         self.groups = groups;
         self.announced = Announced::once(&self.plan, added)?;

@@ -82,17 +82,30 @@ impl Server {
     }
 
     /// Looks whether another tier is the earliest now that the link carries, when it is due: once a second. Gives what to say
-    /// if so; the claims are then those of that tier.
+    /// if so; the lanes and the program have changed over to it then.
     pub(super) fn look_at_link(&mut self) -> Result<Option<String>, Error> {
         if self.link_looked_at.elapsed() < LINK_INTERVAL {
             return Ok(None);
         }
         self.link_looked_at = Instant::now();
-        if !self.plan.refresh_tier() {
-            return Ok(None);
-        }
-        self.claim(&self.plan.claims())?;
+        let plan = match self.plan.refreshed() {
+            None => return Ok(None),
+            Some(Err(wrong)) => return Ok(Some(format!("the tier stays as it is: {wrong}"))),
+            Some(Ok(plan)) => plan,
+        };
+        self.change_over(&plan)?;
+        self.plan = plan;
         Ok(Some(format!("tier {}", self.plan.explain_tier())))
+    }
+
+    /// Goes from the tables and claims in force to those of another plan, so that nothing is redirected to a lane that cannot
+    /// answer it.
+    pub(super) fn change_over(&mut self, plan: &Plan) -> Result<(), Error> {
+        self.claim(&plan.claims().common(&self.plan.claims()))?;
+        for lane in &mut self.lanes {
+            lane.exchange(plan.routes.compile(&plan.lane))?;
+        }
+        self.claim(&plan.claims())
     }
 
     /// From here on exactly this is redirected to the lanes.

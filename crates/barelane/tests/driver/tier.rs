@@ -4,7 +4,8 @@ use std::fmt;
 
 use barelane::plan::claims_of;
 use nic::xdp::dry_run::{Action, DryRun};
-use nic::xdp::{COUNT_MAX, Tier as Where, Vlans};
+use nic::xdp::{COUNT_MAX, Vlans};
+use route::{RouteTable, Terms, Tier as Where};
 use telemetry::{Counter, Counters, Kind, Ns, Reason};
 use testkit::endpoint;
 use testkit::vectors::{Outcome, PartialChecksums, Tier};
@@ -45,7 +46,7 @@ impl Driver {
         let endpoint = endpoint::load().unwrap();
         let settings = settings_of(&endpoint, partial_checksums, Summer::fastest());
         // A lane looks at every frame, whatever its tags: so does the program here.
-        let claims = claims_of(&settings, Vlans::ALL, &table_of(&endpoint), Where::Driver);
+        let claims = claims_of(&settings, Vlans::ALL, &in_the_driver(&table_of(&endpoint)), Where::Driver);
         Self {
             program: DryRun::load(&claims).unwrap(),
             lane: SimulatedLane::new(Alone(card()), partial_checksums, Summer::fastest()),
@@ -76,6 +77,12 @@ impl Driver {
             _ => Outcome::Nonsense(format!("{action:?}, counted {counted:?}, {} bytes", frame.len())),
         }
     }
+}
+
+/// The same routes on a link that carries what the driver answers.
+fn in_the_driver(table: &RouteTable) -> RouteTable {
+    let terms = Terms { earliest: Where::Driver, ..Terms::default() };
+    RouteTable::with_terms(table.addresses().to_vec(), table.routes().to_vec(), &terms).unwrap()
 }
 
 /// What one run added.

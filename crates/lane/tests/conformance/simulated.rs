@@ -219,7 +219,7 @@ pub(crate) fn table_of(endpoint: &Endpoint) -> RouteTable {
             endpoint::Owner::Barelane => Owner::Barelane,
         };
         addresses.push(Address { ip, prefix_len, owner });
-        routes.extend(services.iter().map(|name| Route { address: ip, service: name.parse().unwrap() }));
+        routes.extend(services.iter().map(|name| Route::on(ip, name.parse().unwrap())));
     }
     RouteTable::new(addresses, routes).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::Vlans;
+use super::{Refinements, Vlans};
 
 /// Who else has an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +87,20 @@ pub struct Answers {
     pub refused_sources: Vec<u16>,
 }
 
+/// Questions to an address of which the answer depends on more than one port or type: who asks, on which VLAN, or a range of
+/// ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefinedKey {
+    /// The address.
+    pub address: IpAddr,
+    /// The IP protocol: 1 ICMP, 17 UDP, 58 ICMPv6.
+    pub protocol: u8,
+    /// Which group of the [`Refinements`] says it.
+    pub group: u32,
+}
+
 /// What the program takes from the kernel; everything else stays there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Claims {
     /// The interface's MAC address. Frames to another are the kernel's.
     pub mac: [u8; 6],
@@ -98,6 +110,10 @@ pub struct Claims {
     pub addresses: Vec<ClaimedAddress>,
     /// The questions that are answered. Of two with the same key the last one counts.
     pub claims: Vec<Claim>,
+    /// What is asked where no claim names the question by itself.
+    pub refined: Vec<RefinedKey>,
+    /// What is said to it.
+    pub refinements: Refinements,
     /// How the program answers where it does.
     pub answers: Answers,
 }
@@ -105,6 +121,8 @@ pub struct Claims {
 impl Claims {
     /// What both take, at a tier at which both can answer: where one of the two has a lane answer, the lane does. So this
     /// may be in force while the lanes go from the tables of the one to those of the other. Answers are made as `self` says.
+    ///
+    /// Refined questions are taken where nothing at all has changed about refined ones.
     #[must_use]
     pub fn common(&self, other: &Self) -> Self {
         let same_address = |address: &ClaimedAddress| {
@@ -122,6 +140,12 @@ impl Claims {
             vlans: self.vlans.common(other.vlans),
             addresses: self.addresses.iter().filter_map(same_address).collect(),
             claims: self.claims.iter().filter_map(same_key).collect(),
+            refined: if self.refinements == other.refinements {
+                self.refined.iter().filter(|key| other.refined.contains(key)).copied().collect()
+            } else {
+                Vec::new()
+            },
+            refinements: self.refinements.clone(),
             answers: self.answers.clone(),
         }
     }
@@ -148,7 +172,7 @@ mod tests {
                 .map(|(ip, owner)| ClaimedAddress::new(ip.parse().unwrap(), *owner))
                 .collect(),
             claims: ports.iter().map(claim).collect(),
-            answers: Answers::default(),
+            ..Claims::default()
         }
     }
 

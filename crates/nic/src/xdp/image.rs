@@ -1,10 +1,10 @@
 //! The driver's form of the route table: what `bpf/image.h` reads.
 //!
 //! ```text
-//!   cell   0          1..9     9..137            then
-//!        ┌────────┬────────┬──────────┬──────────────────┬─────────┬──────────────────┬─────────┐
-//!        │ header │ VLANs  │ refused  │ displacements v4 │ slots v4│ displacements v6 │ slots v6│
-//!        └────────┴────────┴──────────┴──────────────────┴─────────┴──────────────────┴─────────┘
+//!   cell   0          1..9     9..137    137..139      then
+//!        ┌────────┬────────┬──────────┬─────────────┬────────────────────────────┬────────────────────────────┐
+//!        │ header │ VLANs  │ refused  │ refinements │ IPv4: displacements, slots │ IPv6: displacements, slots │ …
+//!        └────────┴────────┴──────────┴─────────────┴────────────────────────────┴────────────────────────────┘
 //! ```
 //!
 //! An image is written whole and never changed. It is found by the same perfect hash as a lane's tables
@@ -25,7 +25,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use lookup::{Key, Lookup};
 
-use super::claims::{Answers, Claim, ClaimKey, ClaimedAddress, Claims, Owner, PartialChecksums, Tier};
+use super::claims::{
+    Answers, Claim, ClaimKey, ClaimedAddress, Claims, Owner, PartialChecksums, RefinedKey, Tier,
+};
 
 /// A cache line.
 pub(super) type Cell = [u8; CELL_SIZE];
@@ -34,10 +36,12 @@ pub(super) const CELL_SIZE: usize = 64;
 /// Where what has a fixed place stands, and where that ends.
 const VLANS_CELL: usize = 1;
 const REFUSED_CELL: usize = 9;
-const TABLES_CELL: usize = 137;
+const REFINEMENTS_CELL: usize = 137;
+const TABLES_CELL: usize = 139;
 
 const _: () = assert!((REFUSED_CELL - VLANS_CELL) * CELL_SIZE == 4096 / 8);
-const _: () = assert!((TABLES_CELL - REFUSED_CELL) * CELL_SIZE == 65536 / 8);
+const _: () = assert!((REFINEMENTS_CELL - REFUSED_CELL) * CELL_SIZE == 65536 / 8);
+const _: () = assert!((TABLES_CELL - REFINEMENTS_CELL) * CELL_SIZE == 128);
 
 /// `ACCEPTS_PARTIAL`.
 const ACCEPTS_PARTIAL: u8 = 1;
@@ -66,19 +70,23 @@ fn any_question(kind: Kind) -> u64 {
     question(kind, 0) | 1 << 40
 }
 
-/// `struct class`, eight bytes as one word: the tier, and whom the link's broadcast address forbids to ask.
+/// `struct class`: the tier, or the group that says it; and which address may not ask, for it is the link's broadcast
+/// address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Class {
     tier: Tier,
+    /// One more than the group, in 24 bits; 0 for none.
+    refinement: u32,
     broadcast: u32,
 }
 
 impl Class {
-    const VACANT: Self = Self { tier: Tier::Kernel, broadcast: 0 };
+    const VACANT: Self = Self { tier: Tier::Kernel, refinement: 0, broadcast: 0 };
 
     fn bytes(self) -> [u8; 8] {
+        let [low, middle, high, _] = self.refinement.to_le_bytes();
         let [a, b, c, d] = self.broadcast.to_ne_bytes();
-        [self.tier as u8, 0, 0, 0, a, b, c, d]
+        [self.tier as u8, low, middle, high, a, b, c, d]
     }
 }
 
@@ -91,18 +99,70 @@ pub(super) struct Image {
 impl Image {
     /// The image of what is claimed, with its number in the header.
     pub(super) fn new(claims: &Claims, generation: u32) -> Self {
-        let entries = Entries::of(claims);
-        let (ipv4, ipv6) = entries.tables();
-        let mut cells = vec![[0; CELL_SIZE]];
-        cells.extend(cells_of(claims.vlans.bits()));
-        cells.extend(cells_of(&refused(&claims.answers)));
-        debug_assert_eq!(cells.len(), TABLES_CELL);
-        let places =
-            [add_table(&mut cells, &ipv4, u64::to_ne_bytes), add_table(&mut cells, &ipv6, word_bytes)];
+        let (ipv4, ipv6) = Entries::of(claims).tables();
+        let mut cells = Cells(vec![[0; CELL_SIZE]]);
+        cells.add(claims.vlans.bits());
+        cells.add(&refused(&claims.answers));
+        cells.add(&[0; 128]);
+        debug_assert_eq!(cells.0.len(), TABLES_CELL);
+        let places = [
+            cells.add_table(&ipv4, u64::to_ne_bytes, Class::bytes),
+            cells.add_table(&ipv6, word_bytes, Class::bytes),
+        ];
+        let refinements = claims.refinements.add(&mut cells);
+        let Cells(mut cells) = cells;
+        for (cell, content) in cells.iter_mut().skip(REFINEMENTS_CELL).zip(cells_of(&refinements)) {
+            *cell = content;
+        }
         if let Some(first) = cells.first_mut() {
             *first = header(claims, places, generation);
         }
         Self { cells }
+    }
+}
+
+/// An image in the making.
+pub(super) struct Cells(Vec<Cell>);
+
+impl Cells {
+    /// Adds bytes, and says in which cell they begin.
+    fn add(&mut self, bytes: &[u8]) -> u32 {
+        let first = self.0.len();
+        self.0.extend(cells_of(bytes));
+        number(first)
+    }
+
+    /// Adds items of the same size, a whole number of which fits a cell.
+    pub(super) fn add_items<T>(&mut self, items: &[T], bytes_of: impl Fn(&T) -> Vec<u8>) -> u32 {
+        let bytes: Vec<u8> = items.iter().flat_map(bytes_of).collect();
+        self.add(&bytes)
+    }
+
+    /// Adds maps of the same size, a whole number of cells each, one behind the other.
+    pub(super) fn add_maps(&mut self, maps: &[Vec<u16>]) -> u32 {
+        let bytes: Vec<u8> = maps.iter().flatten().flat_map(|entry| entry.to_ne_bytes()).collect();
+        self.add(&bytes)
+    }
+
+    /// Adds a table's arrays, and says how `struct table` describes it.
+    pub(super) fn add_table<K: Key, V: Copy, const N: usize>(
+        &mut self,
+        table: &Lookup<K, V>,
+        key_bytes: impl Fn(K) -> [u8; N],
+        value_bytes: impl Fn(V) -> [u8; 8],
+    ) -> Table {
+        let displacements: Vec<u8> = table.displacements().iter().flat_map(|one| one.to_ne_bytes()).collect();
+        let slots: Vec<u8> = table
+            .slots()
+            .flat_map(|(key, value)| key_bytes(key).into_iter().chain(value_bytes(value)))
+            .collect();
+        let masks = [number(table.displacements().len() - 1), number(table.slots().len() - 1)];
+        let places = [self.add(&displacements), self.add(&slots)];
+        let numbers = masks.into_iter().chain(places).flat_map(u32::to_ne_bytes);
+        let mut described = Table::default();
+        let fields = table.seed().to_ne_bytes().into_iter().chain(numbers);
+        described.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+        described
     }
 }
 
@@ -119,9 +179,16 @@ impl Entries {
         for address in &claims.addresses {
             entries.add_address(address);
         }
-        for &Claim { key, tier } in &claims.claims {
-            let of_key = claims.addresses.iter().find(|address| address.ip == key.address);
-            entries.add_claim(key, tier, of_key.and_then(|address| address.broadcast));
+        let broadcasts: BTreeMap<IpAddr, Option<Ipv4Addr>> =
+            claims.addresses.iter().map(|address| (address.ip, address.broadcast)).collect();
+        let broadcast_of = |ip| word_of(broadcasts.get(&ip).copied().flatten());
+        for &Claim { key: ClaimKey { address, protocol, selector }, tier } in &claims.claims {
+            let class = Class { tier, refinement: 0, broadcast: broadcast_of(address) };
+            entries.add(address, protocol, |kind| question(kind, selector), class);
+        }
+        for &RefinedKey { address, protocol, group } in &claims.refined {
+            let class = Class { tier: Tier::Kernel, refinement: group + 1, broadcast: broadcast_of(address) };
+            entries.add(address, protocol, any_question, class);
         }
         entries
     }
@@ -131,7 +198,7 @@ impl Entries {
         if owner == Owner::Kernel {
             return;
         }
-        let class = Class { tier, broadcast: 0 };
+        let class = Class { tier, refinement: 0, broadcast: 0 };
         match ip {
             IpAddr::V4(ip) => {
                 for question in [question(Kind::Arp, ARP_REQUEST), any_question(Kind::Arp)] {
@@ -145,24 +212,16 @@ impl Entries {
         }
     }
 
-    fn add_claim(
-        &mut self,
-        ClaimKey { address, protocol, selector }: ClaimKey,
-        tier: Tier,
-        broadcast: Option<Ipv4Addr>,
-    ) {
-        // A link without a broadcast address: the limited broadcast address, which may never ask.
-        let broadcast = u32::from_ne_bytes(broadcast.unwrap_or(Ipv4Addr::BROADCAST).octets());
-        let class = Class { tier, broadcast };
-        match address {
+    fn add(&mut self, ip: IpAddr, protocol: u8, question_of: impl Fn(Kind) -> u64, class: Class) {
+        match ip {
             IpAddr::V4(ip) => {
                 let kind = if protocol == UDP { Kind::Udpv4 } else { Kind::Icmpv4 };
-                self.ipv4.insert(question(kind, selector) | low_word(ip), class);
+                self.ipv4.insert(question_of(kind) | low_word(ip), class);
             }
             IpAddr::V6(ip) => {
                 let kind = if protocol == UDP { Kind::Udpv6 } else { Kind::Icmpv6 };
                 let [high, low] = words(ip.octets());
-                self.ipv6.insert([high, low, question(kind, selector)], class);
+                self.ipv6.insert([high, low, question_of(kind)], class);
             }
         }
     }
@@ -172,6 +231,11 @@ impl Entries {
         let ipv6: Vec<_> = self.ipv6.into_iter().collect();
         (Lookup::new(&ipv4, Class::VACANT), Lookup::new(&ipv6, Class::VACANT))
     }
+}
+
+/// A link's broadcast address in memory order; where it has none, the limited broadcast address, which may never ask.
+fn word_of(broadcast: Option<Ipv4Addr>) -> u32 {
+    u32::from_ne_bytes(broadcast.unwrap_or(Ipv4Addr::BROADCAST).octets())
 }
 
 /// An IPv4 address in memory order, in the lower half of a word.
@@ -216,37 +280,12 @@ fn refused(answers: &Answers) -> Vec<u8> {
     bits
 }
 
-/// `struct table`.
-type Table = [u8; 24];
-
-/// Adds a table's arrays, and says how the header describes it.
-fn add_table<K: Key, const N: usize>(
-    cells: &mut Vec<Cell>,
-    table: &Lookup<K, Class>,
-    bytes_of: impl Fn(K) -> [u8; N],
-) -> Table {
-    let mut add = |bytes: &[u8]| {
-        let first = cells.len();
-        cells.extend(cells_of(bytes));
-        number(first)
-    };
-    let displacements: Vec<u8> = table.displacements().iter().flat_map(|one| one.to_ne_bytes()).collect();
-    let slots: Vec<u8> =
-        table.slots().flat_map(|(key, class)| bytes_of(key).into_iter().chain(class.bytes())).collect();
-    let masks = [number(table.displacements().len() - 1), number(table.slots().len() - 1)];
-    let places = [add(&displacements), add(&slots)];
-    let mut described = Table::default();
-    let numbers = masks.into_iter().chain(places).flat_map(u32::to_ne_bytes);
-    described
-        .iter_mut()
-        .zip(table.seed().to_ne_bytes().into_iter().chain(numbers))
-        .for_each(|(to, from)| *to = from);
-    described
-}
+/// `struct table`: seed, two masks, two first cells.
+pub(super) type Table = [u8; 24];
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "CLAIMS_MAX and OWNED_MAX keep an image below 2^20 cells"
+    reason = "a route table compiles to less than 2^32 cells of 64 bytes"
 )]
 fn number(count: usize) -> u32 {
     count as u32
@@ -288,6 +327,7 @@ mod tests {
                 Claim { key: key("2001:db8::1", 58, 128), tier: Tier::Lane },
             ],
             answers: Answers { hop_limit: 64, refused_sources: vec![0x1234], ..Answers::default() },
+            ..Claims::default()
         }
     }
 
@@ -324,8 +364,9 @@ mod tests {
         let source = include_str!("../../bpf/image.h");
         for text in [
             format!("CELL_SIZE = {CELL_SIZE}, VLANS_CELL = {VLANS_CELL}, REFUSED_CELL = {REFUSED_CELL}"),
+            format!("REFINEMENTS_CELL = {REFINEMENTS_CELL}"),
             format!("ACCEPTS_PARTIAL = {ACCEPTS_PARTIAL}"),
-            "enum tier { T_DRIVER, T_LANE, T_KERNEL }".to_owned(),
+            "enum tier { T_DRIVER, T_LANE, T_KERNEL, T_NOBODY }".to_owned(),
             "enum kind { K_ARP, K_ICMPV4, K_UDPV4, K_ICMPV6, K_SOLICITATION, K_UDPV6 }".to_owned(),
         ] {
             assert!(source.contains(&text), "{text}");

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use barelane_nic::xdp::{
-    self, Answers, Attachment, Claim, ClaimKey, ClaimedAddress, Claims, Owner, Settings, Tier, Vlans,
-    XdpError, XdpQueue, XdpSocket,
+    self, Attachment, Claim, ClaimKey, ClaimedAddress, Claims, Owner, Settings, Tier, Vlans, XdpError,
+    XdpQueue, XdpSocket,
 };
 use barelane_nic::{Frame, Queue};
 use host::links;
@@ -113,7 +113,7 @@ pub(crate) fn claims() -> Claims {
             key(OURS, 1, 8),
             key(OURS_V6, 58, 128),
         ],
-        answers: Answers::default(),
+        ..Claims::default()
     }
 }
 

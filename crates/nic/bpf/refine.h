@@ -1,0 +1,166 @@
+/* What depends on more than an address and a port: ranges of ports, who asks, on which VLAN. src/xdp/refinements.rs writes
+ * the arrays and draws them; crates/route/src/refinement.rs says what they mean. Every step is bounded, and an index that
+ * leads nowhere says that no route takes the question. */
+
+enum { NONE = 0xffffffff };
+/* How many cells a map has: of 65,536 selectors, of 4,096 VIDs, two bytes each. */
+enum { PORT_MAP_CELLS = 2048, VLAN_MAP_CELLS = 128 };
+/* With all 129 lengths of IPv6 in use, a binary search ends after eight probes. */
+enum { PROBES_MAX = 8 };
+
+/* The two cells from REFINEMENTS_CELL on: tables, and where the arrays begin. */
+struct refinements {
+	struct table selectors;
+	struct table exceptions;
+	u32 groups;
+	u32 cells;
+	u32 matchers;
+	u32 lengths;
+};
+struct refinements_too {
+	struct table nodes4;
+	struct table nodes6;
+	u32 verdicts;
+	u32 port_maps;
+	u32 vlan_maps;
+	u32 unused;
+};
+_Static_assert(sizeof(struct refinements) == CELL_SIZE && sizeof(struct refinements_too) == CELL_SIZE, "a cell each");
+
+/* A question of which nothing is known by its address and port alone. */
+struct asked {
+	u32 group;
+	u32 selector;
+	u64 high; /* the source, its first bit the highest of 128, or of the lower 32 */
+	u64 low;
+	u32 vid;
+};
+
+static ALWAYS_INLINE u64 ones_from(u32 shift)
+{
+	return shift > 63 ? 0 : ~0ULL << shift;
+}
+
+/* The class of the longest prefix of this length that the source has; nothing where it has none. */
+static ALWAYS_INLINE const u32 *node4(struct map *image, const struct refinements_too *too, u32 matcher, u32 len,
+				      const struct asked *asked)
+{
+	u64 masked = asked->low & ones_from(32 - len) & 0xffffffff;
+
+	return find_word(image, &too->nodes4, (u64)matcher << 38 | (u64)len << 32 | masked);
+}
+
+static ALWAYS_INLINE const u32 *node6(struct map *image, const struct refinements_too *too, u32 matcher, u32 len,
+				      const struct asked *asked)
+{
+	u64 high = asked->high & (len < 64 ? ones_from(64 - len) : ~0ULL);
+	u64 low = asked->low & (len > 64 ? ones_from(128 - len) : 0);
+
+	return find_words(image, &too->nodes6, high, low, (u64)matcher << 8 | len);
+}
+
+/* The class of the source in a matcher: by the longest prefix that it has, searched for by halves. */
+static ALWAYS_INLINE u32 source_class(struct map *image, const struct refinements *about,
+				      const struct refinements_too *too, u32 matcher, int is_ipv6,
+				      const struct asked *asked)
+{
+	const u32 *matchers = cell(image, about->matchers + (matcher >> 3));
+	u32 class = 0;
+
+	if (!matchers)
+		return 0;
+
+	u32 low = matchers[(matcher & 7) * 2], high = low + matchers[(matcher & 7) * 2 + 1];
+
+#pragma nounroll
+	for (int probe = 0; probe < PROBES_MAX; probe++) {
+		if (low >= high)
+			break;
+
+		u32 middle = (low + high) / 2;
+		const u8 *lengths = cell(image, about->lengths + (middle >> 6));
+
+		if (!lengths)
+			break;
+
+		u32 len = lengths[middle & 63];
+		const u32 *found = is_ipv6 ? node6(image, too, matcher, len, asked)
+					   : node4(image, too, matcher, len, asked);
+
+		if (found) {
+			class = *found;
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return class;
+}
+
+/* Which cell of a group has a selector: one more than its place, or 0. */
+static ALWAYS_INLINE u32 cell_index(struct map *image, const struct refinements *about,
+				    const struct refinements_too *too, u32 port_map, const struct asked *asked)
+{
+	if (port_map == NONE) {
+		const u32 *found = find_word(image, &about->selectors, (u64)asked->group << 16 | asked->selector);
+
+		return found ? *found : 0;
+	}
+
+	u32 place = too->port_maps + port_map * PORT_MAP_CELLS + (asked->selector >> 5);
+	const u16 *ports = cell(image, place);
+
+	return ports ? ports[asked->selector & 31] : 0;
+}
+
+/* The tier at which a question is answered, or T_NOBODY. */
+static ALWAYS_INLINE u8 refine(struct map *image, int is_ipv6, const struct asked *asked)
+{
+	const struct refinements *about = cell(image, REFINEMENTS_CELL);
+	const struct refinements_too *too = cell(image, REFINEMENTS_CELL + 1);
+
+	if (!about || !too)
+		return T_NOBODY;
+
+	const u32 *groups = cell(image, about->groups + (asked->group >> 3));
+
+	if (!groups)
+		return T_NOBODY;
+
+	u32 first = groups[(asked->group & 7) * 2 + 1];
+	u32 index = cell_index(image, about, too, groups[(asked->group & 7) * 2], asked);
+
+	if (!index)
+		return T_NOBODY;
+	index += first - 1;
+
+	const u32 *cells = cell(image, about->cells + (index >> 2));
+
+	if (!cells)
+		return T_NOBODY;
+	cells += (index & 3) * 4;
+
+	u32 matcher = cells[0], vlan_map = cells[1], place = cells[2];
+
+	if (matcher != NONE)
+		place += source_class(image, about, too, matcher, is_ipv6, asked);
+
+	const u8 *verdicts = cell(image, too->verdicts + (place >> 6));
+
+	if (!verdicts)
+		return T_NOBODY;
+
+	u8 verdict = verdicts[place & 63];
+
+	if (vlan_map == NONE)
+		return verdict;
+
+	const u16 *vlans = cell(image, too->vlan_maps + vlan_map * VLAN_MAP_CELLS + (asked->vid >> 5));
+
+	if (!vlans)
+		return T_NOBODY;
+
+	const u32 *exception = find_word(image, &about->exceptions, (u64)place << 16 | vlans[asked->vid & 31]);
+
+	return exception ? *(const u8 *)exception : verdict;
+}

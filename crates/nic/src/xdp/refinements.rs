@@ -1,0 +1,150 @@
+//! Questions of which the answer depends on more than an address and a port, as flat arrays: ranges of ports, sources, VLANs.
+//!
+//! ```text
+//!   group ─┬─ port map ── selector ─▶ small index ─┐
+//!          └─ or one lookup (group, selector) ─────┴─▶ cell
+//!   cell ─┬─ matcher ── source ──▶ source class ──┐
+//!         └─ VLAN map ── VID ────▶ VLAN class ────┴─▶ verdict by source ── or another one, by (that, VLAN class)
+//! ```
+//!
+//! The route table is compiled to these arrays for a lane, and the program has the same; what they mean in full is told there
+//! (`crates/route/src/refinement.rs`). They are read by `bpf/refine.h`, all of them by a bounded number of steps.
+
+use lookup::Lookup;
+
+use super::Tier;
+use super::image::{Cells, Table};
+
+/// What is said to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is answered there.
+    Tier(Tier),
+    /// No route takes it: what the address's owner says to the rest holds.
+    Nobody,
+}
+
+/// All of it. Indices into these arrays are trusted by nobody: the program checks each, and takes what is not there for
+/// [`Verdict::Nobody`].
+#[derive(Clone, Debug)]
+pub struct Refinements {
+    /// Port map or [`Refinements::NONE`], and first cell.
+    pub groups: Vec<[u32; 2]>,
+    /// For each of 65,536 selectors, one more than the place of its cell behind the group's first; 0 for none.
+    pub port_maps: Vec<Vec<u16>>,
+    /// The same for groups without a port map: from group (above bit 16) and selector.
+    pub selectors: Lookup<u64, u32>,
+    /// Matcher or none, VLAN map or none, first verdict.
+    pub cells: Vec<[u32; 3]>,
+    /// First of its lengths, and how many.
+    pub matchers: Vec<[u32; 2]>,
+    /// Prefix lengths, ascending in each matcher.
+    pub lengths: Vec<u8>,
+    /// From matcher (above bit 38), length (above bit 32) and that many bits of an IPv4 source to its class.
+    pub nodes4: Lookup<u64, u32>,
+    /// From the halves of that many bits of an IPv6 source, and matcher (above bit 8) and length, to its class.
+    pub nodes6: Lookup<[u64; 3], u32>,
+    /// For each of 4,096 VIDs its VLAN class.
+    pub vlan_maps: Vec<Vec<u16>>,
+    /// By source class, behind a cell's first verdict.
+    pub verdicts: Vec<Verdict>,
+    /// In place of that: from its place (above bit 16) and the VLAN class.
+    pub exceptions: Lookup<u64, Verdict>,
+}
+
+/// None at all.
+impl Default for Refinements {
+    fn default() -> Self {
+        Self {
+            groups: Vec::new(),
+            port_maps: Vec::new(),
+            selectors: Lookup::new(&[], 0),
+            cells: Vec::new(),
+            matchers: Vec::new(),
+            lengths: Vec::new(),
+            nodes4: Lookup::new(&[], 0),
+            nodes6: Lookup::new(&[], 0),
+            vlan_maps: Vec::new(),
+            verdicts: Vec::new(),
+            exceptions: Lookup::new(&[], Verdict::Nobody),
+        }
+    }
+}
+
+/// Whether they say the same by the same arrays.
+impl PartialEq for Refinements {
+    fn eq(&self, other: &Self) -> bool {
+        self.groups == other.groups
+            && self.port_maps == other.port_maps
+            && self.selectors.slots().eq(other.selectors.slots())
+            && self.cells == other.cells
+            && self.matchers == other.matchers
+            && self.lengths == other.lengths
+            && self.nodes4.slots().eq(other.nodes4.slots())
+            && self.nodes6.slots().eq(other.nodes6.slots())
+            && self.vlan_maps == other.vlan_maps
+            && self.verdicts == other.verdicts
+            && self.exceptions.slots().eq(other.exceptions.slots())
+    }
+}
+
+impl Refinements {
+    /// What stands for a map or a matcher where there is none.
+    pub const NONE: u32 = u32::MAX;
+
+    /// Adds all arrays to an image, and gives the two cells that say where they are: `struct refinements`.
+    pub(super) fn add(&self, cells: &mut Cells) -> [u8; 128] {
+        let tables = [
+            cells.add_table(&self.selectors, u64::to_ne_bytes, word),
+            cells.add_table(&self.exceptions, u64::to_ne_bytes, |verdict| {
+                [number_of(verdict), 0, 0, 0, 0, 0, 0, 0]
+            }),
+            cells.add_table(&self.nodes4, u64::to_ne_bytes, word),
+            cells.add_table(&self.nodes6, words, word),
+        ];
+        let halves = |pair: &[u32; 2]| pair.iter().flat_map(|half| half.to_ne_bytes()).collect::<Vec<_>>();
+        let places = [
+            cells.add_items(&self.groups, halves),
+            cells.add_items(&self.cells, |cell| {
+                cell.iter().chain(&[0]).flat_map(|part| part.to_ne_bytes()).collect()
+            }),
+            cells.add_items(&self.matchers, halves),
+            cells.add_items(&self.lengths, |&length| vec![length]),
+            cells.add_items(&self.verdicts, |&verdict| vec![number_of(verdict)]),
+            cells.add_maps(&self.port_maps),
+            cells.add_maps(&self.vlan_maps),
+        ];
+        described(tables, places)
+    }
+}
+
+/// `struct refinements` and `struct refinements_too`: two tables each, then where arrays begin.
+fn described([one, two, three, four]: [Table; 4], places: [u32; 7]) -> [u8; 128] {
+    let mut bytes = [0; 128];
+    let (first, second) = places.split_at(4);
+    let of = |places: &[u32]| places.iter().flat_map(|place| place.to_ne_bytes()).collect::<Vec<_>>();
+    let fields = one.into_iter().chain(two).chain(of(first)).chain(three).chain(four).chain(of(second));
+    bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+    bytes
+}
+
+/// A value of 32 bits in a slot's 64.
+fn word(value: u32) -> [u8; 8] {
+    u64::from(value).to_ne_bytes()
+}
+
+/// The key of a slot of three words.
+fn words(key: [u64; 3]) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    let (words, _) = bytes.as_chunks_mut();
+    words.iter_mut().zip(key).for_each(|(bytes, word)| *bytes = word.to_ne_bytes());
+    bytes
+}
+
+/// `enum tier`.
+fn number_of(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Tier(tier) => tier as u8,
+        Verdict::Nobody => 3,
+    }
+}

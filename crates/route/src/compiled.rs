@@ -1,0 +1,151 @@
+//! The route table compiled: one lookup for what is asked most, and the refinements beside the road.
+//!
+//! ```text
+//!   headers ─┬─ (host, kind, selector) ──▶ Lookup ──▶ class                    the road
+//!            └─ not found: (host, kind) ─▶ Lookup ─┬▶ what the owner answers   a closed port, ARP
+//!                                                  └▶ refinement ──▶ class     ranges, sources, VLANs
+//! ```
+
+use std::net::IpAddr;
+
+use lookup::{Key, Lookup};
+use wire::headers::{Kind, target_of};
+
+use crate::class::{Class, Protocol, any_question, asked, question};
+use crate::conditions::Question;
+use crate::prefix::{Family, number};
+use crate::refinement::Refinements;
+
+/// One question, and what is said to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Whom it is sent to.
+    pub address: IpAddr,
+    /// The IP protocol: 1 ICMP, 17 UDP, 58 ICMPv6.
+    pub protocol: u8,
+    /// The UDP destination port, or the ICMP or ICMPv6 type; nothing for all that is not named by itself.
+    pub selector: Option<u16>,
+    /// What is said to it.
+    pub class: Class,
+}
+
+impl Asked {
+    /// The question of a key, taken apart; nothing where it is no question of IP.
+    fn of(address: IpAddr, [kind, any]: [u8; 2], selector: [u8; 2], class: Class) -> Option<Self> {
+        let protocol = Protocol::ALL.into_iter().find(|protocol| {
+            let sought = protocol.kind(Family::of(address)) as u8 ^ Kind::Udpv4 as u8;
+            sought == kind
+        })?;
+        let selector = (any == 0).then(|| u16::from_be_bytes(selector));
+        Some(Self { address, protocol: protocol.number(Family::of(address)), selector, class })
+    }
+}
+
+/// Which packets are whose, flat, whole, and replaced only whole.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    pub(crate) lookup4: Lookup<u64, Class>,
+    pub(crate) lookup6: Lookup<[u64; 3], Class>,
+    pub(crate) refinements: Refinements,
+}
+
+impl Compiled {
+    /// Which question a packet asks of `target`, where a route takes all of its kind. One lookup in constant time.
+    #[inline(always)]
+    pub(crate) fn class(&self, kind: Kind, selector: u16, target: [u64; 2]) -> Option<Class> {
+        self.find(kind, target, question(kind, selector))
+    }
+
+    /// What is said of the other packets of this kind to `target`. A second lookup.
+    #[inline]
+    pub(crate) fn any_class(&self, kind: Kind, target: [u64; 2]) -> Option<Class> {
+        self.find(kind, target, any_question(kind))
+    }
+
+    #[inline(always)]
+    fn find(&self, kind: Kind, [high, low]: [u64; 2], question: u64) -> Option<Class> {
+        match kind {
+            Kind::Arp | Kind::Icmpv4 | Kind::Udpv4 => self.lookup4.find(question | low),
+            Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => self.lookup6.find([high, low, question]),
+        }
+    }
+
+    /// The class of a packet as a lane finds it, step by step; nothing where no route takes it and its address's owner
+    /// has nothing to say of it.
+    pub fn decide(&self, packet: &Question) -> Option<Class> {
+        let family = Family::of(packet.to);
+        let (kind, selector) = asked(packet.asks, family);
+        let target = target_of(packet.to);
+        if let Some(class) = self.class(kind, selector, target) {
+            return Some(class);
+        }
+        let any = self.any_class(kind, target)?;
+        if any.refinement == 0 {
+            return Some(any);
+        }
+        self.refinements.class(any, family, selector, number(packet.from), packet.vid)
+    }
+
+    /// Every question about which routes or an address's owner have something to say, in no order; ARP and NDP are the
+    /// owner's and are left out. This is the lookup as a program reads it that answers in a lane's place.
+    pub fn asked(&self) -> impl Iterator<Item = Asked> + '_ {
+        let ipv4 = self.lookup4.slots().filter(|(key, _)| *key != u64::VACANT).filter_map(|(key, class)| {
+            let [a, b, c, d, kind, any, selector @ ..] = key.to_ne_bytes();
+            Asked::of([a, b, c, d].into(), [kind, any], selector, class)
+        });
+        let ipv6 = self.lookup6.slots().filter(|(key, _)| *key != <[u64; 3]>::VACANT).filter_map(
+            |([high, low, question], class)| {
+                let [_, _, _, _, kind, any, selector @ ..] = question.to_ne_bytes();
+                let mut octets = [0; 16];
+                let words = high.to_ne_bytes().into_iter().chain(low.to_ne_bytes());
+                octets.iter_mut().zip(words).for_each(|(to, from)| *to = from);
+                Asked::of(octets.into(), [kind, any], selector, class)
+            },
+        );
+        ipv4.chain(ipv6)
+    }
+
+    /// From address, kind and selector to the class, for IPv4; see [`LaneTables`](crate::LaneTables).
+    pub fn lookup4(&self) -> &Lookup<u64, Class> {
+        &self.lookup4
+    }
+
+    /// The same for IPv6.
+    pub fn lookup6(&self) -> &Lookup<[u64; 3], Class> {
+        &self.lookup6
+    }
+
+    /// What has more conditions than an address and a port.
+    pub fn refinements(&self) -> &Refinements {
+        &self.refinements
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Address, Owner, RouteTable};
+
+    #[test]
+    fn what_is_asked_is_told_with_its_address_protocol_and_selector() {
+        let address =
+            |ip: &str, prefix_len| Address { ip: ip.parse().unwrap(), prefix_len, owner: Owner::Barelane };
+        let services = ["icmp-echo", "udp-echo:4660"].map(|name| name.parse().unwrap());
+        let table =
+            RouteTable::everywhere(vec![address("10.0.0.1", 24), address("fd00::1", 64)], &services).unwrap();
+        let mut asked: Vec<_> = table
+            .compiled()
+            .asked()
+            .map(|asked| (asked.address.to_string(), asked.protocol, asked.selector))
+            .collect();
+        asked.sort();
+        let wanted = [
+            ("10.0.0.1", 1, Some(8)),
+            ("10.0.0.1", 17, None),
+            ("10.0.0.1", 17, Some(4660)),
+            ("fd00::1", 17, None),
+            ("fd00::1", 17, Some(4660)),
+            ("fd00::1", 58, Some(128)),
+        ];
+        assert_eq!(asked, wanted.map(|(ip, protocol, selector)| (ip.to_owned(), protocol, selector)));
+    }
+}

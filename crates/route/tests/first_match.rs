@@ -1,0 +1,227 @@
+//! What routes are compiled to decides as the routes themselves do: the first whose conditions all hold.
+//!
+//! Tables and packets are random and drawn from few values, so that prefixes lie in one another, ranges overlap, and
+//! exceptions cut holes into both. The oracle looks at one route after the other, as a reader would.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use barelane_route::{
+    Address, Asks, Class, Family, Owner, Prefix, Question, Responder, Route, RouteError, RouteTable, Service,
+    Terms, Tier, TierChoice, VlanSet,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
+
+/// The VLANs of a packet: of no VLAN, of one that is served, of the last one that is, and of one that is not.
+const VIDS: [u16; 5] = [0, 7, 8, 4094, 99];
+
+/// The hosts that are served: two of each family are the kernel's, one is Barelane's.
+fn addresses() -> Vec<Address> {
+    ["10.0.0.1", "10.0.0.2", "10.0.128.3", "fd00::1", "fd00::2", "fd00:0:0:8000::3"]
+        .into_iter()
+        .map(|ip| {
+            let owner = if ip.ends_with('3') { Owner::Barelane } else { Owner::Kernel };
+            let ip: IpAddr = ip.parse().unwrap();
+            Address { ip, prefix_len: Family::of(ip).bits() / 2, owner }
+        })
+        .collect()
+}
+
+/// An address of which few bits differ, so that it is near others.
+fn ip() -> impl Strategy<Value = IpAddr> {
+    let near = (any::<bool>(), 0_u32..4, 0_u32..32, 0_u32..8);
+    near.prop_map(|(is_v4, network, shift, bits)| {
+        let low = bits.rotate_right(shift);
+        if is_v4 {
+            IpAddr::V4(Ipv4Addr::from(network << 30 ^ low))
+        } else {
+            IpAddr::V6(Ipv6Addr::from(u128::from(network) << 126 ^ u128::from(low).rotate_right(shift * 4)))
+        }
+    })
+}
+
+fn prefix() -> impl Strategy<Value = Prefix> {
+    (ip(), 0_u8..=128).prop_map(|(ip, len)| {
+        let bits = Family::of(ip).bits();
+        let len = if len == 128 { bits } else { len % bits };
+        match Prefix::new(ip, len) {
+            Ok(prefix) | Err(barelane_route::PrefixError::HostBits(prefix)) => prefix,
+            Err(other) => panic!("{other}"),
+        }
+    })
+}
+
+fn service() -> impl Strategy<Value = Service> {
+    let ports = (1_u16..12, prop_oneof![Just(0_u16), 1_u16..6, Just(60_000)]);
+    (0..5_usize, ports).prop_map(|(which, (first, more))| {
+        let ports = format!("{first}-{}", first.saturating_add(more));
+        let name: &str = ["icmp-echo", "udp-echo", "udp-echo", "stamp", "sockperf"][which];
+        let text = if which == 0 { name.to_owned() } else { format!("{name}:{ports}") };
+        text.parse().unwrap()
+    })
+}
+
+fn route() -> impl Strategy<Value = Route> {
+    let address = prop_oneof![
+        4 => Just(None),
+        2 => prop::sample::select(addresses()).prop_map(|address| Some(Prefix::from(address.ip))),
+        1 => prop::sample::select(vec!["10.0.0.0/24", "10.0.0.0/8", "fd00::/16", "fd00::/64"])
+            .prop_map(|text| Some(text.parse().unwrap())),
+    ];
+    let from = prop_oneof![2 => Just(Vec::new()), 3 => prop::collection::vec(prefix(), 1..6)];
+    let vlans = prop_oneof![
+        3 => Just(None),
+        1 => prop::sample::subsequence(VIDS[..4].to_vec(), 1..4)
+            .prop_map(|vids| Some(Box::new(vids.into_iter().collect::<VlanSet>()))),
+    ];
+    let tiers =
+        prop::sample::select(vec![TierChoice::Auto, TierChoice::Auto, TierChoice::Lane, TierChoice::Kernel]);
+    (service(), address, from, vlans, tiers).prop_map(|(service, address, from, vlans, tier)| Route {
+        service,
+        address,
+        from,
+        vlans,
+        tier,
+    })
+}
+
+/// Something that a packet may ask: of the hosts and of nobody, from near and far.
+fn question() -> impl Strategy<Value = (bool, u16, usize, IpAddr, usize)> {
+    let port = prop_oneof![4 => 0_u16..20, 1 => any::<u16>()];
+    (any::<bool>(), port, 0..7_usize, ip(), 0..VIDS.len())
+}
+
+fn asked((is_udp, port, host, from, vid): (bool, u16, usize, IpAddr, usize)) -> Question {
+    let to = addresses().get(host).map_or("10.0.0.77".parse().unwrap(), |address| address.ip);
+    // The asker has the family of the asked.
+    let from = match (from, to) {
+        (IpAddr::V6(v6), IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::from((u128::from(v6) >> 96) as u32)),
+        (IpAddr::V4(v4), IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::from(u128::from(u32::from(v4)) << 96)),
+        _ => from,
+    };
+    Question { asks: if is_udp { Asks::Udp(port) } else { Asks::Echo }, to, from, vid: VIDS[vid] }
+}
+
+/// The routes that can stand together: what is in a shadow, or reaches nothing, is left out.
+fn table(mut routes: Vec<Route>) -> Option<RouteTable> {
+    let vlans = [0, 7, 8, 4094].into_iter().collect();
+    let terms = Terms { vlans, earliest: Tier::Driver };
+    loop {
+        match RouteTable::with_terms(addresses(), routes.clone(), &terms) {
+            Ok(table) => return Some(table),
+            Err(RouteError::Shadowed { later, .. }) => drop(routes.remove(later.index)),
+            Err(RouteError::SourceFamily(numbered)) => drop(routes.remove(numbered.index)),
+            Err(RouteError::NoRoute) => return None,
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+/// What must be found, from the first route that matches and from whose the address is.
+fn expected(table: &RouteTable, question: &Question) -> Option<(Option<usize>, Tier, Responder)> {
+    let route = table.first_match(question);
+    if let Some(index) = route {
+        let responder = match table.routes()[index].service {
+            Service::IcmpEcho => Responder::Echo,
+            Service::UdpEcho { .. } => Responder::UdpEcho,
+            Service::Stamp { .. } => Responder::Stamp,
+            Service::Sockperf { .. } => Responder::Sockperf,
+        };
+        return Some((route, table.tiers()[index], responder));
+    }
+    let is_own = table.addresses().iter().any(|one| one.ip == question.to && one.owner == Owner::Barelane);
+    let is_closed = is_own && matches!(question.asks, Asks::Udp(_));
+    is_closed.then_some((None, Tier::Lane, Responder::UdpClosed))
+}
+
+fn found(table: &RouteTable, class: Class) -> (Option<usize>, Tier, Responder) {
+    let route = (class.route != Class::NO_ROUTE).then_some(class.route.into());
+    assert!(route.is_none_or(|index: usize| index < table.routes().len()));
+    assert_eq!(class.refinement, 0, "nothing is left to be asked");
+    (route, class.tier, class.responder)
+}
+
+/// Holds the compiled table to the routes, and gives how it decided: by nobody, its owner, the kernel, a route without
+/// conditions or one with them.
+fn check(table: &RouteTable, question: &Question) -> usize {
+    let class = table.compiled().decide(question);
+    let of_class = class.map(|class| found(table, class));
+    let expected = expected(table, question);
+    assert!(of_class == expected, "{of_class:?}, not {expected:?}: {question:?} by {:#?}", table.routes());
+    if let Some(class) = class {
+        let same_family = table.addresses().iter().filter(|one| one.ip.is_ipv4() == question.to.is_ipv4());
+        assert_eq!(same_family.clone().nth(class.host.into()).unwrap().ip, question.to);
+    }
+    match expected {
+        None => 0,
+        Some((None, ..)) => 1,
+        Some((_, Tier::Kernel, _)) => 2,
+        Some((Some(index), ..)) => 3 + usize::from(table.routes()[index].is_conditioned()),
+    }
+}
+
+/// Packets on both sides of every edge that the routes have: prefixes' first and last addresses, ranges' ends.
+fn edges(table: &RouteTable) -> Vec<Question> {
+    let mut questions = Vec::new();
+    for route in table.routes() {
+        let ends = route.from.iter().flat_map(|prefix| {
+            let bits = u128::MAX >> (128 - prefix.family().bits());
+            [
+                prefix.first(),
+                prefix.last(),
+                prefix.first().wrapping_sub(1) & bits,
+                prefix.last().wrapping_add(1) & bits,
+            ]
+            .map(|number| match prefix.family() {
+                Family::V4 => IpAddr::V4(Ipv4Addr::from(number as u32)),
+                Family::V6 => IpAddr::V6(Ipv6Addr::from(number)),
+            })
+        });
+        let ports = route.service.udp_ports().map_or(vec![None], |ports| {
+            let (first, last) = (ports.first(), ports.last());
+            [first - 1, first, last, last.saturating_add(1)].map(Some).to_vec()
+        });
+        let froms: Vec<IpAddr> = ends.chain(["192.0.2.9".parse().unwrap()]).collect();
+        for (host, (&port, &from)) in
+            (0..7).cycle().zip(ports.iter().flat_map(|port| froms.iter().map(move |from| (port, from))))
+        {
+            questions.extend(
+                (0..VIDS.len()).map(|vid| asked((port.is_some(), port.unwrap_or(0), host, from, vid))),
+            );
+        }
+    }
+    questions
+}
+
+#[test]
+fn the_compiled_table_decides_as_the_routes_do() {
+    let config = Config {
+        cases: 1_000,
+        rng_algorithm: RngAlgorithm::ChaCha,
+        rng_seed: RngSeed::Fixed(4),
+        ..Config::default()
+    };
+    let decided = std::cell::RefCell::new([0_u64; 5]);
+    let strategy = (prop::collection::vec(route(), 1..24), prop::collection::vec(question(), 100));
+    let mut runner = TestRunner::new(config);
+    runner
+        .run(&strategy, |(routes, questions)| {
+            let Some(table) = table(routes) else { return Ok(()) };
+            let on_road = table.compiled().lookup4().slots().map(|(_, class)| class);
+            let on_road = on_road.chain(table.compiled().lookup6().slots().map(|(_, class)| class));
+            assert!(
+                { on_road }.all(|class| class.tier != Tier::Kernel),
+                "what the kernel keeps is no lane's"
+            );
+            for question in questions.into_iter().map(asked).chain(edges(&table)) {
+                decided.borrow_mut()[check(&table, &question)] += 1;
+            }
+            Ok(())
+        })
+        .unwrap();
+    let decided = decided.into_inner();
+    assert!(decided.iter().all(|&count| count > 10_000), "too few of a kind were tried: {decided:?}");
+}
