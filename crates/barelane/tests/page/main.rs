@@ -221,6 +221,7 @@ fn what_is_no_report_ends_with_code_2_and_clear_words_and_writes_nothing() {
     let cases = [
         (folder.put("empty.json", ""), "it is empty"),
         (folder.put("text.json", "rtt 12 us"), "not a report"),
+        (folder.put("foreign.json", r#"{"name": "somebody's own", "rtt": 12}"#), "it names no schema"),
         (folder.put("older.json", r#"{"schema": "barelane-probe-1"}"#), "barelane-probe-1"),
         (folder.put("demo.json", r#"{"schema": "barelane-demo-1"}"#), "barelane-demo-1"),
         (folder.put("part.json", r#"{"schema": "barelane-probe-2", "target": "x"}"#), "missing field"),
