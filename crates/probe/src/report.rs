@@ -54,6 +54,8 @@ pub struct Report {
     pub seed: String,
     pub backend: String,
     pub means: String,
+    pub nic: Option<String>,
+    pub driver: Option<String>,
     pub wait: String,
     pub clock: String,
     pub sent_stamp: String,

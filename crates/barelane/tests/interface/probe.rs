@@ -33,6 +33,7 @@ fn every_question_is_answered_whatever_is_asked_and_by_which_backend() {
                     let json = probe(&topology, &[&ask, backend].concat());
                     assert_eq!((&json["sent"], &json["answered"]), (&50.into(), &50.into()), "{json}");
                     assert!(json["rtt_p50_ns"].as_u64().unwrap() > 0, "{json}");
+                    assert_eq!((&json["nic"], &json["driver"]), (&CLIENT_NIC.into(), &"veth".into()));
                 }
             }
         }
@@ -54,6 +55,7 @@ fn a_search_gives_a_rate_that_has_passed_or_says_that_none_did() {
         let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         fs::remove_file(&path).unwrap();
         assert_eq!((&json["schema"], &json["ended"]), (&"barelane-probe-search-1".into(), &"done".into()));
+        assert_eq!((&json["nic"], &json["driver"]), (&CLIENT_NIC.into(), &"veth".into()));
         let rate = &json["rate_without_loss_per_second"];
         assert_eq!(ended.status.code(), Some(i32::from(rate.is_null())), "{}", ended.said);
         let steps = json["steps"].as_array().unwrap();

@@ -49,9 +49,18 @@ impl Report {
         vec![
             format!("{target} {protocol}{port}, {size_bytes} payload bytes{signed}"),
             format!("  {}, answers within {}", self.schedule_words(), seconds(self.timeout_ns)),
-            format!("  by {backend}: {means}, {wait}"),
+            format!("  by {backend}: {means}, {wait}{}", self.way()),
             format!("  stamps by {clock}: {}; {}", self.sent_stamp, self.received_stamp),
         ]
+    }
+
+    /// The interface, where there is one, and its driver.
+    fn way(&self) -> String {
+        match (&self.nic, &self.driver) {
+            (Some(nic), Some(driver)) => format!(", on {nic} ({driver})"),
+            (Some(nic), None) => format!(", on {nic}"),
+            (None, _) => String::new(),
+        }
     }
 
     fn schedule_words(&self) -> String {

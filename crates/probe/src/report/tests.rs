@@ -94,6 +94,26 @@ fn a_figure_without_samples_is_null_in_json_and_a_dash_in_the_table() {
 }
 
 #[test]
+fn the_interface_is_said_where_it_is_known() {
+    let by = |nic: Option<&str>, driver: Option<&str>| {
+        let [nic, driver] = [nic, driver].map(|name| name.map(str::to_owned));
+        let report = Report { nic, driver, means: "a wire".to_owned(), ..Report::new(&run(1)) };
+        report.to_string().lines().nth(2).unwrap().to_owned()
+    };
+    assert!(by(Some("eth1"), Some("ixgbe")).ends_with(": a wire, spin, on eth1 (ixgbe)"));
+    assert!(by(Some("lo"), None).ends_with(": a wire, spin, on lo"));
+    assert!(by(None, None).ends_with(": a wire, spin"));
+}
+
+#[test]
+fn a_report_without_an_interface_is_still_a_report() {
+    let mut older: Value = serde_json::from_str(&Report::new(&run(1)).to_json().unwrap()).unwrap();
+    let keys = older.as_object_mut().unwrap();
+    assert!(keys.remove("nic").is_some() && keys.remove("driver").is_some());
+    assert_eq!(Report::from_json(&older.to_string()).unwrap(), Report::new(&run(1)));
+}
+
+#[test]
 fn a_report_that_is_read_back_is_the_same() {
     for report in
         [Report::new(&run(0)), Report::new(&run_of(open_loop(), 5_000, |n| n * 77)), runs_of(&[7, 8])]
