@@ -182,9 +182,19 @@ fn what_comes_from_a_file_is_text_and_never_markup() {
     let folder = Folder::new("hostile");
     let mut report: Value = serde_json::from_str(&Law::new(6, HOSTILE).json()).unwrap();
     let other = folder.put("other.json", &report.to_string());
-    for key in
-        ["clock", "means", "wait", "backend", "schedule", "protocol", "sent_stamp", "received_stamp", "ended"]
-    {
+    for key in [
+        "clock",
+        "means",
+        "nic",
+        "driver",
+        "wait",
+        "backend",
+        "schedule",
+        "protocol",
+        "sent_stamp",
+        "received_stamp",
+        "ended",
+    ] {
         report[key] = HOSTILE.into();
     }
     let files = [folder.put("<img src=x>.json", &report.to_string()), other];
