@@ -5,7 +5,7 @@
 
 mod parts;
 mod runs;
-mod table;
+pub(crate) mod table;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;

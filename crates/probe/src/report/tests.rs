@@ -106,6 +106,18 @@ fn the_interface_is_said_where_it_is_known() {
 }
 
 #[test]
+fn a_rate_without_an_end_is_said_to_the_thousandth() {
+    let second_line = |from, to| {
+        let rates = (Some(from), Some(to));
+        let mut report = Report::new(&run_of(open_loop(), 10, |_| 1));
+        (report.rate_from_per_second, report.rate_to_per_second) = rates;
+        report.to_string().lines().nth(1).unwrap().to_owned()
+    };
+    assert!(second_line(1000.0 / 7.0, 1000.0 / 7.0).contains(" at 142.857/s,"));
+    assert!(second_line(0.001, 5_000.0).contains(" from 0.001/s to 5000/s,"));
+}
+
+#[test]
 fn a_report_without_an_interface_is_still_a_report() {
     let mut older: Value = serde_json::from_str(&Report::new(&run(1)).to_json().unwrap()).unwrap();
     let keys = older.as_object_mut().unwrap();

@@ -11,6 +11,7 @@ use super::{Limit, Search, Step};
 use crate::ask::Ask;
 use crate::measure::Ended;
 use crate::report::Report;
+use crate::report::table::way;
 use crate::transport::Facts;
 
 /// Which keys the report of a search has.
@@ -121,8 +122,12 @@ impl fmt::Display for SearchReport {
         writeln!(out, "{} {}{port}, {} payload bytes", self.target, self.protocol, self.size_bytes)?;
         writeln!(
             out,
-            "  by {}: {} ({}), with the clock {}",
-            self.backend, self.means, self.wait, self.clock
+            "  by {}: {} ({}){}, with the clock {}",
+            self.backend,
+            self.means,
+            self.wait,
+            way(self.nic.as_deref(), self.driver.as_deref()),
+            self.clock
         )?;
         writeln!(
             out,
