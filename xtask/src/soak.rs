@@ -14,7 +14,9 @@ use crate::step::{Steps, cargo, run as run_command};
 /// Seeds of one run of the tests: some seconds, so that the end is met within that.
 const SEEDS_PER_RUN: u64 = 64;
 /// What CI does.
-const SHORT: Form = Form { time: Duration::from_secs(30), kills: "10", questions: "100000" };
+const SHORT: Form = Form { time: Duration::from_secs(30), kills: "10", questions: "100000", build: &[] };
+/// The build whose questions are as fast as this machine carries them.
+const RELEASE: &[&str] = &["--release"];
 
 /// How much of each part.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,8 @@ struct Form {
     time: Duration,
     kills: &'static str,
     questions: &'static str,
+    /// What asks the questions: a build that is there already, or one that is fast.
+    build: &'static [&'static str],
 }
 
 /// What to do for how long.
@@ -51,7 +55,8 @@ enum Part {
 /// Simulates and kills, and sums up.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut steps = Steps::default();
-    let long = Form { time: Duration::from_mins(arguments.minutes), kills: "1000", questions: "10000000" };
+    let time = Duration::from_mins(arguments.minutes);
+    let long = Form { time, kills: "1000", questions: "10000000", build: RELEASE };
     parts(&mut steps, arguments.part, if arguments.short { SHORT } else { long });
     steps.close()
 }
@@ -68,10 +73,11 @@ fn parts(steps: &mut Steps, only: Option<Part>, form: Form) {
         steps.call("simulated faults", || simulate(form.time));
     }
     if is_wanted(Part::Kill) {
-        on_an_interface(steps, "SIGKILL at random moments", "sigkill", ("BARELANE_KILLS", form.kills));
+        on_an_interface(steps, "SIGKILL at random moments", "sigkill", ("BARELANE_KILLS", form.kills), &[]);
     }
     if is_wanted(Part::Probe) {
-        on_an_interface(steps, "questions of the probe", "flood::", ("BARELANE_QUESTIONS", form.questions));
+        let count = ("BARELANE_QUESTIONS", form.questions);
+        on_an_interface(steps, "questions of the probe", "flood::", count, form.build);
     }
 }
 
@@ -92,12 +98,18 @@ fn simulate(time: Duration) -> Result<()> {
 }
 
 /// Runs those tests of the binary on an interface that have `filter` in their names, with a variable that says how often.
-fn on_an_interface(steps: &mut Steps, name: &str, filter: &str, (variable, count): (&str, &str)) {
+fn on_an_interface(
+    steps: &mut Steps,
+    name: &str,
+    filter: &str,
+    (variable, count): (&str, &str),
+    build: &[&str],
+) {
     if !clients::can_make_namespaces() {
         return steps.skip(name, "it needs root, and a place where root may make network namespaces");
     }
-    let test = ["test", "--quiet", "--package", "barelane", "--test", "interface", "--", filter];
-    let mut command = cargo(&test);
+    let mut command = cargo(&["test", "--quiet"]);
+    command.args(build).args(["--package", "barelane", "--test", "interface", "--", filter]);
     command.args(["--ignored", "--nocapture", "--test-threads=1"]).env(variable, count);
     steps.test(name, &mut command);
 }

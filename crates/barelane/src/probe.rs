@@ -57,7 +57,10 @@ pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     core::pin(&settings)?;
     let measured = measure(&settings, &ask, &target, next_hop, &Session { live: &live, signals: &signals });
     drop(live);
-    let Measured { found, failure } = measured?;
+    let Measured { mut found, failure } = measured?;
+    if let Some(link) = &target.link {
+        found.left_by(link);
+    }
     say::answer(found.to_string().trim_end());
     results::write(&arguments.results, &found)?;
     failure.map_or_else(|| found.judge(), Err)

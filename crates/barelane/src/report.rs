@@ -44,9 +44,16 @@ pub struct Run {
     pub name: String,
     /// Its figures.
     pub report: Report,
+    /// What its report cannot know, as who answered: each with what it is called. All runs of a page have the same ones.
+    pub beside: Vec<(&'static str, String)>,
 }
 
 impl Run {
+    /// A measurement of which nothing is known but its report.
+    pub const fn named(name: String, report: Report) -> Self {
+        Self { name, report, beside: Vec::new() }
+    }
+
     /// Whether the probe itself stood still long enough to stand in the figures.
     fn is_stalled(&self) -> bool {
         self.report.own_error.was_stalled || self.report.stalled_runs > 0

@@ -106,7 +106,11 @@ fn every_row_of_ours_is_answered_rightly_and_the_others_say_what_is_missing() {
     explained(&json);
     let html = fs::read_to_string(&page).unwrap();
     fs::remove_file(&page).unwrap();
-    assert!(html.contains("kernel, UDP echo, blocking") && html.contains("Barelane lane, STAMP"));
+    for words in
+        ["kernel, UDP echo, blocking", "Barelane lane, STAMP", "Answered over", "XDP_TX native", "veth"]
+    {
+        assert!(html.contains(words), "the page does not say `{words}`");
+    }
 }
 
 #[test]

@@ -62,6 +62,13 @@ pub struct Link {
     pub peer_namespace: Option<i32>,
 }
 
+impl Link {
+    /// The driver's name, or what kind of virtual interface it is, which says the same; nothing for the loopback.
+    pub fn driver_name(&self) -> Option<&str> {
+        self.driver.as_deref().or(self.kind.as_deref())
+    }
+}
+
 /// What of an interface can change under whoever uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkState {

@@ -5,7 +5,7 @@
 
 mod parts;
 mod runs;
-mod table;
+pub(crate) mod table;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
@@ -54,6 +54,8 @@ pub struct Report {
     pub seed: String,
     pub backend: String,
     pub means: String,
+    pub nic: Option<String>,
+    pub driver: Option<String>,
     pub wait: String,
     pub clock: String,
     pub sent_stamp: String,
@@ -111,6 +113,9 @@ pub enum ReportError {
     /// It is not JSON, or a key is missing or has the wrong type.
     #[error("not a report of barelane probe: {0}")]
     Unreadable(#[from] serde_json::Error),
+    /// It is some other JSON.
+    #[error("it names no schema, so that it is no report of barelane probe")]
+    NoSchema,
     /// It has another schema.
     #[error("its schema is \"{found}\"; this version reads {SCHEMA}")]
     Schema {
@@ -171,7 +176,8 @@ impl Report {
     /// The text is not JSON, not a report, or a report of another schema.
     pub fn from_json(text: &str) -> Result<Self, ReportError> {
         let value: serde_json::Value = serde_json::from_str(text)?;
-        let found = value.get("schema").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let schema = value.get("schema").and_then(serde_json::Value::as_str);
+        let found = schema.ok_or(ReportError::NoSchema)?;
         if found != SCHEMA {
             return Err(ReportError::Schema { found: found.to_owned() });
         }

@@ -20,7 +20,7 @@ use barelane_probe::question::Questions;
 use barelane_probe::socket::{Socket, Wait};
 use barelane_probe::transport::{Arrival, What};
 use barelane_probe::{
-    Ask, Clock, Controls, End, MonotonicClock, Progress, Protocol, RealtimeClock, Report, Schedule,
+    Ask, Clock, Controls, End, Ended, MonotonicClock, Progress, Protocol, RealtimeClock, Report, Schedule,
     Transport, TransportError, measure,
 };
 use telemetry::{Ns, Tick};
@@ -170,18 +170,26 @@ fn a_measurement_ends_after_its_seconds() {
 #[test]
 fn a_stop_gives_what_was_measured_so_far() {
     let server = Server::start(LOCALHOSTS[0], |_| ());
-    let ask = Ask { end: End::Seconds(60.0), ..ask(LOCALHOSTS[0], udp(server.address.port()), 1) };
-    let stop = AtomicBool::new(false);
-    let report = thread::scope(|scope| {
+    // Without a warm-up, so that every answer that is seen from outside is one of the run.
+    let end = End::Seconds(60.0);
+    let ask = Ask { end, warm_up: 0, ..ask(LOCALHOSTS[0], udp(server.address.port()), 1) };
+    let (stop, progress) = (AtomicBool::new(false), Progress::default());
+    let outcome = thread::scope(|scope| {
         let measuring = scope.spawn(|| {
             let mut socket = Socket::open(&ask, Wait::Block).unwrap();
-            report(&ask, &mut socket, &MonotonicClock::start(), &stop)
+            let controls = Controls { stop: &stop, progress: &progress, platform: &NoPlatform };
+            measure(&ask, &mut socket, &MonotonicClock::start(), &controls).unwrap()
         });
-        thread::sleep(Duration::from_millis(30));
+        while progress.counts().answered == 0 && !measuring.is_finished() {
+            thread::yield_now();
+        }
         stop.store(true, Ordering::Relaxed);
         measuring.join().unwrap()
     });
-    assert!(report.is_clean() && report.wall_ns < 10_000_000_000, "{report}");
+    let report = Report::new(&outcome);
+    assert_eq!(outcome.ended, Ended::Stopped, "{report}");
+    assert!(report.answered > 0 && report.lost == report.abandoned, "{report}");
+    assert_eq!((report.sent, report.corrupted), (report.answered + report.lost + report.late, 0), "{report}");
 }
 
 #[test]

@@ -134,8 +134,12 @@ impl Part {
     fn of(outcome: Outcome) -> Result<Self, Error> {
         let report = Report::new(&outcome);
         let mut whole = serde_json::to_value(&report).map_err(|error| Error::Failed(error.to_string()))?;
-        // Of a part of a second it says little, and it would be nine tenths of the file.
-        whole.as_object_mut().and_then(|keys| keys.remove("series"));
+        if let Some(keys) = whole.as_object_mut() {
+            // Of a part of a second it says little, and it would be nine tenths of the file.
+            keys.remove("series");
+            // They are the cable's, and stand in the row.
+            keys.retain(|key, _| !["nic", "driver"].contains(&key.as_str()));
+        }
         Ok(Self {
             p50_ns: report.rtt.p50_ns,
             p99_ns: report.rtt.p99_ns,

@@ -170,5 +170,5 @@ fn lay(cable: &Cable, client: &Namespace, server: &Namespace) -> Result<(), Erro
 /// The driver of a cable, as the kernel names it.
 pub(super) fn driver(hosts: &Hosts, cable: &Cable) -> Result<String, Error> {
     let link = hosts.server.run(|| links::link(cable.name))??;
-    Ok(link.driver.or(link.kind).unwrap_or_else(|| "unknown".to_owned()))
+    Ok(link.driver_name().unwrap_or("unknown").to_owned())
 }

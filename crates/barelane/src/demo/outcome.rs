@@ -106,10 +106,13 @@ impl RowOutcome {
         self.rounds.last().map(|(_, measured)| measured)
     }
 
-    /// All rounds as one run, by the row's title.
+    /// All rounds as one run, by the row's title, with who answered and how.
     fn take_run(&mut self) -> Option<Run> {
-        let report = self.runs.take()?.report();
-        Some(Run { name: self.row.title.to_owned(), report })
+        let mut report = self.runs.take()?.report();
+        (report.nic, report.driver) = (Some(self.row.cable.name.to_owned()), self.driver.clone());
+        let Served { server, mode, .. } = &self.last()?.served;
+        let beside = vec![("Answered by", server.clone()), ("Answered over", mode.clone())];
+        Some(Run { name: self.row.title.to_owned(), report, beside })
     }
 
     fn p50_in(&self, round: u32) -> Option<u64> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use host::links::Link;
 use probe::Report;
 use probe::search::SearchReport;
 
@@ -28,9 +29,23 @@ impl fmt::Display for Found {
 }
 
 impl Found {
+    /// Says by which interface the questions left.
+    pub(super) fn left_by(&mut self, link: &Link) {
+        let words = || (Some(link.name.clone()), link.driver_name().map(str::to_owned));
+        match self {
+            Self::Runs(report) => (report.nic, report.driver) = words(),
+            Self::Search(search) => {
+                (search.nic, search.driver) = words();
+                for latency in &mut search.latency {
+                    (latency.report.nic, latency.report.driver) = words();
+                }
+            }
+        }
+    }
+
     /// The measurements, as a page names them.
     fn runs(&self) -> Vec<Run> {
-        let run = |name: String, report: &Report| Run { name, report: report.clone() };
+        let run = |name: String, report: &Report| Run::named(name, report.clone());
         match self {
             Self::Runs(report) => vec![run(report.target.clone(), report)],
             Self::Search(search) => {

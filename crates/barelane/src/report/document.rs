@@ -66,7 +66,7 @@ fn body(runs: &[Run], charts: &[Chart], title: &str) -> Markup {
             (drawn(charts))
             section id="figures" { h2 { "Figures" } (figures::tables(&only.report)) }
             section { h2 { "The probe's own error" } (own_error::section(&only.report.own_error)) }
-            section { h2 { "How it was measured" } (setting::list(&only.report)) }
+            section { h2 { "How it was measured" } (setting::list(only)) }
         } @else {
             (headline::of_several(runs, title))
             section { h2 { "Medians and their intervals" } (comparison::intervals(runs)) }
@@ -102,7 +102,7 @@ fn by_itself(run: &Run) -> Markup {
             h3 { "The probe's own error" }
             (own_error::section(&run.report.own_error))
             h3 { "How it was measured" }
-            (setting::list(&run.report))
+            (setting::list(run))
         }
     }
 }

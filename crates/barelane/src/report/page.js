@@ -8,7 +8,8 @@
   const root = document.documentElement;
   const charts = JSON.parse(document.getElementById("chart-data").textContent);
 
-  // One dash pattern for each ink, so that lines differ without colour too; in CSS pixels.
+  // One dash pattern for each ink, so that lines differ without colour too; in CSS pixels. Where there are more lines than
+  // inks, the second of an ink has the next pattern.
   const DASHES = [[], [9, 4], [2, 3], [12, 3, 2, 3], [5, 3], [16, 5]];
   const UNITS = ["ns", "µs", "ms", "s"];
 
@@ -16,7 +17,7 @@
 
   const ink = (name) => getComputedStyle(root).getPropertyValue(name).trim();
   const inkOf = (series) => ink(`--ink-${series.ink % DASHES.length}`);
-  const dashOf = (series) => DASHES[series.ink % DASHES.length];
+  const dashOf = (series) => DASHES[(series.ink + Math.floor(series.ink / DASHES.length)) % DASHES.length];
 
   // ---- Numbers as people read them ----
 

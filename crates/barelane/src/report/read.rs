@@ -17,7 +17,7 @@ const SIZE_MAX: u64 = 64 << 20;
 pub(super) fn all(paths: &[PathBuf]) -> Result<Vec<Run>, Error> {
     let reports = paths.iter().map(|path| one(path)).collect::<Result<Vec<_>, _>>()?;
     let names = names(paths);
-    Ok(names.into_iter().zip(reports).map(|(name, report)| Run { name, report }).collect())
+    Ok(names.into_iter().zip(reports).map(|(name, report)| Run::named(name, report)).collect())
 }
 
 fn one(path: &Path) -> Result<Report, Wrong> {

@@ -72,10 +72,13 @@ fn protocol(report: &Report) -> String {
     report.port.map_or_else(|| name.to_owned(), |port| format!("{name}, port {port}"))
 }
 
-fn lines(report: &Report) -> Vec<Line> {
+fn lines(run: &Run) -> Vec<Line> {
     use Weight::{Confounder, None, Subject};
     let line = |name, value: String, weight| Line { name, value, weight };
-    vec![
+    let report = &run.report;
+    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "none, or not known".to_owned());
+    let beside = run.beside.iter().map(|(name, value)| line(*name, value.clone(), Subject));
+    let of_report = vec![
         line("Target", report.target.clone(), Subject),
         line("Protocol", protocol(report), Subject),
         line("Payload", format!("{} bytes", units::count(report.size_bytes)), Confounder),
@@ -83,13 +86,16 @@ fn lines(report: &Report) -> Vec<Line> {
         line("Time-out", format!("{}, then lost", units::duration(report.timeout_ns)), Confounder),
         line("Backend", format!("{}: {}", report.backend, report.means), Confounder),
         line("Waits by", wait(&report.wait), Confounder),
+        line("Interface", known(&report.nic), None),
+        line("Driver", known(&report.driver), Confounder),
         line("Clock", report.clock.clone(), Confounder),
         line("Stamp at sending", report.sent_stamp.clone(), Confounder),
         line("Stamp at receiving", report.received_stamp.clone(), Confounder),
         line("Length", units::duration(report.wall_ns), None),
         line("Began", units::moment(report.began_unix_ns), None),
         line("Seed", report.seed.clone(), None),
-    ]
+    ];
+    beside.chain(of_report).collect()
 }
 
 fn wait(name: &str) -> String {
@@ -101,10 +107,10 @@ fn wait(name: &str) -> String {
 }
 
 /// The setting of one run.
-pub(super) fn list(report: &Report) -> Markup {
+pub(super) fn list(run: &Run) -> Markup {
     html! {
         dl.setting {
-            @for line in lines(report) {
+            @for line in lines(run) {
                 div { dt { (line.name) } dd { (line.value) } }
             }
         }
@@ -113,7 +119,7 @@ pub(super) fn list(report: &Report) -> Markup {
 
 /// A warning where runs differ in something that moves figures by itself.
 pub(super) fn warning(runs: &[Run]) -> Markup {
-    let all: Vec<Vec<Line>> = runs.iter().map(|run| lines(&run.report)).collect();
+    let all: Vec<Vec<Line>> = runs.iter().map(lines).collect();
     let (_, different) = alike_and_different(&all);
     let confounders: Vec<String> = different
         .iter()
@@ -132,7 +138,7 @@ pub(super) fn warning(runs: &[Run]) -> Markup {
 
 /// In what several runs differ, and what they share.
 pub(super) fn comparison(runs: &[Run]) -> Markup {
-    let all: Vec<Vec<Line>> = runs.iter().map(|run| lines(&run.report)).collect();
+    let all: Vec<Vec<Line>> = runs.iter().map(lines).collect();
     let (alike, different) = alike_and_different(&all);
     html! {
         @if !different.is_empty() {

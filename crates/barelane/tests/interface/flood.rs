@@ -33,6 +33,10 @@ const WINDOW: u32 = 256;
 /// Questions per second that no such cable carries.
 const FLOOD_RATE: f64 = 5e6;
 const WARM_UP_COUNT: u64 = 100;
+/// After it an answer of a flood that loses is late. What is remembered for so long has to fit the memory.
+const TIMEOUT: Ns = Ns(300_000_000);
+/// The same where nothing is lost: long enough for a lane that waits for its core on a machine that is busy with other things.
+const PATIENCE: Ns = Ns(2_000_000_000);
 /// What a process may grow by between the first tenth of a run and its end: some pages of the allocator's own, and far
 /// below one byte for each question of a soak.
 const GROWTH_MAX_KIB: u64 = 1_024;
@@ -47,7 +51,7 @@ fn ask(schedule: Schedule) -> Ask {
         schedule,
         size: 64,
         end: End::Count(question_count()),
-        timeout: Ns(300_000_000),
+        timeout: if matches!(schedule, Schedule::Open { .. }) { TIMEOUT } else { PATIENCE },
         linger: Ns(500_000_000),
         warm_up: WARM_UP_COUNT,
         ..Ask::new(SERVER[0].parse().unwrap(), Protocol::Udp { port: UDP_PORT })

@@ -3,6 +3,7 @@
 //! The browser runs without a window, in a network namespace that has nothing in it, so that not even a page that
 //! wanted to could load anything; and what it wanted to load stands in the browser's own log of its network stack.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -164,6 +165,43 @@ fn chromium_draws_several_runs_over_one_another() {
         assert_drawn(&seen, 4);
         assert_coloured(&seen.screenshot, &[0x0b_62_a8, 0xbc_46_00, 0x00_77_5a]);
     }
+}
+
+/// As many as a page takes, and too few samples for the deep percentiles, so that some cells have words for ears alone.
+#[test]
+#[ignore = "needs Chromium: cargo xtask test"]
+fn chromium_draws_twelve_runs_that_can_be_told_apart_on_a_page_that_scrolls_no_way_but_down() {
+    let folder = Folder::new("chromium-twelve");
+    let names: Vec<String> = (1..=12).map(|number| format!("run-{number}")).collect();
+    let law = |seed| Law { seed, runs: 1, questions: 900, ..Law::new(1, "192.0.2.1") };
+    let laws: Vec<(&str, Law)> = names.iter().map(String::as_str).zip((1..).map(law)).collect();
+    let page = folder.write(&laws);
+    let seen = visit(&folder, &page, DESK);
+    assert_drawn(&seen, 4);
+    let (_, key) = seen.document.split_once("class=\"legend\"").unwrap();
+    let (key, _) = key.split_once("</ul>").unwrap();
+    let lines: BTreeSet<_> = values(key, "class")
+        .into_iter()
+        .filter(|class| class.starts_with("ink-"))
+        .zip(values(key, "stroke-dasharray"))
+        .collect();
+    assert_eq!(lines.len(), 12, "{key}");
+    for window in [DESK, PHONE] {
+        let seen = visit(&folder, &with_a_ruler(&folder, &page), window);
+        let sizes = ["data-page-width", "data-window-width"].map(|name| values(&seen.document, name)[0]);
+        assert_eq!(sizes[0], sizes[1], "the page is wider than its window");
+    }
+}
+
+/// A copy of the page, without its policy and with a script that writes down how wide it is.
+fn with_a_ruler(folder: &Folder, page: &Path) -> PathBuf {
+    let text = fs::read_to_string(page).unwrap();
+    let (before, rest) = text.split_once("<meta http-equiv=\"Content-Security-Policy\"").unwrap();
+    let (_, after) = rest.split_once('>').unwrap();
+    let ruler = "<script>addEventListener('load', () => setTimeout(() => { const root = document.documentElement; \
+                 root.setAttribute('data-page-width', root.scrollWidth); \
+                 root.setAttribute('data-window-width', root.clientWidth); }, 1000))</script>";
+    folder.put("ruled.html", &format!("{before}{after}{ruler}"))
 }
 
 #[test]

@@ -182,9 +182,19 @@ fn what_comes_from_a_file_is_text_and_never_markup() {
     let folder = Folder::new("hostile");
     let mut report: Value = serde_json::from_str(&Law::new(6, HOSTILE).json()).unwrap();
     let other = folder.put("other.json", &report.to_string());
-    for key in
-        ["clock", "means", "wait", "backend", "schedule", "protocol", "sent_stamp", "received_stamp", "ended"]
-    {
+    for key in [
+        "clock",
+        "means",
+        "nic",
+        "driver",
+        "wait",
+        "backend",
+        "schedule",
+        "protocol",
+        "sent_stamp",
+        "received_stamp",
+        "ended",
+    ] {
         report[key] = HOSTILE.into();
     }
     let files = [folder.put("<img src=x>.json", &report.to_string()), other];
@@ -221,6 +231,7 @@ fn what_is_no_report_ends_with_code_2_and_clear_words_and_writes_nothing() {
     let cases = [
         (folder.put("empty.json", ""), "it is empty"),
         (folder.put("text.json", "rtt 12 us"), "not a report"),
+        (folder.put("foreign.json", r#"{"name": "somebody's own", "rtt": 12}"#), "it names no schema"),
         (folder.put("older.json", r#"{"schema": "barelane-probe-1"}"#), "barelane-probe-1"),
         (folder.put("demo.json", r#"{"schema": "barelane-demo-1"}"#), "barelane-demo-1"),
         (folder.put("part.json", r#"{"schema": "barelane-probe-2", "target": "x"}"#), "missing field"),

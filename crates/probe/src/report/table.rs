@@ -49,7 +49,7 @@ impl Report {
         vec![
             format!("{target} {protocol}{port}, {size_bytes} payload bytes{signed}"),
             format!("  {}, answers within {}", self.schedule_words(), seconds(self.timeout_ns)),
-            format!("  by {backend}: {means}, {wait}"),
+            format!("  by {backend}: {means}, {wait}{}", way(self.nic.as_deref(), self.driver.as_deref())),
             format!("  stamps by {clock}: {}; {}", self.sent_stamp, self.received_stamp),
         ]
     }
@@ -57,9 +57,11 @@ impl Report {
     fn schedule_words(&self) -> String {
         match (self.rate_from_per_second.zip(self.rate_to_per_second), self.window) {
             (Some((from, to)), _) if from.to_bits() == to.to_bits() => {
-                format!("open loop, {} at {from}/s", self.schedule)
+                format!("open loop, {} at {}/s", self.schedule, rounded(from))
             }
-            (Some((from, to)), _) => format!("open loop, {} from {from}/s to {to}/s", self.schedule),
+            (Some((from, to)), _) => {
+                format!("open loop, {} from {}/s to {}/s", self.schedule, rounded(from), rounded(to))
+            }
             (None, Some(1) | None) => "closed loop, one question at a time".to_owned(),
             (None, Some(window)) => format!("closed loop, {window} questions under way"),
         }
@@ -203,6 +205,20 @@ pub(super) fn microseconds(ns: u64) -> String {
         100_000..10_000_000 => format!("{whole}.{}", part / 100),
         _ => whole.to_string(),
     }
+}
+
+/// The interface, where there is one, and its driver.
+pub(crate) fn way(nic: Option<&str>, driver: Option<&str>) -> String {
+    match (nic, driver) {
+        (Some(nic), Some(driver)) => format!(", on {nic} ({driver})"),
+        (Some(nic), None) => format!(", on {nic}"),
+        (None, _) => String::new(),
+    }
+}
+
+/// A rate to the thousandth of a question per second: a part of one that was searched has no end.
+fn rounded(rate: f64) -> f64 {
+    (rate * 1_000.0).round() / 1_000.0
 }
 
 fn seconds(ns: u64) -> String {

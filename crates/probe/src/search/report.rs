@@ -11,6 +11,7 @@ use super::{Limit, Search, Step};
 use crate::ask::Ask;
 use crate::measure::Ended;
 use crate::report::Report;
+use crate::report::table::way;
 use crate::transport::Facts;
 
 /// Which keys the report of a search has.
@@ -28,6 +29,8 @@ pub struct SearchReport {
     pub timeout_ns: u64,
     pub backend: &'static str,
     pub means: String,
+    pub nic: Option<String>,
+    pub driver: Option<String>,
     pub wait: &'static str,
     pub clock: &'static str,
     pub lowest_per_second: f64,
@@ -66,6 +69,8 @@ impl SearchReport {
             timeout_ns: ask.timeout.0,
             backend: facts.backend,
             means: facts.means.clone(),
+            nic: None,
+            driver: None,
             wait: facts.wait,
             clock,
             lowest_per_second: goal.lowest,
@@ -117,8 +122,12 @@ impl fmt::Display for SearchReport {
         writeln!(out, "{} {}{port}, {} payload bytes", self.target, self.protocol, self.size_bytes)?;
         writeln!(
             out,
-            "  by {}: {} ({}), with the clock {}",
-            self.backend, self.means, self.wait, self.clock
+            "  by {}: {} ({}){}, with the clock {}",
+            self.backend,
+            self.means,
+            self.wait,
+            way(self.nic.as_deref(), self.driver.as_deref()),
+            self.clock
         )?;
         writeln!(
             out,
