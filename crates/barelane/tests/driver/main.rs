@@ -10,12 +10,16 @@
     reason = "a test may stop"
 )]
 
-// The shared module below knows the lane by its package's name, as the lane's own tests do.
+// The shared modules below know these by their packages' names, as those packages' own tests do.
 extern crate lane as barelane_lane;
+extern crate route as barelane_route;
 
+mod refined;
 #[path = "../../../lane/tests/conformance/simulated.rs"]
 #[expect(dead_code, reason = "what only the lane's own tests use")]
 mod simulated;
+#[path = "../../../route/tests/first_match/tables.rs"]
+mod tables;
 mod tier;
 
 use std::io::{self, Write};
