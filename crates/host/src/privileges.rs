@@ -4,7 +4,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 
 /// All that `serve` needs where it does not run as root, as setcap(8) takes it: without `cap_ipc_lock` it may lock only
 /// as much memory as `RLIMIT_MEMLOCK` allows, which is seldom enough.
-pub const GRANT: &str = "cap_net_admin,cap_net_raw,cap_bpf,cap_ipc_lock+ep";
+pub const GRANT: &str = "cap_net_admin,cap_net_raw,cap_bpf,cap_perfmon,cap_ipc_lock+ep";
 
 /// What is lacking to attach a program and open its sockets; empty where nothing is.
 pub fn missing_for_xdp() -> Vec<&'static str> {
@@ -15,6 +15,11 @@ pub fn missing_for_xdp() -> Vec<&'static str> {
     }
     if !effective.intersects(CapabilitySet::BPF | CapabilitySet::SYS_ADMIN) {
         missing.push("CAP_BPF");
+    }
+    // The verifier trusts a program with addresses only then (`bpf_allow_ptr_leaks` in include/linux/bpf.h), and one of the
+    // driver tier's size keeps them on its stack beside numbers.
+    if !effective.intersects(CapabilitySet::PERFMON | CapabilitySet::SYS_ADMIN) {
+        missing.push("CAP_PERFMON");
     }
     if !effective.contains(CapabilitySet::NET_RAW) {
         missing.push("CAP_NET_RAW");
@@ -60,6 +65,7 @@ mod tests {
             (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
             (CapabilitySet::NET_RAW, "CAP_NET_RAW"),
             (CapabilitySet::BPF | CapabilitySet::SYS_ADMIN, "CAP_BPF"),
+            (CapabilitySet::PERFMON | CapabilitySet::SYS_ADMIN, "CAP_PERFMON"),
         ] {
             assert!(without(capability, missing_for_xdp).contains(&name), "{name}");
         }
@@ -68,9 +74,10 @@ mod tests {
     }
 
     #[test]
-    fn the_older_capability_stands_in_for_the_one_for_programs() {
+    fn the_older_capability_stands_in_for_those_for_programs() {
         if effective().contains(CapabilitySet::SYS_ADMIN) {
             assert!(!without(CapabilitySet::BPF, missing_for_xdp).contains(&"CAP_BPF"));
+            assert!(!without(CapabilitySet::PERFMON, missing_for_xdp).contains(&"CAP_PERFMON"));
         } else {
             eprintln!("skipped: this thread has no CAP_SYS_ADMIN to stand in");
         }

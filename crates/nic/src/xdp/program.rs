@@ -43,7 +43,7 @@ const OPCODE_AND_TARGET: u64 = 0x0fff;
 const FLAG_GENERIC: u32 = 1 << 1;
 const FLAG_NATIVE: u32 = 1 << 2;
 
-const PRIVILEGE: &str = "CAP_BPF and CAP_NET_ADMIN";
+const PRIVILEGE: &str = "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN";
 
 /// Where in the kernel the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
