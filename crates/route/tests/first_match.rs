@@ -9,8 +9,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use barelane_route::{
-    Address, Asks, Class, Family, Owner, Prefix, Question, Responder, Route, RouteError, RouteTable, Service,
-    Terms, Tier, TierChoice, VlanSet,
+    Address, Asks, Decision, Family, Owner, Prefix, Question, Responder, Route, RouteError, RouteTable,
+    Service, Terms, Tier, TierChoice, VlanSet,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
@@ -98,11 +98,16 @@ fn asked((is_udp, port, host, from, vid): (bool, u16, usize, IpAddr, usize)) -> 
     let to = addresses().get(host).map_or("10.0.0.77".parse().unwrap(), |address| address.ip);
     // The asker has the family of the asked.
     let from = match (from, to) {
-        (IpAddr::V6(v6), IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::from((u128::from(v6) >> 96) as u32)),
+        (IpAddr::V6(v6), IpAddr::V4(_)) => IpAddr::V4(v4(u128::from(v6) >> 96)),
         (IpAddr::V4(v4), IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::from(u128::from(u32::from(v4)) << 96)),
         _ => from,
     };
     Question { asks: if is_udp { Asks::Udp(port) } else { Asks::Echo }, to, from, vid: VIDS[vid] }
+}
+
+/// The IPv4 address of a number.
+fn v4(number: u128) -> Ipv4Addr {
+    Ipv4Addr::from(u32::try_from(number).unwrap())
 }
 
 /// The routes that can stand together: what is in a shadow, or reaches nothing, is left out.
@@ -137,8 +142,8 @@ fn expected(table: &RouteTable, question: &Question) -> Option<(Option<usize>, T
     is_closed.then_some((None, Tier::Lane, Responder::UdpClosed))
 }
 
-fn found(table: &RouteTable, class: Class) -> (Option<usize>, Tier, Responder) {
-    let route = (class.route != Class::NO_ROUTE).then_some(class.route.into());
+fn found(table: &RouteTable, class: Decision) -> (Option<usize>, Tier, Responder) {
+    let route = (class.route != Decision::NO_ROUTE).then_some(class.route.into());
     assert!(route.is_none_or(|index: usize| index < table.routes().len()));
     assert_eq!(class.refinement, 0, "nothing is left to be asked");
     (route, class.tier, class.responder)
@@ -176,7 +181,7 @@ fn edges(table: &RouteTable) -> Vec<Question> {
                 prefix.last().wrapping_add(1) & bits,
             ]
             .map(|number| match prefix.family() {
-                Family::V4 => IpAddr::V4(Ipv4Addr::from(number as u32)),
+                Family::V4 => IpAddr::V4(v4(number)),
                 Family::V6 => IpAddr::V6(Ipv6Addr::from(number)),
             })
         });
