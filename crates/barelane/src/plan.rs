@@ -34,7 +34,7 @@ mod print;
 pub(crate) use card::free;
 pub use facts::Facts;
 pub use lanes::LanePlan;
-pub(crate) use print::NEXT_HOP;
+pub(crate) use print::{NEXT_HOP, row};
 
 /// What will run, and how it was decided.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ fn resolve_routes(config: &Config, facts: &Facts, earliest: Tier) -> Result<Rout
     let owner_of = |ip| if facts.kernel_addresses.contains(&ip) { Owner::Kernel } else { Owner::Barelane };
     let addresses: Vec<Address> =
         wanted.iter().map(|&(ip, prefix_len)| Address { ip, prefix_len, owner: owner_of(ip) }).collect();
-    table_of(config, addresses, earliest)
+    table_of(config, &addresses, earliest)
 }
 
 /// Why the kernel must not use an address that it has, and nobody in its place, and what helps (RFC 4862 5.4).
@@ -189,14 +189,14 @@ fn earliest_tier(_facts: &Facts) -> (Tier, &'static str) {
 
 /// The route table of these addresses: the routes of the file in its order, then every service of `serve.respond` on all
 /// addresses.
-pub fn table_of(config: &Config, addresses: Vec<Address>, earliest: Tier) -> Result<RouteTable, Wrong> {
+pub fn table_of(config: &Config, addresses: &[Address], earliest: Tier) -> Result<RouteTable, Wrong> {
     check_nics(config)?;
     let mut routes = config.all_routes();
     let vlans = VlanSet::UNTAGGED;
     let vlans = config.serve.vlans.vids().fold(vlans, VlanSet::with);
     let terms = Terms { vlans, earliest };
     loop {
-        match RouteTable::with_terms(addresses.clone(), routes.clone(), &terms) {
+        match RouteTable::with_terms(addresses.to_vec(), routes.clone(), &terms) {
             // What is answered where nothing else is said gives way to what is said.
             Err(RouteError::Shadowed { later, .. })
                 if later.index >= config.routes.len()
