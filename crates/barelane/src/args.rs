@@ -33,6 +33,9 @@ pub enum Verb {
     /// Print what serve would do on this host, and why; touch nothing
     #[command(after_help = "Example:\n  barelane check --config /etc/barelane.toml")]
     Check(ServeArguments),
+    /// Look at what would be answered; touch nothing
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Routes(RoutesCommand),
     /// Send a capture through the same lane: no NIC, no root
     #[command(
         after_help = "Example:\n  barelane replay questions.pcap --config barelane.toml --trace --write answers.pcap"
@@ -103,6 +106,38 @@ pub struct ServeArguments {
     #[arg(long, value_name = "TIER")]
     pub tier: Option<String>,
 }
+
+/// What to look at.
+#[derive(Debug, Args)]
+pub struct RoutesCommand {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: RoutesVerb,
+}
+
+/// What can be asked of routes.
+#[derive(Debug, Subcommand)]
+pub enum RoutesVerb {
+    /// Say which route takes a packet, at which tier, and why those before it do not
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArguments),
+}
+
+/// Which packet to explain, and what is served.
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// The packet: udp A:PORT > B:PORT, icmp A > B, icmp6 A > B, arp A > B or ndp A > B; vlan N at its end
+    #[arg(value_name = "PACKET")]
+    pub packet: String,
+    /// What is served, as serve takes it.
+    #[command(flatten)]
+    pub serve: ServeArguments,
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Example:
+  barelane routes explain \"udp 10.0.0.9:4000 > 10.0.0.1:7\" --config /etc/barelane.toml
+  barelane routes explain \"icmp6 fd00::9 > fd00::1 vlan 7\" --nic eth1 --vlan 7";
 
 /// What to replay.
 #[derive(Debug, Args)]

@@ -4,8 +4,9 @@
 //!   args ──▶ Config ──▶ Plan ──▶ serve     lanes on a card, until told to stop
 //!    what     what it     what   check     the plan, printed
 //!    was      means       this   replay    the same lane on a capture
-//!    typed                host   probe     the measuring client
-//!                         does   demo      both ends of a link in memory, measured
+//!    typed                host   routes    which route takes a packet
+//!                         does   probe     the measuring client
+//!                                demo      both ends of a link in memory, measured
 //! ```
 //!
 //! Whoever writes a server of his own needs the lane, its tables and a card, under the names that the project uses
@@ -66,6 +67,7 @@ pub mod config;
 mod counts;
 pub mod demo;
 pub mod error;
+pub mod explain;
 mod json;
 pub mod plan;
 pub mod probe;
@@ -83,7 +85,7 @@ pub use plan::Plan;
 pub use serve::Server;
 pub use {host, nic, route, telemetry, wire};
 
-use args::{Arguments, ProbeCommand, ProbeVerb, Verb};
+use args::{Arguments, ProbeCommand, ProbeVerb, RoutesCommand, RoutesVerb, Verb};
 use error::printable;
 
 /// Runs the process's command line to its exit code.
@@ -106,6 +108,7 @@ fn run(verb: Verb) -> Result<(), Error> {
     match verb {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Serve(arguments) => serve::run(&arguments),
+        Verb::Routes(RoutesCommand { verb: RoutesVerb::Explain(arguments) }) => explain::run(&arguments),
         Verb::Replay(arguments) => replay::run(&arguments),
         Verb::Probe(ProbeCommand { verb: Some(ProbeVerb::Compare(arguments)), .. }) => {
             report::compare(&arguments)

@@ -38,7 +38,7 @@ mod tier;
 pub(crate) use card::free;
 pub use facts::Facts;
 pub use lanes::LanePlan;
-pub(crate) use print::NEXT_HOP;
+pub(crate) use print::{NEXT_HOP, row};
 pub use tier::EarliestTier;
 
 /// What will run, and how it was decided.
@@ -137,17 +137,21 @@ pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, neighbo
             refused_sources: routes.refused_sources(),
         },
     };
-    for Asked { address, protocol, selector, class } in compiled.asked() {
+    for Asked { address, protocol, selector, decision } in compiled.asked() {
         match selector {
             Some(selector) => claims.claims.push(nic::xdp::Claim {
                 key: ClaimKey { address, protocol, selector },
-                tier: refinements::tier_of(class.tier),
+                tier: refinements::tier_of(decision.tier),
             }),
-            None if class.refinement > 0 => {
-                claims.refined.push(RefinedKey { address, protocol, group: u32::from(class.refinement) - 1 });
+            None if decision.refinement > 0 => {
+                claims.refined.push(RefinedKey {
+                    address,
+                    protocol,
+                    group: u32::from(decision.refinement) - 1,
+                });
             }
             // What its owner says to all the rest: the program knows the owner.
-            None => debug_assert!(matches!(class.responder, Responder::UdpClosed | Responder::Nobody)),
+            None => debug_assert!(matches!(decision.responder, Responder::UdpClosed | Responder::Nobody)),
         }
     }
     claims
@@ -200,7 +204,7 @@ fn resolve_routes(config: &Config, facts: &Facts, earliest: Tier) -> Result<Rout
     let owner_of = |ip| if facts.kernel_addresses.contains(&ip) { Owner::Kernel } else { Owner::Barelane };
     let addresses: Vec<Address> =
         wanted.iter().map(|&(ip, prefix_len)| Address { ip, prefix_len, owner: owner_of(ip) }).collect();
-    table_of(config, addresses, earliest)
+    table_of(config, &addresses, earliest)
 }
 
 /// Why the kernel must not use an address that it has, and nobody in its place, and what helps (RFC 4862 5.4).
@@ -219,14 +223,14 @@ fn why_unusable(state: AddressState) -> (&'static str, &'static str) {
 
 /// The route table of these addresses: the routes of the file in its order, then every service of `serve.respond` on all
 /// addresses.
-pub fn table_of(config: &Config, addresses: Vec<Address>, earliest: Tier) -> Result<RouteTable, Wrong> {
+pub fn table_of(config: &Config, addresses: &[Address], earliest: Tier) -> Result<RouteTable, Wrong> {
     check_nics(config)?;
     let mut routes = config.all_routes();
     let vlans = VlanSet::UNTAGGED;
     let vlans = config.serve.vlans.vids().fold(vlans, VlanSet::with);
     let terms = Terms { vlans, earliest };
     loop {
-        match RouteTable::with_terms(addresses.clone(), routes.clone(), &terms) {
+        match RouteTable::with_terms(addresses.to_vec(), routes.clone(), &terms) {
             // What is answered where nothing else is said gives way to what is said.
             Err(RouteError::Shadowed { later, .. })
                 if later.index >= config.routes.len()

@@ -85,7 +85,8 @@ fn play<W: Write>(lane: &mut Lane<Traced<Card<'_, W>>, Still>, turns: &[Tick]) {
 fn resolve(config: &Config, heard: &Heard) -> Result<(RouteTable, LaneSettings), Error> {
     let wanted = if config.serve.addresses.is_empty() { &heard.addresses } else { &config.serve.addresses };
     let address = |&(ip, prefix_len)| Address { ip, prefix_len, owner: Owner::Barelane };
-    let routes = table_of(config, wanted.iter().map(address).collect(), Tier::Lane)?;
+    let addresses: Vec<Address> = wanted.iter().map(address).collect();
+    let routes = table_of(config, &addresses, Tier::Lane)?;
     let partial_checksums = match config.lane.partial_checksums {
         PartialChoice::Accept => PartialChecksums::Accept,
         PartialChoice::Auto | PartialChoice::Refuse => PartialChecksums::Refuse,

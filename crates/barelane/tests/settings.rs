@@ -307,6 +307,97 @@ fn a_route_that_stands_twice_or_nowhere_is_refused() {
     );
 }
 
+/// A configuration file with these routes, on an address that only Barelane has and VLANs 7 and 8.
+fn with_routes(routes: &[&str]) -> String {
+    let head = "[nic]\ninterface = \"lane0\"\n[serve]\naddresses = [\"10.8.0.9/24\"]\nvlans = [7, 8]\n";
+    [&[head], routes].concat().join("\n[[route]]\n")
+}
+
+#[test]
+fn a_condition_that_cannot_be_met_is_refused_by_its_key() {
+    let Some(hosts) = Hosts::new("conditions") else { return };
+    for (route, says) in [
+        ("nic = \"eth7\"", &["route.nic = \"eth7\"", "lane0", "leave the key out"][..]),
+        ("address = \"10.9.0.0/16\"", &["route.address = \"10.9.0.0/16\"", "route 1 (", "not served"]),
+        ("address = \"10.8.0.9/16\"", &["route.address = \"10.8.0.9/16\"", "write 10.8.0.0/16", "line 9"]),
+        ("from = [\"10.0.0.0/33\"]", &["route.from = \"10.0.0.0/33\"", "from 0 to 32", "line 9"]),
+        ("from = [\"fd00::/8\"]", &["route.from = \"fd00::/8\"", "another IP version"]),
+        ("vlans = [9]", &["route.vlans = \"9\"", "VLAN 9, which is not served", "serve.vlans"]),
+        ("vlans = [0]", &["route.vlans = \"0\"", "from 1 to 4094, or \"untagged\"", "line 9"]),
+        ("tier = \"kernel space\"", &["route.tier = \"kernel space\"", "auto, driver, lane, kernel"]),
+        ("tier = \"driver\"", &["route.tier = \"driver\"", "use tier auto or lane"]),
+    ] {
+        let file = hosts.file(&with_routes(&[&format!("respond = \"icmp-echo\"\n{route}")]));
+        assert_says(&hosts.refused(&["serve", "--config", &file]), says);
+    }
+    let file = hosts.file(&with_routes(&["respond = \"udp-echo:9-8\""]));
+    assert_says(
+        &hosts.refused(&["serve", "--config", &file]),
+        &["route.respond = \"udp-echo:9-8\"", "4000-4999"],
+    );
+    let file =
+        hosts.file(&with_routes(&["respond = \"udp-echo:1-99\"", "respond = \"sockperf:7\"\nvlans = [7]"]));
+    let line = hosts.refused(&["serve", "--config", &file]);
+    assert_says(
+        &line,
+        &["route.respond = \"sockperf:7\"", "route 2 (`sockperf:7, VLANs 7`)", "route 1 (`udp-echo:1-99`)"],
+    );
+}
+
+#[test]
+fn routes_explain_says_which_route_takes_a_packet_and_why_those_before_do_not() {
+    let Some(hosts) = Hosts::new("explain") else { return };
+    let file = hosts.file(&with_routes(&[
+        "respond = \"udp-echo:7\"\nfrom = [\"10.9.0.0/16\"]\ntier = \"kernel\"",
+        "respond = \"sockperf:4000-4999\"\nvlans = [7]",
+        "respond = \"udp-echo:1-9999\"",
+    ]));
+    for (packet, says) in [
+        (
+            "udp 10.8.0.2:5000 > 10.8.0.9:7",
+            &[
+                "packet       udp 10.8.0.2:5000 > 10.8.0.9:7, untagged",
+                "route 1      no, it is for questions from 10.9.0.0/16",
+                "route 2      no, its UDP port is 4000-4999",
+                "route 3      yes: udp-echo:1-9999",
+                "verdict      route 3 takes it: answered by a UDP echo, tier lane (the other end of the veth lane0 has no XDP program",
+            ][..],
+        ),
+        (
+            "udp 10.9.1.1:50000 > 10.8.0.9:7",
+            &["route 1      yes", "verdict      the kernel's: route 1 leaves it"],
+        ),
+        ("udp 10.8.0.2:50000 > 10.8.0.9:4001", &["route 2      no, its VLANs are 7", "route 3 takes it"]),
+        ("udp 10.8.0.2:50000 > 10.8.0.9:4001 vlan 7", &["route 2 takes it: answered by a sockperf server"]),
+        ("udp 10.8.0.2:50000 > 10.8.0.9:4001 vlan 9", &["VLAN 9 is not served"]),
+        ("udp 10.8.0.2:50000 > 10.8.0.9:10000", &["route 4      no, it answers ICMP", "a closed port"]),
+        (
+            "udp 10.8.0.2:53 > 10.8.0.9:7",
+            &["route 3 takes it", "but          whatever comes from port 53 is dropped"],
+        ),
+        ("icmp 10.8.0.2 > 10.8.0.9", &["route 4      yes: icmp-echo", "answered by an ICMP echo"]),
+        ("icmp 10.8.0.2 > 10.8.0.1", &["the kernel's: 10.8.0.1 is not an address that is served"]),
+        ("arp 10.8.0.2 > 10.8.0.9", &["answered at tier lane: the address is Barelane's alone"]),
+    ] {
+        let output = hosts.run(&["routes", "explain", packet, "--config", &file]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{packet}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_says(&text, says);
+    }
+    let options = ["routes", "explain", "icmp6 fd08::2 > fd08::1", "--nic", NIC];
+    assert_says(&String::from_utf8_lossy(&hosts.run(&options).stdout), &["route 1 takes it"]);
+    let options = ["routes", "explain", "ndp fd08::2 > fd08::1", "--nic", NIC];
+    assert_says(
+        &String::from_utf8_lossy(&hosts.run(&options).stdout),
+        &["the kernel's: it has the address too"],
+    );
+    for packet in ["udp 10.8.0.2 > 10.8.0.9", "sctp 1 > 2", ""] {
+        let line = hosts.refused(&["routes", "explain", packet, "--config", &file]);
+        assert_says(&line, &[&format!("PACKET = \"{packet}\""), "write PROTOCOL FROM > TO"]);
+    }
+    assert_eq!(hosts.program(), None);
+}
+
 #[test]
 fn zero_copy_or_a_mode_that_is_forced_and_not_to_be_had_is_refused() {
     let Some(hosts) = Hosts::new("zero-copy") else { return };

@@ -1,6 +1,6 @@
 //! Which question a packet asks: one lookup, and whether the link layer meant us.
 
-use route::{Class, LaneTables, Tier};
+use route::{Class, Decision, LaneTables, Tier};
 use telemetry::Reason;
 use wire::arp::Arp;
 use wire::ethernet::{Ethernet, MacWord};
@@ -34,10 +34,12 @@ pub(crate) fn classify_the_rest(
     tables: &LaneTables,
 ) -> Result<Class, Verdict> {
     let Some(target) = headers.target(room) else { return Err(Verdict::Drop(Reason::FrameTruncated)) };
-    if let Some(class) = tables.class_of_the_rest(headers.kind, target)
-        && let Some(class) = refined(class, headers, room, tables)
-    {
-        return check_addresses(headers.kind, room, tables).map(|()| class);
+    if let Some(rest) = tables.rest(headers.kind, target) {
+        let class =
+            if rest.refinement == 0 { Some(rest.class()) } else { refined(rest, headers, room, tables) };
+        if let Some(class) = class {
+            return check_addresses(headers.kind, room, tables).map(|()| class);
+        }
     }
     let Some(ethernet) = Ethernet::of(room, 0) else { return Err(Verdict::Drop(Reason::FrameTruncated)) };
     if headers.kind == Kind::Arp
@@ -53,15 +55,16 @@ pub(crate) fn classify_the_rest(
     Err(Verdict::Pass(Reason::Unclaimed))
 }
 
-/// The class of a packet whose route may depend on its source, its VLAN or its place in a range of ports; nothing where
+/// The class of a packet whose route depends on its source, its VLAN or its place in a range of ports; nothing where
 /// nobody answers it, or a route leaves it to the kernel.
-#[inline(always)]
-fn refined(class: Class, headers: Headers, room: &[u8], tables: &LaneTables) -> Option<Class> {
-    if class.refinement == 0 {
-        return Some(class);
-    }
-    let refined = tables.refine(class, headers, headers.source(room)?, headers.vid(room))?;
-    if refined.tier == Tier::Kernel { None } else { Some(refined) }
+#[inline(never)]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "a copy in a register is taken apart again, at some instructions of what is not refined"
+)]
+fn refined(any: &Decision, headers: Headers, room: &[u8], tables: &LaneTables) -> Option<Class> {
+    let decision = tables.refine(any, headers, headers.source(room)?, headers.vid(room));
+    decision.filter(|decision| decision.tier != Tier::Kernel).map(|decision| decision.class())
 }
 
 /// Whether the link layer meant us. What is claimed must have been sent to us alone (RFC 1122 3.3.6: no datagram to a

@@ -159,10 +159,16 @@ impl<K: Key, V: Copy> Lookup<K, V> {
     /// The value of `key`. Two loads, one comparison; two cache lines.
     #[inline(always)]
     pub fn find(&self, key: K) -> Option<V> {
+        self.place_of(key).copied()
+    }
+
+    /// Where the value of `key` lies. What is not read of it costs nothing.
+    #[inline(always)]
+    pub fn place_of(&self, key: K) -> Option<&V> {
         let hash = key.hash(self.seed);
         let displacement = *self.displacements.get(bucket(hash, self.bucket_mask))?;
         let slot = self.slots.get(place(hash, displacement, self.slot_mask))?;
-        if slot.key.is(key) { Some(slot.value) } else { None }
+        if slot.key.is(key) { Some(&slot.value) } else { None }
     }
 
     /// What keys are hashed with; see [`Key::hash`].

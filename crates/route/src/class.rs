@@ -41,19 +41,30 @@ impl Responder {
     }
 }
 
-/// Which question a packet asks, of which of our addresses, and by which route. Eight bytes, so that a slot of the IPv4
-/// lookup is 16 and four of them share a cache line.
+/// Which question a packet asks, and of which of our addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
 pub struct Class {
     /// What answers it.
+    pub responder: Responder,
+    /// The index of the address in [`LaneTables::host4`](crate::LaneTables::host4) or
+    /// [`LaneTables::host6`](crate::LaneTables::host6).
+    pub host: u16,
+}
+
+/// What the tables say of a packet: its class, and by which route. Eight bytes, so that a slot of the IPv4 lookup is 16
+/// and four of them share a cache line. The road takes the class out of it and reads nothing else: all of it in a
+/// register, however packed, cost an echo 3 to 18 instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Decision {
+    /// What answers the packet.
     pub responder: Responder,
     /// Where it is answered at the earliest; [`Tier::Kernel`] where a route leaves it to the kernel.
     pub tier: Tier,
     /// The index of the address in [`LaneTables::host4`](crate::LaneTables::host4) or
     /// [`LaneTables::host6`](crate::LaneTables::host6).
     pub host: u16,
-    /// The index of the route that takes it in [`RouteTable::routes`](crate::RouteTable::routes); [`Class::NO_ROUTE`]
+    /// The index of the route that takes it in [`RouteTable::routes`](crate::RouteTable::routes); [`Decision::NO_ROUTE`]
     /// where the address's owner does.
     pub route: u16,
     /// One more than the index of the refinement that has to be asked, where the answer depends on more than was looked
@@ -61,16 +72,22 @@ pub struct Class {
     pub refinement: u16,
 }
 
-const _: () = assert!(size_of::<Class>() == 8);
+const _: () = assert!(size_of::<Decision>() == 8);
 
-impl Class {
+impl Decision {
     /// What stands for a route where the address's owner decides.
     pub const NO_ROUTE: u16 = u16::MAX;
 
     /// What fills empty slots, and stands where no route takes anything.
     pub(crate) const NOTHING: Self = Self::of_owner(Responder::Nobody, 0);
 
-    /// The class of what an address's owner answers.
+    /// What a lane goes by.
+    #[inline(always)]
+    pub const fn class(&self) -> Class {
+        Class { responder: self.responder, host: self.host }
+    }
+
+    /// What an address's owner answers.
     pub(crate) const fn of_owner(responder: Responder, host: u16) -> Self {
         Self { responder, tier: Tier::Lane, host, route: Self::NO_ROUTE, refinement: 0 }
     }

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use lookup::{Key, Lookup};
 use wire::headers::{Kind, target_of};
 
-use crate::class::{Class, Protocol, any_question, asked, question};
+use crate::class::{Class, Decision, Protocol, any_question, asked, question};
 use crate::conditions::Question;
 use crate::prefix::{Family, number};
 use crate::refinement::Refinements;
@@ -26,26 +26,26 @@ pub struct Asked {
     /// The UDP destination port, or the ICMP or ICMPv6 type; nothing for all that is not named by itself.
     pub selector: Option<u16>,
     /// What is said to it.
-    pub class: Class,
+    pub decision: Decision,
 }
 
 impl Asked {
     /// The question of a key, taken apart; nothing where it is no question of IP.
-    fn of(address: IpAddr, [kind, any]: [u8; 2], selector: [u8; 2], class: Class) -> Option<Self> {
+    fn of(address: IpAddr, [kind, any]: [u8; 2], selector: [u8; 2], decision: Decision) -> Option<Self> {
         let protocol = Protocol::ALL.into_iter().find(|protocol| {
             let sought = protocol.kind(Family::of(address)) as u8 ^ Kind::Udpv4 as u8;
             sought == kind
         })?;
         let selector = (any == 0).then(|| u16::from_be_bytes(selector));
-        Some(Self { address, protocol: protocol.number(Family::of(address)), selector, class })
+        Some(Self { address, protocol: protocol.number(Family::of(address)), selector, decision })
     }
 }
 
 /// Which packets are whose, flat, whole, and replaced only whole.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    pub(crate) lookup4: Lookup<u64, Class>,
-    pub(crate) lookup6: Lookup<[u64; 3], Class>,
+    pub(crate) lookup4: Lookup<u64, Decision>,
+    pub(crate) lookup6: Lookup<[u64; 3], Decision>,
     pub(crate) refinements: Refinements,
 }
 
@@ -53,65 +53,73 @@ impl Compiled {
     /// Which question a packet asks of `target`, where a route takes all of its kind. One lookup in constant time.
     #[inline(always)]
     pub(crate) fn class(&self, kind: Kind, selector: u16, target: [u64; 2]) -> Option<Class> {
-        self.find(kind, target, question(kind, selector))
+        self.find(kind, target, question(kind, selector)).map(Decision::class)
     }
 
     /// What is said of the other packets of this kind to `target`. A second lookup.
-    #[inline]
-    pub(crate) fn any_class(&self, kind: Kind, target: [u64; 2]) -> Option<Class> {
+    #[inline(always)]
+    pub(crate) fn rest(&self, kind: Kind, target: [u64; 2]) -> Option<&Decision> {
         self.find(kind, target, any_question(kind))
     }
 
+    /// The same for ARP alone, which is asked on the road.
     #[inline(always)]
-    fn find(&self, kind: Kind, [high, low]: [u64; 2], question: u64) -> Option<Class> {
+    pub(crate) fn arp(&self, address: [u8; 4]) -> Option<Class> {
+        let [_, low] = target_of(address.into());
+        self.lookup4.place_of(any_question(Kind::Arp) | low).map(Decision::class)
+    }
+
+    #[inline(always)]
+    fn find(&self, kind: Kind, [high, low]: [u64; 2], question: u64) -> Option<&Decision> {
         match kind {
-            Kind::Arp | Kind::Icmpv4 | Kind::Udpv4 => self.lookup4.find(question | low),
-            Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => self.lookup6.find([high, low, question]),
+            Kind::Arp | Kind::Icmpv4 | Kind::Udpv4 => self.lookup4.place_of(question | low),
+            Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => self.lookup6.place_of([high, low, question]),
         }
     }
 
     /// The class of a packet as a lane finds it, step by step; nothing where no route takes it and its address's owner
     /// has nothing to say of it.
-    pub fn decide(&self, packet: &Question) -> Option<Class> {
+    pub fn decide(&self, packet: &Question) -> Option<Decision> {
         let family = Family::of(packet.to);
         let (kind, selector) = asked(packet.asks, family);
         let target = target_of(packet.to);
-        if let Some(class) = self.class(kind, selector, target) {
-            return Some(class);
+        if let Some(decision) = self.find(kind, target, question(kind, selector)) {
+            return Some(*decision);
         }
-        let any = self.any_class(kind, target)?;
+        let any = self.rest(kind, target)?;
         if any.refinement == 0 {
-            return Some(any);
+            return Some(*any);
         }
-        self.refinements.class(any, family, selector, number(packet.from), packet.vid)
+        self.refinements.decide(any, family, selector, number(packet.from), packet.vid)
     }
 
     /// Every question about which routes or an address's owner have something to say, in no order; ARP and NDP are the
     /// owner's and are left out. This is the lookup as a program reads it that answers in a lane's place.
     pub fn asked(&self) -> impl Iterator<Item = Asked> + '_ {
-        let ipv4 = self.lookup4.slots().filter(|(key, _)| *key != u64::VACANT).filter_map(|(key, class)| {
-            let [a, b, c, d, kind, any, selector @ ..] = key.to_ne_bytes();
-            Asked::of([a, b, c, d].into(), [kind, any], selector, class)
-        });
+        let ipv4 =
+            self.lookup4.slots().filter(|(key, _)| *key != u64::VACANT).filter_map(|(key, decision)| {
+                let [a, b, c, d, kind, any, selector @ ..] = key.to_ne_bytes();
+                Asked::of([a, b, c, d].into(), [kind, any], selector, decision)
+            });
         let ipv6 = self.lookup6.slots().filter(|(key, _)| *key != <[u64; 3]>::VACANT).filter_map(
-            |([high, low, question], class)| {
+            |([high, low, question], decision)| {
                 let [_, _, _, _, kind, any, selector @ ..] = question.to_ne_bytes();
                 let mut octets = [0; 16];
                 let words = high.to_ne_bytes().into_iter().chain(low.to_ne_bytes());
                 octets.iter_mut().zip(words).for_each(|(to, from)| *to = from);
-                Asked::of(octets.into(), [kind, any], selector, class)
+                Asked::of(octets.into(), [kind, any], selector, decision)
             },
         );
         ipv4.chain(ipv6)
     }
 
     /// From address, kind and selector to the class, for IPv4; see [`LaneTables`](crate::LaneTables).
-    pub fn lookup4(&self) -> &Lookup<u64, Class> {
+    pub fn lookup4(&self) -> &Lookup<u64, Decision> {
         &self.lookup4
     }
 
     /// The same for IPv6.
-    pub fn lookup6(&self) -> &Lookup<[u64; 3], Class> {
+    pub fn lookup6(&self) -> &Lookup<[u64; 3], Decision> {
         &self.lookup6
     }
 

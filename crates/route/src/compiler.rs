@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use wire::headers::{Kind, target_of};
 
-use crate::class::{Class, Protocol, Responder, any_question, question, selectors};
+use crate::class::{Decision, Protocol, Responder, any_question, question, selectors};
 use crate::compiled::Compiled;
 use crate::conditions::{Route, Tier};
 use crate::prefix::{Family, Prefix, number};
@@ -101,8 +101,8 @@ pub(crate) fn compile(places: &[Place], routes: &[Route], tiers: &[Tier]) -> Res
         }
     }
     let compiled = Compiled {
-        lookup4: Lookup::new(&compiler.entries4, Class::NOTHING),
-        lookup6: Lookup::new(&compiler.entries6, Class::NOTHING),
+        lookup4: Lookup::new(&compiler.entries4, Decision::NOTHING),
+        lookup6: Lookup::new(&compiler.entries6, Decision::NOTHING),
         refinements: compiler.builder.build(),
     };
     Ok(Output { compiled, taken: compiler.taken })
@@ -152,8 +152,8 @@ struct Compiler<'a> {
     sources: &'a [Sources],
     budget: Budget,
     builder: Builder,
-    entries4: Vec<(u64, Class)>,
-    entries6: Vec<([u64; 3], Class)>,
+    entries4: Vec<(u64, Decision)>,
+    entries6: Vec<([u64; 3], Decision)>,
     taken: Vec<Taken>,
 }
 
@@ -171,7 +171,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn entry(&mut self, ip: IpAddr, question: u64, class: Class) -> Result<(), TooLarge> {
+    fn entry(&mut self, ip: IpAddr, question: u64, class: Decision) -> Result<(), TooLarge> {
         let [high, low] = target_of(ip);
         if ip.is_ipv4() {
             self.entries4.push((question | low, class));
@@ -188,12 +188,12 @@ impl<'a> Compiler<'a> {
             return Ok(());
         }
         if place.ip.is_ipv4() {
-            let class = Class::of_owner(Responder::Arp, place.index);
+            let class = Decision::of_owner(Responder::Arp, place.index);
             self.entry(place.ip, question(Kind::Arp, wire::arp::REQUEST), class)?;
             self.entry(place.ip, any_question(Kind::Arp), class)
         } else {
             let solicitation = question(Kind::Solicitation, wire::icmpv6::NEIGHBOUR_SOLICITATION.into());
-            self.entry(place.ip, solicitation, Class::of_owner(Responder::Neighbour, place.index))
+            self.entry(place.ip, solicitation, Decision::of_owner(Responder::Neighbour, place.index))
         }
     }
 
@@ -214,7 +214,7 @@ impl<'a> Compiler<'a> {
                 selectors: selectors(route.service, family),
                 sources,
                 vlans: route.vlans.as_deref(),
-                class: Class { responder, tier, host: 0, route: number, refinement: 0 },
+                class: Decision { responder, tier, host: 0, route: number, refinement: 0 },
             })
         };
         numbers.iter().filter_map(row).collect()
@@ -238,7 +238,7 @@ impl<'a> Compiler<'a> {
                 [only] if only.is_unconditional() && first == last && only.class.tier != Tier::Kernel => {
                     let question = question(protocol.kind(family), first);
                     for host in hosts.iter() {
-                        self.entry(host.ip, question, Class { host: host.index, ..only.class })?;
+                        self.entry(host.ip, question, Decision { host: host.index, ..only.class })?;
                     }
                 }
                 _ => {
@@ -278,7 +278,7 @@ impl<'a> Compiler<'a> {
                 _ if refinement == 0 => continue,
                 _ => Responder::Nobody,
             };
-            let class = Class { refinement, ..Class::of_owner(responder, host.index) };
+            let class = Decision { refinement, ..Decision::of_owner(responder, host.index) };
             self.entry(host.ip, any_question(protocol.kind(family)), class)?;
         }
         Ok(())

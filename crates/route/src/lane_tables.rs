@@ -9,11 +9,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use wire::checksum::Summer;
 use wire::ethernet::{Mac, MacWord};
-use wire::headers::{Headers, Kind, target_of};
+use wire::headers::{Headers, Kind};
 use wire::stamp;
 use wire::template::{AdvertisementTemplate, ArpTemplate, Ipv4Template, Ipv6Template};
 
-use crate::class::Class;
+use crate::class::{Class, Decision};
 use crate::compiled::Compiled;
 use crate::conditions::TierChoice;
 use crate::ports::PortRange;
@@ -106,21 +106,21 @@ impl LaneTables {
         self.compiled.class(headers.kind, headers.selector, target)
     }
 
-    /// The class of what that does not find: a second lookup, which tells a closed port of our own address from a
+    /// What is said of what that does not find: a second lookup, which tells a closed port of our own address from a
     /// stranger's, and what has to be [refined](LaneTables::refine) first.
-    pub fn class_of_the_rest(&self, kind: Kind, target: [u64; 2]) -> Option<Class> {
-        self.compiled.any_class(kind, target)
+    pub fn rest(&self, kind: Kind, target: [u64; 2]) -> Option<&Decision> {
+        self.compiled.rest(kind, target)
     }
 
-    /// The class of a packet for which [`LaneTables::class_of_the_rest`] found `any`, which has a refinement; nothing
-    /// where no route takes it and the address's owner has nothing to say. `source` is the asker's address as a number,
+    /// What is decided of a packet for which [`LaneTables::rest`] found `any`, which has a refinement; nothing where no
+    /// route takes it and the address's owner has nothing to say. `source` is the asker's address as a number,
     /// its first bit the highest of the family's.
-    pub fn refine(&self, any: Class, headers: Headers, source: u128, vid: u16) -> Option<Class> {
+    pub fn refine(&self, any: &Decision, headers: Headers, source: u128, vid: u16) -> Option<Decision> {
         let family = match headers.kind {
             Kind::Arp | Kind::Icmpv4 | Kind::Udpv4 => Family::V4,
             Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => Family::V6,
         };
-        self.compiled.refinements.class(any, family, headers.selector, source, vid)
+        self.compiled.refinements.decide(any, family, headers.selector, source, vid)
     }
 
     /// The IPv4 address that a class names.
@@ -139,7 +139,7 @@ impl LaneTables {
     /// as their sender and anything as their target.
     #[inline(always)]
     pub fn arp_class(&self, address: [u8; 4]) -> Option<Class> {
-        self.compiled.any_class(Kind::Arp, target_of(address.into()))
+        self.compiled.arp(address)
     }
 
     /// Whether a UDP answer to this port could come back as a question.
@@ -223,6 +223,8 @@ fn place_of(port: u16) -> (usize, u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wire::headers::target_of;
+
     use crate::class::Responder;
     use crate::table::{Address, Owner};
 
@@ -245,7 +247,7 @@ mod tests {
     fn responder(tables: &LaneTables, ip: &str, kind: Kind, selector: u16) -> Option<Responder> {
         let headers = Headers { network: 14, end: 60, kind, selector };
         let target = target_of(ip.parse().unwrap());
-        let class = tables.class(headers, target).or_else(|| tables.class_of_the_rest(kind, target));
+        let class = tables.class(headers, target).or_else(|| tables.rest(kind, target).map(Decision::class));
         class.map(|class| class.responder)
     }
 

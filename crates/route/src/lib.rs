@@ -23,7 +23,7 @@ pub mod service;
 pub mod table;
 pub mod vlan_set;
 
-pub use class::{Class, Responder};
+pub use class::{Class, Decision, Responder};
 pub use compiled::{Asked, Compiled};
 pub use conditions::{Asks, Mismatch, Question, Route, Tier, TierChoice};
 pub use lane_tables::{Host4, Host6, LaneSettings, LaneTables, PartialChecksums};

@@ -11,7 +11,7 @@
 //! selectors that the same routes are about. What is conditioned neither by source nor by VLAN has a cell without matcher
 //! and map.
 
-use crate::class::{Class, Responder};
+use crate::class::{Decision, Responder};
 use crate::conditions::Tier;
 use crate::prefix::Family;
 use lookup::Lookup;
@@ -61,22 +61,29 @@ pub struct Refinements {
     cells: Box<[Cell]>,
     sources: Sources,
     vlan_maps: Box<[VlanMap]>,
-    classes: Box<[Class]>,
-    exceptions: Lookup<u64, Class>,
+    classes: Box<[Decision]>,
+    exceptions: Lookup<u64, Decision>,
 }
 
 impl Refinements {
     /// The class of a packet to a host, `any` being what was found there for any selector; nothing where no route takes
     /// it and its owner has nothing to say. `source` is a number whose highest bit is the address's first.
     #[inline(never)]
-    pub fn class(&self, any: Class, family: Family, selector: u16, source: u128, vid: u16) -> Option<Class> {
-        let found = self.cell(any.refinement, selector).map(|cell| self.class_in(cell, family, source, vid));
+    pub fn decide(
+        &self,
+        any: &Decision,
+        family: Family,
+        selector: u16,
+        source: u128,
+        vid: u16,
+    ) -> Option<Decision> {
+        let found = self.cell(any.refinement, selector).map(|cell| self.decide_in(cell, family, source, vid));
         match found {
             Some(found) if found.responder != Responder::Nobody || found.tier == Tier::Kernel => {
-                Some(Class { host: any.host, ..found })
+                Some(Decision { host: any.host, ..found })
             }
             _ if any.responder == Responder::Nobody => None,
-            _ => Some(Class { refinement: 0, ..any }),
+            _ => Some(Decision { refinement: 0, ..*any }),
         }
     }
 
@@ -91,20 +98,20 @@ impl Refinements {
         self.cells.get(place as usize).copied()
     }
 
-    fn class_in(&self, cell: Cell, family: Family, source: u128, vid: u16) -> Class {
+    fn decide_in(&self, cell: Cell, family: Family, source: u128, vid: u16) -> Decision {
         let source_class = match cell.matcher {
             NONE => 0,
             matcher => self.sources.class(family, matcher, source),
         };
         let place = cell.first_class.wrapping_add(source_class);
-        let by_source = self.classes.get(place as usize).copied().unwrap_or(Class::NOTHING);
+        let by_source = self.classes.get(place as usize).copied().unwrap_or(Decision::NOTHING);
         let Some(map) = self.vlan_maps.get(cell.vlan_map as usize) else { return by_source };
         let vlan_class = map.get(usize::from(vid & 0x0fff)).copied().unwrap_or(0);
         let by_both = self.exceptions.find(u64::from(place) << 16 | u64::from(vlan_class));
         by_both.unwrap_or(by_source)
     }
 
-    /// The groups; [`Class::refinement`] less 1 is an index.
+    /// The groups; [`Decision::refinement`] less 1 is an index.
     pub fn groups(&self) -> &[Group] {
         &self.groups
     }
@@ -136,13 +143,13 @@ impl Refinements {
 
     /// What is answered, by cell and source class, for what no exception names. `host` is 0, to be filled in; the
     /// responder is [`Responder::Nobody`] where no route takes it.
-    pub fn classes(&self) -> &[Class] {
+    pub fn classes(&self) -> &[Decision] {
         &self.classes
     }
 
     /// What is answered on some VLANs in place of that: from the index in [`Refinements::classes`] (above bit 16) and the
     /// VLAN class.
-    pub fn exceptions(&self) -> &Lookup<u64, Class> {
+    pub fn exceptions(&self) -> &Lookup<u64, Decision> {
         &self.exceptions
     }
 

@@ -14,7 +14,7 @@ use crate::compiler::{self, Output, Place, Share, Taken, places_of};
 use crate::conditions::{Question, Route, Tier, TierChoice};
 use crate::prefix::Family;
 use crate::reach::Reach;
-use crate::refinement::builder::{COMPILED_SIZE_MAX, TooLarge};
+use crate::refinement::builder::COMPILED_SIZE_MAX;
 use crate::service::Service;
 use crate::vlan_set::VlanSet;
 
@@ -197,13 +197,10 @@ impl RouteTable {
         let places = places_of(&addresses);
         let reaches = reaches_of(&routes, &places, &terms.vlans)?;
         let tiers = tiers_of(&routes, terms.earliest)?;
-        let Output { compiled, taken } = match compiler::compile(&places, &routes, &tiers) {
-            Ok(output) => output,
-            Err(TooLarge) => {
-                let index = first_too_large(&places, &routes, &tiers);
-                let route = routes.swap_remove(index);
-                return Err(RouteError::TooLarge(Box::new(Numbered { index, route })));
-            }
+        let Ok(Output { compiled, taken }) = compiler::compile(&places, &routes, &tiers) else {
+            let index = first_too_large(&places, &routes, &tiers);
+            let route = routes.swap_remove(index);
+            return Err(RouteError::TooLarge(Box::new(Numbered { index, route })));
         };
         check_shadows(&routes, &reaches, &places, &compiled)?;
         Ok(Self { addresses, routes, tiers, compiled, taken })
@@ -303,9 +300,8 @@ fn tiers_of(routes: &[Route], earliest: Tier) -> Result<Vec<Tier>, RouteError> {
         let numbered = || Numbered { index, route: route.clone() };
         match (route.tier, earliest) {
             (TierChoice::Kernel, _) => Ok(Tier::Kernel),
-            (TierChoice::Lane, _) => Ok(Tier::Lane),
             (TierChoice::Auto, Tier::Driver) if is_able => Ok(Tier::Driver),
-            (TierChoice::Auto, _) => Ok(Tier::Lane),
+            (TierChoice::Auto | TierChoice::Lane, _) => Ok(Tier::Lane),
             (TierChoice::Driver, _) if !is_able => Err(RouteError::DriverUnable(numbered())),
             (TierChoice::Driver, Tier::Driver) => Ok(Tier::Driver),
             (TierChoice::Driver, _) => Err(RouteError::DriverAbsent(numbered())),
@@ -572,6 +568,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_made_at_the_earliest_tier_that_is_able() {
+        use Tier::{Driver, Kernel, Lane};
         let texts = [
             "icmp-echo",
             "udp-echo:7",
@@ -585,7 +582,6 @@ mod tests {
             let texts = texts.iter().map(|text| route(text)).collect();
             RouteTable::with_terms(vec![address("10.0.0.1/24")], texts, &terms).unwrap().tiers().to_vec()
         };
-        use Tier::{Driver, Kernel, Lane};
         assert_eq!(tiers(Driver), [Driver, Driver, Lane, Lane, Lane, Kernel]);
         assert_eq!(tiers(Lane), [Lane, Lane, Lane, Lane, Lane, Kernel]);
     }

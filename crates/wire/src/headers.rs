@@ -89,8 +89,8 @@ impl Headers {
     #[inline]
     pub fn vid(&self, bytes: &[u8]) -> u16 {
         let tags = (Ethernet::LEN..self.network).step_by(Vlan::LEN);
-        let vids = tags.filter_map(|at| Some(Vlan::of(bytes, at)?.control.get() & Vlan::VID));
-        vids.filter(|&vid| vid != 0).last().unwrap_or(0)
+        let mut vids = tags.rev().filter_map(|at| Some(Vlan::of(bytes, at)?.control.get() & Vlan::VID));
+        vids.find(|&vid| vid != 0).unwrap_or(0)
     }
 
     /// Where the transport header begins; for ARP, which has none, where it would.

@@ -39,7 +39,7 @@ impl fmt::Display for Plan {
     }
 }
 
-fn row(out: &mut fmt::Formatter<'_>, name: &str, text: impl fmt::Display) -> fmt::Result {
+pub(crate) fn row(out: &mut fmt::Formatter<'_>, name: &str, text: impl fmt::Display) -> fmt::Result {
     writeln!(out, "{name:<12} {text}")
 }
 
@@ -88,7 +88,7 @@ impl Plan {
     }
 
     /// Why `auto` came to be what it is.
-    fn why_tier(&self, route: &Route) -> String {
+    pub(crate) fn why_tier(&self, route: &Route) -> String {
         match route.tier {
             TierChoice::Auto => format!(" ({})", self.earliest.why),
             TierChoice::Kernel => " (left to it)".to_owned(),

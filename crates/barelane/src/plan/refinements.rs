@@ -2,7 +2,7 @@
 
 use nic::xdp::{self, Refinements, Verdict};
 use route::refinement::NONE;
-use route::{Class, Responder, Tier};
+use route::{Decision, Responder, Tier};
 
 /// The program's form of a lane's refinements.
 pub(super) fn of(refinements: &route::Refinements) -> Refinements {
@@ -21,15 +21,15 @@ pub(super) fn of(refinements: &route::Refinements) -> Refinements {
         nodes4: sources.nodes4().clone(),
         nodes6: sources.nodes6().clone(),
         vlan_maps: refinements.vlan_maps().iter().map(|map| map.to_vec()).collect(),
-        verdicts: refinements.classes().iter().map(|&class| verdict_of(class)).collect(),
+        verdicts: refinements.classes().iter().map(|&decision| verdict_of(decision)).collect(),
         exceptions: refinements.exceptions().map(verdict_of),
     }
 }
 
 const _: () = assert!(NONE == Refinements::NONE);
 
-fn verdict_of(class: Class) -> Verdict {
-    match (class.responder, class.tier) {
+fn verdict_of(decision: Decision) -> Verdict {
+    match (decision.responder, decision.tier) {
         (_, Tier::Kernel) => Verdict::Tier(xdp::Tier::Kernel),
         (Responder::Nobody, _) => Verdict::Nobody,
         (_, tier) => Verdict::Tier(tier_of(tier)),

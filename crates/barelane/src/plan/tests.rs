@@ -167,7 +167,7 @@ fn the_default_of_what_is_answered_everywhere_gives_way_to_routes_and_nothing_el
 
 /// A configuration with these routes, on Barelane's own addresses and VLANs 7 and 8.
 fn own(routes: &[&str]) -> String {
-    let routes: String = routes.iter().map(|route| format!("[[route]]\n{route}\n")).collect();
+    let routes = [&[""], routes].concat().join("\n[[route]]\n");
     format!("serve.addresses = [\"10.0.0.9/24\", \"fd00::9/64\"]\nserve.vlans = [7, 8]\n{routes}")
 }
 

@@ -65,10 +65,9 @@ fn wanted(table: &RouteTable, question: &Question) -> &'static [Action] {
     match (table.first_match(question).map(|index| table.tiers()[index]), question.asks) {
         (Some(Tier::Driver), _) => &[Action::Reply, Action::Drop],
         (Some(Tier::Lane), _) => &[Action::Redirect],
-        (Some(Tier::Kernel), _) => &[Action::Pass],
         (None, Asks::Udp(_)) if is_own => &[Action::Redirect],
         (None, Asks::Echo) if is_own => &[Action::Drop],
-        (None, _) => &[Action::Pass],
+        (Some(Tier::Kernel) | None, _) => &[Action::Pass],
     }
 }
 

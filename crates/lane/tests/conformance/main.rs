@@ -12,6 +12,7 @@
 mod counts;
 mod faults;
 mod limits;
+mod routes;
 mod simulated;
 mod stamp;
 mod sweeps;

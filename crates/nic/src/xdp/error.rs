@@ -168,6 +168,9 @@ mod tests {
     fn what_lacks_a_privilege_says_what_setcap_takes() {
         let source = io::Error::from_raw_os_error(libc::EPERM);
         let said = XdpError::of("making an AF_XDP socket", "CAP_NET_RAW")(source).to_string();
-        assert!(said.contains("setcap cap_net_admin,cap_net_raw,cap_bpf,cap_perfmon,cap_ipc_lock+ep"), "{said}");
+        assert!(
+            said.contains("setcap cap_net_admin,cap_net_raw,cap_bpf,cap_perfmon,cap_ipc_lock+ep"),
+            "{said}"
+        );
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::sources::{Region, SourcesBuilder, number_of};
 use super::{Cell, Group, NONE, PortMap, Refinements, VlanMap};
-use crate::class::{Class, Responder};
+use crate::class::{Decision, Responder};
 use crate::prefix::Family;
 use crate::vlan_set::VlanSet;
 use lookup::Lookup;
@@ -52,7 +52,7 @@ pub(crate) struct Row<'a> {
     /// The VLANs that it is for; nothing where it is for all.
     pub(crate) vlans: Option<&'a VlanSet>,
     /// What is answered.
-    pub(crate) class: Class,
+    pub(crate) class: Decision,
 }
 
 impl Row<'_> {
@@ -77,13 +77,13 @@ pub(crate) struct Builder {
     sources: SourcesBuilder,
     vlan_maps: Vec<VlanMap>,
     known_vlans: BTreeMap<Vec<VlanSet>, u32>,
-    classes: Vec<Class>,
-    exceptions: Vec<(u64, Class)>,
+    classes: Vec<Decision>,
+    exceptions: Vec<(u64, Decision)>,
 }
 
 impl Builder {
     /// The number of a group with these cells, in order, and their segments; one more than its index, as
-    /// [`Class::refinement`] has it.
+    /// [`Decision::refinement`] has it.
     pub(crate) fn group(
         &mut self,
         family: Family,
@@ -114,7 +114,8 @@ impl Builder {
             return Ok(known);
         }
         budget.spend(size_of::<[u16; 1 << 16]>())?;
-        let mut map: PortMap = Box::new([0; 1 << 16]);
+        // Not as an array from the start, which would be one on the stack.
+        let mut map: PortMap = vec![0; 1 << 16].into_boxed_slice().try_into().map_err(|_| TooLarge)?;
         for &(first, last, index) in segments {
             map.get_mut(usize::from(first)..=usize::from(last)).ok_or(TooLarge)?.fill(index);
         }
@@ -132,7 +133,7 @@ impl Builder {
         let (regions, chains) = chains_of(family, rows, budget)?;
         let matcher = self.matcher(family, regions, budget)?;
         let first_class = number_of(self.classes.len());
-        budget.spend(chains.len() * size_of::<Class>())?;
+        budget.spend(chains.len() * size_of::<Decision>())?;
         self.classes.extend(chains.iter().map(|chain| on_other_vlans(rows, chain)));
         let vlan_map = self.exceptions_of(rows, &chains, first_class, budget)?;
         let cell = Cell { matcher, vlan_map, first_class };
@@ -240,15 +241,15 @@ impl Builder {
             sources: self.sources.build(),
             vlan_maps: self.vlan_maps.into_boxed_slice(),
             classes: self.classes.into_boxed_slice(),
-            exceptions: Lookup::new(&self.exceptions, Class::NOTHING),
+            exceptions: Lookup::new(&self.exceptions, Decision::NOTHING),
         }
     }
 }
 
 /// What is answered on a VLAN that no route of the chain names.
-fn on_other_vlans(rows: &[Row<'_>], chain: &[u16]) -> Class {
+fn on_other_vlans(rows: &[Row<'_>], chain: &[u16]) -> Decision {
     let last = chain.last().and_then(|&place| rows.get(usize::from(place)));
-    last.filter(|row| row.vlans.is_none()).map_or(Class::NOTHING, |row| row.class)
+    last.filter(|row| row.vlans.is_none()).map_or(Decision::NOTHING, |row| row.class)
 }
 
 /// The regions of the sources that a cell's routes tell apart, each with the number of its chain, and the chains, as

@@ -7,7 +7,7 @@
 
 mod tables;
 
-use barelane_route::{Asks, Class, Owner, Question, Responder, RouteTable, Service, Tier};
+use barelane_route::{Asks, Decision, Owner, Question, Responder, RouteTable, Service, Tier};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
 
@@ -30,8 +30,8 @@ fn expected(table: &RouteTable, question: &Question) -> Option<(Option<usize>, T
     is_closed.then_some((None, Tier::Lane, Responder::UdpClosed))
 }
 
-fn found(table: &RouteTable, class: Class) -> (Option<usize>, Tier, Responder) {
-    let route = (class.route != Class::NO_ROUTE).then_some(class.route.into());
+fn found(table: &RouteTable, class: Decision) -> (Option<usize>, Tier, Responder) {
+    let route = (class.route != Decision::NO_ROUTE).then_some(class.route.into());
     assert!(route.is_none_or(|index: usize| index < table.routes().len()));
     assert_eq!(class.refinement, 0, "nothing is left to be asked");
     (route, class.tier, class.responder)

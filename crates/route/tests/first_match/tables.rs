@@ -92,11 +92,16 @@ pub(crate) fn asked((is_udp, port, host, from, vid): (bool, u16, usize, IpAddr, 
     let to = addresses().get(host).map_or("10.0.0.77".parse().unwrap(), |address| address.ip);
     // The asker has the family of the asked.
     let from = match (from, to) {
-        (IpAddr::V6(v6), IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::from((u128::from(v6) >> 96) as u32)),
+        (IpAddr::V6(v6), IpAddr::V4(_)) => IpAddr::V4(v4(u128::from(v6) >> 96)),
         (IpAddr::V4(v4), IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::from(u128::from(u32::from(v4)) << 96)),
         _ => from,
     };
     Question { asks: if is_udp { Asks::Udp(port) } else { Asks::Echo }, to, from, vid: VIDS[vid] }
+}
+
+/// The IPv4 address of a number.
+fn v4(number: u128) -> Ipv4Addr {
+    Ipv4Addr::from(u32::try_from(number).unwrap())
 }
 
 /// The routes that can stand together: what is in a shadow, or reaches nothing, is left out.
@@ -127,7 +132,7 @@ pub(crate) fn edges(table: &RouteTable) -> Vec<Question> {
                 prefix.last().wrapping_add(1) & bits,
             ]
             .map(|number| match prefix.family() {
-                Family::V4 => IpAddr::V4(Ipv4Addr::from(number as u32)),
+                Family::V4 => IpAddr::V4(v4(number)),
                 Family::V6 => IpAddr::V6(Ipv6Addr::from(number)),
             })
         });
