@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use nic::xdp::{ModeChoice, RING_SIZE_DEFAULT, Vlans, Wake, ZeroCopyChoice};
-use route::{Prefix, Route, Service, TierChoice, VlanSet};
+use route::{Limit, Prefix, Route, Service, TierChoice, VlanSet};
 
 use crate::args::ServeArguments;
 use crate::error::{Error, Wrong};
@@ -126,13 +126,15 @@ pub struct RouteConfig {
     pub respond: Option<Service>,
     /// Where it is answered.
     pub tier: TierChoice,
+    /// How often it answers, at most.
+    pub limit: Limit,
 }
 
 impl RouteConfig {
     /// The route that it means, on the card that is served.
     pub fn route(&self) -> Option<Route> {
-        let Self { address, from, vlans, respond, tier, .. } = self.clone();
-        Some(Route { service: respond?, address, from, vlans, tier })
+        let Self { address, from, vlans, respond, tier, limit, .. } = self.clone();
+        Some(Route { service: respond?, address, from, vlans, tier, limit })
     }
 }
 

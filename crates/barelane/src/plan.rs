@@ -21,8 +21,8 @@ use wire::ethernet::Mac;
 use wire::stamp::Key;
 
 use crate::config::keys::{
-    ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_FROM, ROUTE_NIC, ROUTE_RESPOND, ROUTE_TIER, ROUTE_VLANS,
-    STAMP_KEY_FILE, UNTAGGED,
+    ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_FROM, ROUTE_NIC, ROUTE_PER_SECOND, ROUTE_RESPOND, ROUTE_TIER,
+    ROUTE_VLANS, STAMP_KEY_FILE, UNTAGGED,
 };
 use crate::config::{Config, PartialChoice};
 use crate::error::{Error, Wrong};
@@ -127,7 +127,7 @@ pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, neighbo
         addresses: routes.addresses().iter().map(|address| claimed(address, neighbours)).collect(),
         claims: Vec::new(),
         refined: Vec::new(),
-        refinements: refinements::of(compiled.refinements()),
+        refinements: refinements::of(routes),
         answers: Answers {
             hop_limit: lane.hop_limit,
             partial_checksums: match lane.partial_checksums {
@@ -291,6 +291,7 @@ fn wrong_routes(config: &Config, error: &RouteError) -> Wrong {
             Wrong::new(ADDRESSES, format_args!("{ip}/{len}"))
         }
         RouteError::TooManyAddresses(count) => Wrong::new(ADDRESSES, count),
+        RouteError::TooManyLimits(count) => Wrong::new(ROUTE_PER_SECOND, count),
         RouteError::TooManyRoutes(count) => Wrong::new(ROUTE_RESPOND, format_args!("{count} routes")),
         RouteError::AddressUnknown(Numbered { route, .. }) => {
             Wrong::new(ROUTE_ADDRESS, route.address.map(|prefix| prefix.to_string()).unwrap_or_default())

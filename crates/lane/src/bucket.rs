@@ -2,39 +2,63 @@
 
 use telemetry::{Tick, TickRate};
 
-/// So many events a second at most, and [`Bucket::burst`] at once.
+/// What a bucket holds to: one event each `interval`, and as many at once as fit `depth`.
 ///
 /// Time is kept as the instant at which the bucket was last empty: an event moves it one interval ahead, and it never
 /// lies further back than a full bucket. One word, no rounding drift.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bucket {
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
     interval: u64,
     depth: u64,
+}
+
+impl Pace {
+    /// `per_second` events a second, `burst` of them at once. None at all where either is 0.
+    pub(crate) fn new(rate: TickRate, per_second: u32, burst: u32) -> Self {
+        let interval = if per_second == 0 { 0 } else { (rate.per_second() / u64::from(per_second)).max(1) };
+        Self::every(interval, burst)
+    }
+
+    /// One event every `interval` ticks, `burst` of them at once. None at all where either is 0.
+    pub(crate) const fn every(interval: u64, burst: u32) -> Self {
+        Self { interval, depth: interval.saturating_mul(burst as u64) }
+    }
+
+    /// When a bucket that was last empty at `empty_at` will have been so after an event at `now`; nothing where no event may
+    /// happen then.
+    #[inline]
+    pub(crate) fn after_event(self, empty_at: u64, now: Tick) -> Option<u64> {
+        // The clock may start at 0, where a full bucket would have been empty before time began: shift it by its depth.
+        let now = now.0.saturating_add(self.depth);
+        let empty_at = empty_at.max(now - self.depth);
+        let may = self.interval > 0 && now - empty_at.min(now) >= self.interval;
+        may.then_some(empty_at + self.interval)
+    }
+}
+
+/// So many events a second at most, and so many at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bucket {
+    pace: Pace,
     empty_at: u64,
 }
 
 impl Bucket {
     /// A full bucket for `per_second` events a second, `burst` of them at once. None at all where either is 0.
     pub(crate) fn new(rate: TickRate, per_second: u32, burst: u32) -> Self {
-        let interval = if per_second == 0 { 0 } else { (rate.per_second() / u64::from(per_second)).max(1) };
-        Self::every(interval, burst)
+        Self { pace: Pace::new(rate, per_second, burst), empty_at: 0 }
     }
 
     /// A full bucket for one event every `interval` ticks, `burst` of them at once. None at all where either is 0.
-    pub(crate) fn every(interval: u64, burst: u32) -> Self {
-        Self { interval, depth: interval.saturating_mul(u64::from(burst)), empty_at: 0 }
+    pub(crate) const fn every(interval: u64, burst: u32) -> Self {
+        Self { pace: Pace::every(interval, burst), empty_at: 0 }
     }
 
     /// Whether an event may happen at `now`; takes its token if so.
     pub(crate) fn take(&mut self, now: Tick) -> bool {
-        // The clock may start at 0, where a full bucket would have been empty before time began: shift it by its depth.
-        let now = now.0.saturating_add(self.depth);
-        let empty_at = self.empty_at.max(now - self.depth);
-        let may = self.interval > 0 && now - empty_at.min(now) >= self.interval;
-        if may {
-            self.empty_at = empty_at + self.interval;
-        }
-        may
+        let after = self.pace.after_event(self.empty_at, now);
+        self.empty_at = after.unwrap_or(self.empty_at);
+        after.is_some()
     }
 }
 

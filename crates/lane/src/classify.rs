@@ -13,7 +13,7 @@ use crate::verdict::Verdict;
 pub fn classify(headers: Headers, room: &[u8], tables: &LaneTables) -> Result<Class, Verdict> {
     match claimed(headers, room, tables) {
         Some(class) => check_addresses(headers.kind, room, tables).map(|()| class),
-        None => classify_the_rest(headers, room, tables),
+        None => classify_the_rest(headers, room, tables).map(|rest| rest.class),
     }
 }
 
@@ -23,22 +23,32 @@ pub(crate) fn claimed(headers: Headers, room: &[u8], tables: &LaneTables) -> Opt
     tables.class(headers, headers.target(room)?)
 }
 
+/// The class of a packet that the first lookup does not know, and the route that gave it, where one did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rest {
+    pub(crate) class: Class,
+    /// [`Decision::NO_ROUTE`] where it is the address's owner that answers.
+    pub(crate) route: u16,
+}
+
+impl Rest {
+    const fn of(decision: Decision) -> Self {
+        Self { class: decision.class(), route: decision.route }
+    }
+}
+
 /// The class of a packet that no route claims, or what becomes of it without one.
 ///
 /// It may still be that a route takes it by more than address and port; or it is for an address of ours alone; or an ARP
 /// packet that uses our address as its sender. What nothing claims goes on to the stack behind, unless it was sent to
 /// another station.
-pub(crate) fn classify_the_rest(
-    headers: Headers,
-    room: &[u8],
-    tables: &LaneTables,
-) -> Result<Class, Verdict> {
+pub(crate) fn classify_the_rest(headers: Headers, room: &[u8], tables: &LaneTables) -> Result<Rest, Verdict> {
     let Some(target) = headers.target(room) else { return Err(Verdict::Drop(Reason::FrameTruncated)) };
     if let Some(rest) = tables.rest(headers.kind, target) {
-        let class =
-            if rest.refinement == 0 { Some(rest.class()) } else { refined(rest, headers, room, tables) };
-        if let Some(class) = class {
-            return check_addresses(headers.kind, room, tables).map(|()| class);
+        let rest =
+            if rest.refinement == 0 { Some(Rest::of(*rest)) } else { refined(rest, headers, room, tables) };
+        if let Some(rest) = rest {
+            return check_addresses(headers.kind, room, tables).map(|()| rest);
         }
     }
     let Some(ethernet) = Ethernet::of(room, 0) else { return Err(Verdict::Drop(Reason::FrameTruncated)) };
@@ -47,7 +57,7 @@ pub(crate) fn classify_the_rest(
         && let Some(arp) = Arp::of(room, headers.network)
         && let Some(class) = tables.arp_class(arp.sender_ip)
     {
-        return Ok(class);
+        return Ok(Rest { class, route: Decision::NO_ROUTE });
     }
     if ethernet.dst != tables.mac && !ethernet.dst.is_group() {
         return Err(Verdict::Drop(Reason::EthernetNotOurs));
@@ -55,16 +65,16 @@ pub(crate) fn classify_the_rest(
     Err(Verdict::Pass(Reason::Unclaimed))
 }
 
-/// The class of a packet whose route depends on its source, its VLAN or its place in a range of ports; nothing where
-/// nobody answers it, or a route leaves it to the kernel.
+/// The class of a packet whose route depends on its source, its VLAN or its place in a range of ports, or has a limit;
+/// nothing where nobody answers it, or a route leaves it to the kernel.
 #[inline(never)]
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "a copy in a register is taken apart again, at some instructions of what is not refined"
 )]
-fn refined(any: &Decision, headers: Headers, room: &[u8], tables: &LaneTables) -> Option<Class> {
+fn refined(any: &Decision, headers: Headers, room: &[u8], tables: &LaneTables) -> Option<Rest> {
     let decision = tables.refine(any, headers, headers.source(room)?, headers.vid(room));
-    decision.filter(|decision| decision.tier != Tier::Kernel).map(|decision| decision.class())
+    decision.filter(|decision| decision.tier != Tier::Kernel).map(Rest::of)
 }
 
 /// Whether the link layer meant us. What is claimed must have been sent to us alone (RFC 1122 3.3.6: no datagram to a

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use nic::{Frame, Queue};
-use route::LaneTables;
-use telemetry::{Clock, Counter, Counters, Page, Tick};
+use route::{Class, LaneTables};
+use telemetry::{Clock, Counter, Counters, Page, Reason, Tick};
 use wire::checksum::{CLEARED, SUMMED_IN_BLOCKS_MAX};
 use wire::ethernet::Ethernet;
 use wire::headers::{Headers, Kind};
@@ -229,7 +229,33 @@ fn answer_the_rest<C: Clock>(
 ) -> Verdict {
     let headers = Headers { network, end, selector, kind };
     match classify_the_rest(headers, room, tables) {
-        Ok(class) => respond(class, headers, room, tables, state, now),
+        Ok(rest) => match tables.limit(rest.route) {
+            None => respond(rest.class, headers, room, tables, state, now),
+            Some(limit) => answer_limited(limit, rest.class, headers, room, tables, state, now),
+        },
         Err(verdict) => verdict,
     }
+}
+
+/// The same for a packet whose route may answer only so often. What is answered takes a token; nothing else does.
+fn answer_limited<C: Clock>(
+    limit: usize,
+    class: Class,
+    headers: Headers,
+    room: &mut [u8],
+    tables: &LaneTables,
+    state: &mut State<C>,
+    now: Tick,
+) -> Verdict {
+    let Some(source) = headers.source(room) else { return Verdict::Drop(Reason::FrameTruncated) };
+    let is_ipv4 = matches!(headers.kind, Kind::Icmpv4 | Kind::Udpv4);
+    let permit = match state.limits.ask(limit, source, is_ipv4, now) {
+        Ok(permit) => permit,
+        Err(reason) => return Verdict::Drop(reason),
+    };
+    let verdict = respond(class, headers, room, tables, state, now);
+    if matches!(verdict, Verdict::Reply { .. }) {
+        state.limits.take(permit);
+    }
+    verdict
 }

@@ -15,6 +15,7 @@ mod bucket;
 mod classify;
 mod housekeeping;
 mod lane;
+mod limits;
 mod mailbox;
 mod respond;
 #[cfg(test)]

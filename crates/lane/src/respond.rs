@@ -22,6 +22,7 @@ use wire::headers::{Headers, Kind};
 use wire::stamp::{ErrorEstimate, Format, Synchronised};
 
 use crate::bucket::Bucket;
+use crate::limits::Limits;
 use crate::verdict::{Answer, Verdict};
 
 /// How many ICMP errors may be sent at once, before the rate of [`LaneTables::errors_per_second`] holds.
@@ -37,6 +38,7 @@ pub struct State<C> {
     /// What was counted so far.
     pub counters: Counters,
     errors: Bucket,
+    pub(crate) limits: Limits,
     defences: Bucket,
     clock: C,
     wall: WallClock,
@@ -56,6 +58,7 @@ impl<C: Clock> State<C> {
         Self {
             counters: Counters::default(),
             errors: Bucket::new(rate, tables.errors_per_second, ERRORS_BURST),
+            limits: Limits::new(rate, &tables.limits),
             defences: Bucket::every(rate.ticks(DEFENCE_INTERVAL_NS), 1),
             clock,
             wall,
@@ -67,7 +70,9 @@ impl<C: Clock> State<C> {
 
     /// Begins to hold the limits of new tables.
     pub(crate) fn set_limits(&mut self, tables: &LaneTables) {
-        self.errors = Bucket::new(self.clock.rate(), tables.errors_per_second, ERRORS_BURST);
+        let rate = self.clock.rate();
+        self.errors = Bucket::new(rate, tables.errors_per_second, ERRORS_BURST);
+        self.limits.set(rate, &tables.limits);
     }
 
     /// Begins to go by a newer line.

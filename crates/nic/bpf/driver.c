@@ -23,6 +23,7 @@
 #include "refine.h"
 #include "checksum.h"
 #include "counters.h"
+#include "limit.h"
 
 extern struct map images, counts, sockets;
 
@@ -102,8 +103,9 @@ static ALWAYS_INLINE enum counter reason4(const u8 *ip, const u8 *stop)
 	return PROTOCOL_UNKNOWN;
 }
 
-/* The tier of a question that no claim names by itself; T_NOBODY where nothing is said of it. `ip` has 20 bytes. */
-static ALWAYS_INLINE u8 refined4(const struct packet *packet, const u8 *ip, enum kind kind, u32 selector,
+/* What `refine` says of a question that no claim names by itself; T_NOBODY where nothing is said of it. `ip` has 20
+ * bytes. */
+static ALWAYS_INLINE u32 refined4(const struct packet *packet, const u8 *ip, enum kind kind, u32 selector,
 				 const struct class **any)
 {
 	*any = find4(packet->image, packet->header, ANY_QUESTION(kind) | load32(ip + 16));
@@ -118,6 +120,28 @@ static ALWAYS_INLINE u8 refined4(const struct packet *packet, const u8 *ip, enum
 	return refine(packet->image, 0, &asked);
 }
 
+/* Answers as often as the limit says, if there is one. */
+static ALWAYS_INLINE int answer4_within(const struct packet *packet, const u8 *ip, const u8 *stop, u32 broadcast,
+					u32 limit)
+{
+	struct permit permit = {};
+
+	if (limit) {
+		u32 reached = ask(packet, limit, __builtin_bswap32(load32(ip + 12)), 1, &permit);
+
+		if (reached)
+			return drop(packet, reached);
+	}
+
+	int action = answer4(packet, ip, stop, broadcast);
+
+	if (limit && action == XDP_TX) {
+		take(&permit.route);
+		take(&permit.source);
+	}
+	return action;
+}
+
 static ALWAYS_INLINE int ipv4(const struct packet *packet, const u8 *ip, const u8 *stop)
 {
 	if (ip + IPV4_LEN > stop)
@@ -129,7 +153,7 @@ static ALWAYS_INLINE int ipv4(const struct packet *packet, const u8 *ip, const u
 	/* Version 4, no options, no fragment: `Ipv4::is_plain`. */
 	int is_plain = (load64(ip) & 0xff3f0000000000ff) == 0x45;
 	int has_ports = is_plain && (protocol == UDP || protocol == ICMP) && ip + IPV4_LEN + UDP_LEN <= stop;
-	u8 tier = T_NOBODY;
+	u32 said = T_NOBODY;
 
 	if (has_ports) {
 		const u8 *transport = ip + IPV4_LEN;
@@ -137,17 +161,17 @@ static ALWAYS_INLINE int ipv4(const struct packet *packet, const u8 *ip, const u
 		u16 selector = protocol == UDP ? load16(transport + 2) : transport[0] << 8;
 
 		class = find4(packet->image, packet->header, QUESTION(kind, selector) | own);
-		tier = class ? tier_of(class) : refined4(packet, ip, kind, be16(selector), &class);
-		if (tier != T_NOBODY && (protocol == UDP || transport[1] == 0)) {
-			if (tier == T_DRIVER && class)
-				return answer4(packet, ip, stop, class->broadcast);
-			return tier == T_LANE ? to_lane(packet) : pass(packet);
+		said = class ? tier_of(class) : refined4(packet, ip, kind, be16(selector), &class);
+		if ((u8)said != T_NOBODY && (protocol == UDP || transport[1] == 0)) {
+			if ((u8)said == T_DRIVER && class)
+				return answer4_within(packet, ip, stop, class->broadcast, said >> 8);
+			return (u8)said == T_LANE ? to_lane(packet) : pass(packet);
 		}
 	}
 	if (!is_owned4(packet, own))
 		return pass(packet);
 	/* Closed ports too, and echo requests of another code: the lane says what is to be said of them. */
-	if (has_ports && (protocol == UDP || tier != T_NOBODY))
+	if (has_ports && (protocol == UDP || (u8)said != T_NOBODY))
 		return to_lane(packet);
 	return drop(packet, reason4(ip, stop));
 }
@@ -191,7 +215,7 @@ static ALWAYS_INLINE enum counter reason6(const u8 *ip, const u8 *stop)
 }
 
 /* As `refined4`; `ip` has 40 bytes. */
-static ALWAYS_INLINE u8 refined6(const struct packet *packet, const u8 *ip, enum kind kind, u32 selector)
+static ALWAYS_INLINE u32 refined6(const struct packet *packet, const u8 *ip, enum kind kind, u32 selector)
 {
 	const struct class *any =
 		find6(packet->image, packet->header, load64(ip + 24), load64(ip + 32), ANY_QUESTION(kind));
@@ -208,6 +232,26 @@ static ALWAYS_INLINE u8 refined6(const struct packet *packet, const u8 *ip, enum
 	return refine(packet->image, 1, &asked);
 }
 
+static ALWAYS_INLINE int answer6_within(const struct packet *packet, const u8 *ip, const u8 *stop, u32 limit)
+{
+	struct permit permit = {};
+
+	if (limit) {
+		u32 reached = ask(packet, limit, __builtin_bswap64(load64(ip + 8)), 0, &permit);
+
+		if (reached)
+			return drop(packet, reached);
+	}
+
+	int action = answer6(packet, ip, stop);
+
+	if (limit && action == XDP_TX) {
+		take(&permit.route);
+		take(&permit.source);
+	}
+	return action;
+}
+
 static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u8 *stop, int is_group)
 {
 	if (ip + IPV6_LEN > stop)
@@ -215,7 +259,8 @@ static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u
 
 	const struct class *class = 0;
 	const u8 *transport = ip + IPV6_LEN;
-	u8 next = ip[6], tier = T_NOBODY;
+	u8 next = ip[6];
+	u32 said = T_NOBODY;
 	int is_ipv6 = ip[0] >> 4 == 6;
 
 	/* A neighbour solicitation (RFC 4861 4.3) is for whom it asks, not for the group that it is sent to. */
@@ -237,16 +282,16 @@ static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u
 
 		class = find6(packet->image, packet->header, load64(ip + 24), load64(ip + 32),
 			      QUESTION(kind, selector));
-		tier = class ? tier_of(class) : refined6(packet, ip, kind, be16(selector));
-		if (tier != T_NOBODY && (next == UDP || transport[1] == 0)) {
-			if (tier == T_DRIVER)
-				return answer6(packet, ip, stop);
-			return tier == T_LANE ? to_lane(packet) : pass(packet);
+		said = class ? tier_of(class) : refined6(packet, ip, kind, be16(selector));
+		if ((u8)said != T_NOBODY && (next == UDP || transport[1] == 0)) {
+			if ((u8)said == T_DRIVER)
+				return answer6_within(packet, ip, stop, said >> 8);
+			return (u8)said == T_LANE ? to_lane(packet) : pass(packet);
 		}
 	}
 	if (!is_owned6(packet, ip + 24))
 		return pass(packet);
-	if (has_ports && (next == UDP || tier != T_NOBODY))
+	if (has_ports && (next == UDP || (u8)said != T_NOBODY))
 		return to_lane(packet);
 	return drop(packet, reason6(ip, stop));
 }

@@ -23,7 +23,7 @@ struct refinements_too {
 	u32 verdicts;
 	u32 port_maps;
 	u32 vlan_maps;
-	u32 unused;
+	u32 limits;
 };
 _Static_assert(sizeof(struct refinements) == CELL_SIZE && sizeof(struct refinements_too) == CELL_SIZE, "a cell each");
 
@@ -113,8 +113,8 @@ static ALWAYS_INLINE u32 cell_index(struct map *image, const struct refinements 
 	return ports ? ports[asked->selector & 31] : 0;
 }
 
-/* The tier at which a question is answered, or T_NOBODY. */
-static ALWAYS_INLINE u8 refine(struct map *image, int is_ipv6, const struct asked *asked)
+/* The tier at which a question is answered, or T_NOBODY; above bit 8, one more than the index of its limit, or 0. */
+static ALWAYS_INLINE u32 refine(struct map *image, int is_ipv6, const struct asked *asked)
 {
 	const struct refinements *about = cell(image, REFINEMENTS_CELL);
 	const struct refinements_too *too = cell(image, REFINEMENTS_CELL + 1);
@@ -145,12 +145,12 @@ static ALWAYS_INLINE u8 refine(struct map *image, int is_ipv6, const struct aske
 	if (matcher != NONE)
 		place += source_class(image, about, too, matcher, is_ipv6, asked);
 
-	const u8 *verdicts = cell(image, too->verdicts + (place >> 6));
+	const u32 *verdicts = cell(image, too->verdicts + (place >> 4));
 
 	if (!verdicts)
 		return T_NOBODY;
 
-	u8 verdict = verdicts[place & 63];
+	u32 verdict = verdicts[place & 15];
 
 	if (vlan_map == NONE)
 		return verdict;
@@ -162,5 +162,5 @@ static ALWAYS_INLINE u8 refine(struct map *image, int is_ipv6, const struct aske
 
 	const u32 *exception = find_word(image, &about->exceptions, (u64)place << 16 | vlans[asked->vid & 31]);
 
-	return exception ? *(const u8 *)exception : verdict;
+	return exception ? *exception : verdict;
 }

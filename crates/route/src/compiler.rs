@@ -235,7 +235,7 @@ impl<'a> Compiler<'a> {
             self.budget.spend(size_of_val(rows.as_slice()))?;
             self.take(hosts, protocol, (first, last), &rows);
             match rows.as_slice() {
-                [only] if only.is_unconditional() && first == last && only.class.tier != Tier::Kernel => {
+                [only] if only.is_unconditional() && first == last && self.is_for_the_road(only) => {
                     let question = question(protocol.kind(family), first);
                     for host in hosts.iter() {
                         self.entry(host.ip, question, Decision { host: host.index, ..only.class })?;
@@ -256,6 +256,13 @@ impl<'a> Compiler<'a> {
             segments => self.builder.group(family, &cells, segments, &mut self.budget)?,
         };
         self.rest(hosts, family, protocol, refinement)
+    }
+
+    /// Whether what it says can be said by one lookup: what the kernel keeps is nowhere, and a limit is looked up beside the
+    /// road.
+    fn is_for_the_road(&self, row: &Row<'_>) -> bool {
+        let is_limited = self.routes.get(usize::from(row.route)).is_some_and(|route| !route.limit.is_none());
+        row.class.tier != Tier::Kernel && !is_limited
     }
 
     fn take(&mut self, hosts: &Arc<[Place]>, protocol: Protocol, selectors: (u16, u16), rows: &[Row<'_>]) {

@@ -15,7 +15,7 @@ use wire::template::{AdvertisementTemplate, ArpTemplate, Ipv4Template, Ipv6Templ
 
 use crate::class::{Class, Decision};
 use crate::compiled::Compiled;
-use crate::conditions::TierChoice;
+use crate::conditions::{Limit, TierChoice};
 use crate::ports::PortRange;
 use crate::prefix::Family;
 use crate::table::{RouteTable, broadcast_of};
@@ -93,6 +93,9 @@ pub struct LaneTables {
     pub errors_per_second: u32,
     /// The key of authenticated STAMP; none for unauthenticated STAMP.
     pub stamp_key: Option<Box<stamp::Key>>,
+    /// How often routes answer, at most; [`LaneTables::limit`] gives indices.
+    pub limits: Box<[Limit]>,
+    limit_of: Box<[u16]>,
     compiled: Compiled,
     hosts4: Box<[Host4]>,
     hosts6: Box<[Host6]>,
@@ -121,6 +124,11 @@ impl LaneTables {
             Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => Family::V6,
         };
         self.compiled.refinements.decide(any, family, headers.selector, source, vid)
+    }
+
+    /// The index of the limit of a route, where it has one.
+    pub fn limit(&self, route: u16) -> Option<usize> {
+        usize::from(*self.limit_of.get(usize::from(route))?).checked_sub(1)
     }
 
     /// The IPv4 address that a class names.
@@ -168,7 +176,10 @@ impl RouteTable {
                 IpAddr::V6(ip) => hosts6.push(host6(ip, settings)),
             }
         }
+        let (limits, limit_of) = self.limits();
         LaneTables {
+            limits: limits.into_boxed_slice(),
+            limit_of: limit_of.into_boxed_slice(),
             mac: settings.mac,
             mac_word: MacWord::new(settings.mac),
             checksum: settings.checksum,

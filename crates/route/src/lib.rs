@@ -25,7 +25,7 @@ pub mod vlan_set;
 
 pub use class::{Class, Decision, Responder};
 pub use compiled::{Asked, Compiled};
-pub use conditions::{Asks, Mismatch, Question, Route, Tier, TierChoice};
+pub use conditions::{Asks, Limit, Mismatch, Question, Route, Tier, TierChoice};
 pub use lane_tables::{Host4, Host6, LaneSettings, LaneTables, PartialChecksums};
 pub use lookup::{Key, Lookup};
 pub use ports::PortRange;

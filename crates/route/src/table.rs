@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::compiled::Compiled;
 use crate::compiler::{self, Output, Place, Share, Taken, places_of};
-use crate::conditions::{Question, Route, Tier, TierChoice};
+use crate::conditions::{Limit, Question, Route, Tier, TierChoice};
 use crate::prefix::Family;
 use crate::reach::Reach;
 use crate::refinement::builder::COMPILED_SIZE_MAX;
@@ -23,6 +23,9 @@ pub const ADDRESS_COUNT_MAX: usize = 1 << 16;
 
 /// The most routes of one table: their index in [`crate::Class`] is 16 bits wide, and one value of it is none.
 pub const ROUTE_COUNT_MAX: usize = (1 << 16) - 1;
+
+/// The most routes with a limit of one table: each lane, and the driver, keeps room for so many from its start.
+pub const LIMIT_COUNT_MAX: usize = 1 << 10;
 
 /// Who answers for what no route claims on an address, ARP and NDP included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +155,9 @@ pub enum RouteError {
         /// The one that gets nothing.
         later: Box<Numbered>,
     },
+    /// More limits than a lane has room for.
+    #[error("{0} routes with a limit are too many: use at most {LIMIT_COUNT_MAX}")]
+    TooManyLimits(usize),
     /// More than a compiled table may take.
     #[error("with {0} the routes take more than {size} MiB of memory when compiled: use fewer addresses, prefixes or VLANs that differ", size = COMPILED_SIZE_MAX >> 20)]
     TooLarge(Box<Numbered>),
@@ -194,6 +200,10 @@ impl RouteTable {
             count if count > ROUTE_COUNT_MAX => return Err(RouteError::TooManyRoutes(count)),
             _ => {}
         }
+        let limits = routes.iter().filter(|route| !route.limit.is_none()).count();
+        if limits > LIMIT_COUNT_MAX {
+            return Err(RouteError::TooManyLimits(limits));
+        }
         let places = places_of(&addresses);
         let reaches = reaches_of(&routes, &places, &terms.vlans)?;
         let tiers = tiers_of(&routes, terms.earliest)?;
@@ -219,6 +229,20 @@ impl RouteTable {
     /// Where each of them is answered, in the same order.
     pub fn tiers(&self) -> &[Tier] {
         &self.tiers
+    }
+
+    /// The limits that there are, in the order of their routes; and for each route one more than the index of its own, or 0.
+    pub fn limits(&self) -> (Vec<Limit>, Vec<u16>) {
+        let mut limits = Vec::new();
+        let mut index_of = |route: &Route| {
+            if route.limit.is_none() {
+                return 0;
+            }
+            limits.push(route.limit);
+            u16::try_from(limits.len()).unwrap_or(0)
+        };
+        let indices = self.routes.iter().map(&mut index_of).collect();
+        (limits, indices)
     }
 
     /// What they are compiled to.

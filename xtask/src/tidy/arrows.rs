@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! barelane → everything      probe → nic, wire, telemetry      nic   → ring, lookup
-//!                            lane  → nic::Queue, wire, route, telemetry      route → wire, lookup
+//!                            lane  → nic::Queue, wire, route, telemetry, lookup   route → wire, lookup
 //! leaves: wire, ring, telemetry, host, lookup                          for tests only: testkit
 //! ```
 //!
@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lookup", &[]),
     ("nic", &["ring", "lookup"]),
     ("route", &["wire", "lookup"]),
-    ("lane", &["nic", "wire", "route", "telemetry"]),
+    ("lane", &["nic", "wire", "route", "telemetry", "lookup"]),
     ("probe", &["nic", "wire", "telemetry"]),
     ("barelane", &["wire", "ring", "telemetry", "host", "lookup", "nic", "route", "lane", "probe"]),
     ("testkit", &["wire", "ring", "telemetry", "nic", "route", "lane"]),

@@ -3,6 +3,8 @@
 //! A file and the command line both end here, so a value means the same in both and is refused in the same words.
 //! A test holds `configs/default.toml` to this table: it names every key, and says exactly the defaults.
 
+use std::num::NonZeroU32;
+
 use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
 use route::{ServiceError, TierChoice, VlanSet};
 
@@ -39,6 +41,8 @@ settings! {
     ROUTE_VLANS "route.vlans" None;
     ROUTE_RESPOND "route.respond" None;
     ROUTE_TIER "route.tier" None;
+    ROUTE_PER_SECOND "route.answers_per_second" None;
+    ROUTE_PER_SOURCE "route.answers_per_second_per_source" None;
 }
 
 /// How the program may be attached, by name.
@@ -129,7 +133,14 @@ keys! {
         last_route(config).vlans = Some(Box::new(some(unique(texts, vid)?)?.into_iter().collect()));
     ROUTE_RESPOND Text |config, texts| last_route(config).respond = Some(service(&texts.concat())?);
     ROUTE_TIER Text |config, texts| last_route(config).tier = choice(TierChoice::NAMES, texts)?;
+    ROUTE_PER_SECOND Number |config, texts|
+        last_route(config).limit.per_second = NonZeroU32::new(number(&texts.concat(), 1, PER_SECOND_MAX)?);
+    ROUTE_PER_SOURCE Number |config, texts|
+        last_route(config).limit.per_source = NonZeroU32::new(number(&texts.concat(), 1, PER_SECOND_MAX)?);
 }
+
+/// The highest limit: more answers a second than any link carries.
+const PER_SECOND_MAX: i64 = 100_000_000;
 
 /// The route whose keys are being read: [`file`](super::file) adds one for each `[[route]]`.
 fn last_route(config: &mut Config) -> &mut RouteConfig {

@@ -2,10 +2,14 @@
 
 use nic::xdp::{self, Refinements, Verdict};
 use route::refinement::NONE;
-use route::{Decision, Responder, Tier};
+use route::table::LIMIT_COUNT_MAX;
+use route::{Decision, Responder, RouteTable, Tier};
 
 /// The program's form of a lane's refinements.
-pub(super) fn of(refinements: &route::Refinements) -> Refinements {
+pub(super) fn of(routes: &RouteTable) -> Refinements {
+    let refinements = routes.compiled().refinements();
+    let (limits, limit_of) = routes.limits();
+    let verdict_of = |decision: Decision| verdict_of(decision, &limit_of);
     let sources = refinements.sources();
     Refinements {
         groups: refinements.groups().iter().map(|group| [group.port_map, group.first_cell]).collect(),
@@ -23,16 +27,23 @@ pub(super) fn of(refinements: &route::Refinements) -> Refinements {
         vlan_maps: refinements.vlan_maps().iter().map(|map| map.to_vec()).collect(),
         verdicts: refinements.classes().iter().map(|&decision| verdict_of(decision)).collect(),
         exceptions: refinements.exceptions().map(verdict_of),
+        limits: limits
+            .into_iter()
+            .map(|limit| xdp::Limit { per_second: limit.per_second, per_source: limit.per_source })
+            .collect(),
     }
 }
 
 const _: () = assert!(NONE == Refinements::NONE);
+const _: () = assert!(LIMIT_COUNT_MAX == xdp::LIMIT_COUNT_MAX as usize);
 
-fn verdict_of(decision: Decision) -> Verdict {
+/// What is decided, with the limit of its route: `limit_of` has one more than its index, or 0.
+fn verdict_of(decision: Decision, limit_of: &[u16]) -> Verdict {
+    let limit = || u32::from(*limit_of.get(usize::from(decision.route))?).checked_sub(1);
     match (decision.responder, decision.tier) {
-        (_, Tier::Kernel) => Verdict::Tier(xdp::Tier::Kernel),
+        (_, Tier::Kernel) => Verdict::Tier { tier: xdp::Tier::Kernel, limit: None },
         (Responder::Nobody, _) => Verdict::Nobody,
-        (_, tier) => Verdict::Tier(tier_of(tier)),
+        (_, tier) => Verdict::Tier { tier: tier_of(tier), limit: limit() },
     }
 }
 

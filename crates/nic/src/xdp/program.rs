@@ -3,6 +3,8 @@
 //! | map | kind | key | value |
 //! |---|---|---|---|
 //! | `images` | array of 1 map | – | the [`Image`] in force: an array of cells |
+//! | `buckets` | array | limit | when its bucket was last empty |
+//! | `sources` | array | a source's hash | the same |
 //! | `counts` | per-CPU array of 1 | – | a count for each row of THE counter table |
 //! | `sockets` | XSK map | queue | AF_XDP socket |
 //!
@@ -17,7 +19,7 @@ use super::bpf::{self, Map, MapPlan, MapType, REPLACEABLE, TestResult};
 use super::claims::{Claims, Owner};
 use super::error::{XdpError, why_refused};
 use super::image::{CELL_SIZE, Image};
-use super::{Settings, interface};
+use super::{LIMIT_COUNT_MAX, Settings, interface};
 
 mod driver;
 
@@ -33,6 +35,11 @@ pub const OWNED_MAX: u32 = 1 << 14;
 pub const QUEUES_MAX: u32 = 1 << 12;
 /// How many counts the program keeps: room for each row of THE counter table, whose indices they have.
 pub const COUNT_MAX: usize = 128;
+
+/// How many words the sources of all limits share: `SOURCE_COUNT` of `bpf/limit.h`.
+const SOURCE_COUNT: u32 = 1 << 16;
+/// A bucket is the instant at which it was last empty.
+const BUCKET_SIZE: u32 = 8;
 
 /// The opcode of a load of 64 bits from two instructions, and the mark that makes it a map (`BPF_PSEUDO_MAP_FD`).
 const LOAD_64: u64 = 0x18;
@@ -86,6 +93,8 @@ pub(super) struct Program {
 #[derive(Debug)]
 struct Maps {
     images: Map,
+    buckets: Map,
+    sources: Map,
     counts: Map,
     sockets: Map,
     cpu_count: usize,
@@ -108,12 +117,16 @@ impl Maps {
         let cpu_count = possible_cpus()?;
         let counts = Map::new(&plan("counts", MapType::PerCpuArray, COUNTS_SIZE, 1), cpu_count)?;
         let sockets = Map::new(&plan("sockets", MapType::Sockets, 4, queue_count), 1)?;
-        Ok(Self { images, counts, sockets, cpu_count })
+        let buckets = Map::new(&plan("buckets", MapType::Array, BUCKET_SIZE, LIMIT_COUNT_MAX), 1)?;
+        let sources = Map::new(&plan("sources", MapType::Array, BUCKET_SIZE, SOURCE_COUNT), 1)?;
+        Ok(Self { images, buckets, sources, counts, sockets, cpu_count })
     }
 
     fn by_name(&self, name: &str) -> Option<&Map> {
         match name {
             "images" => Some(&self.images),
+            "buckets" => Some(&self.buckets),
+            "sources" => Some(&self.sources),
             "counts" => Some(&self.counts),
             "sockets" => Some(&self.sockets),
             _ => None,

@@ -10,6 +10,9 @@
 //! The route table is compiled to these arrays for a lane, and the program has the same; what they mean in full is told there
 //! (`crates/route/src/refinement.rs`). They are read by `bpf/refine.h`, all of them by a bounded number of steps.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::num::NonZeroU32;
+
 use lookup::Lookup;
 
 use super::Tier;
@@ -18,8 +21,13 @@ use super::image::{Cells, Table};
 /// What is said to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is answered there.
-    Tier(Tier),
+    /// It is answered there; where that is the driver, as often as one of the limits says.
+    Tier {
+        /// Where.
+        tier: Tier,
+        /// The index of the limit.
+        limit: Option<u32>,
+    },
     /// No route takes it: what the address's owner says to the rest holds.
     Nobody,
 }
@@ -50,7 +58,25 @@ pub struct Refinements {
     pub verdicts: Vec<Verdict>,
     /// In place of that: from its place (above bit 16) and the VLAN class.
     pub exceptions: Lookup<u64, Verdict>,
+    /// How often is answered, at most [`LIMIT_COUNT_MAX`] of them.
+    pub limits: Vec<Limit>,
 }
+
+/// How often a route is answered in the driver, at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// All askers together, in a second; as often as they ask where it is nothing.
+    pub per_second: Option<NonZeroU32>,
+    /// One source in a second.
+    pub per_source: Option<NonZeroU32>,
+}
+
+/// The most limits: as many buckets the program's map has.
+pub const LIMIT_COUNT_MAX: u32 = 1 << 10;
+
+/// A tenth of a second's answers may be given at once, and one always, as in a lane.
+const BURSTS_PER_SECOND: u32 = 10;
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// None at all.
 impl Default for Refinements {
@@ -67,6 +93,7 @@ impl Default for Refinements {
             vlan_maps: Vec::new(),
             verdicts: Vec::new(),
             exceptions: Lookup::new(&[], Verdict::Nobody),
+            limits: Vec::new(),
         }
     }
 }
@@ -85,6 +112,7 @@ impl PartialEq for Refinements {
             && self.vlan_maps == other.vlan_maps
             && self.verdicts == other.verdicts
             && self.exceptions.slots().eq(other.exceptions.slots())
+            && self.limits == other.limits
     }
 }
 
@@ -96,9 +124,7 @@ impl Refinements {
     pub(super) fn add(&self, cells: &mut Cells) -> [u8; 128] {
         let tables = [
             cells.add_table(&self.selectors, u64::to_ne_bytes, word),
-            cells.add_table(&self.exceptions, u64::to_ne_bytes, |verdict| {
-                [number_of(verdict), 0, 0, 0, 0, 0, 0, 0]
-            }),
+            cells.add_table(&self.exceptions, u64::to_ne_bytes, |verdict| word(number_of(verdict))),
             cells.add_table(&self.nodes4, u64::to_ne_bytes, word),
             cells.add_table(&self.nodes6, words, word),
         ];
@@ -110,16 +136,40 @@ impl Refinements {
             }),
             cells.add_items(&self.matchers, halves),
             cells.add_items(&self.lengths, |&length| vec![length]),
-            cells.add_items(&self.verdicts, |&verdict| vec![number_of(verdict)]),
+            cells.add_items(&self.verdicts, |&verdict| number_of(verdict).to_ne_bytes().to_vec()),
             cells.add_maps(&self.port_maps),
             cells.add_maps(&self.vlan_maps),
+            self.add_limits(cells),
         ];
         described(tables, places)
     }
 }
 
+impl Refinements {
+    /// Adds the seed of the sources' hash, which nobody shall foresee, in a cell of its own, and behind it the limits.
+    fn add_limits(&self, cells: &mut Cells) -> u32 {
+        let seed = RandomState::new().build_hasher().finish();
+        let first = cells.add_items(&[seed], |seed| seed.to_ne_bytes().to_vec());
+        cells.add_items(&self.limits, |limit| {
+            [limit.per_second, limit.per_source]
+                .into_iter()
+                .flat_map(pace)
+                .flat_map(u64::to_ne_bytes)
+                .collect()
+        });
+        first
+    }
+}
+
+/// `struct pace`: interval and depth in nanoseconds.
+fn pace(per_second: Option<NonZeroU32>) -> [u64; 2] {
+    let Some(per_second) = per_second.map(NonZeroU32::get) else { return [0, 0] };
+    let interval = (SECOND_NS / u64::from(per_second)).max(1);
+    [interval, interval * u64::from((per_second / BURSTS_PER_SECOND).max(1))]
+}
+
 /// `struct refinements` and `struct refinements_too`: two tables each, then where arrays begin.
-fn described([one, two, three, four]: [Table; 4], places: [u32; 7]) -> [u8; 128] {
+fn described([one, two, three, four]: [Table; 4], places: [u32; 8]) -> [u8; 128] {
     let mut bytes = [0; 128];
     let (first, second) = places.split_at(4);
     let of = |places: &[u32]| places.iter().flat_map(|place| place.to_ne_bytes()).collect::<Vec<_>>();
@@ -141,10 +191,10 @@ fn words(key: [u64; 3]) -> [u8; 24] {
     bytes
 }
 
-/// `enum tier`.
-fn number_of(verdict: Verdict) -> u8 {
+/// `enum tier`, and above bit 8 one more than the index of the limit, or 0.
+fn number_of(verdict: Verdict) -> u32 {
     match verdict {
-        Verdict::Tier(tier) => tier as u8,
+        Verdict::Tier { tier, limit } => u32::from(tier as u8) | limit.map_or(0, |index| index + 1) << 8,
         Verdict::Nobody => 3,
     }
 }

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use barelane_route::{
-    Address, Asks, Family, Owner, Prefix, Question, Route, RouteError, RouteTable, Service, Terms, Tier,
-    TierChoice, VlanSet,
+    Address, Asks, Family, Limit, Owner, Prefix, Question, Route, RouteError, RouteTable, Service, Terms,
+    Tier, TierChoice, VlanSet,
 };
 use proptest::prelude::*;
 
@@ -79,6 +79,7 @@ pub(crate) fn route() -> impl Strategy<Value = Route> {
         from,
         vlans,
         tier,
+        limit: Limit::NONE,
     })
 }
 
