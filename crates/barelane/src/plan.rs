@@ -264,11 +264,12 @@ fn check_limits(routes: &RouteTable) -> Result<(), Wrong> {
             .because(problem)
             .remedy("serve fewer of them on this interface"));
     }
-    let claims = routes.claim_count();
+    let claims = routes.compiled().asked().filter(|asked| asked.selector.is_some()).count();
     if claims > CLAIMS_MAX as usize {
-        let problem =
-            format!("the program holds at most {CLAIMS_MAX} claims, one for each service of each address");
-        let remedy = "name fewer services or fewer addresses";
+        let problem = format!(
+            "the program holds at most {CLAIMS_MAX} claims, one for each single port or ICMP type on each address"
+        );
+        let remedy = "name fewer services or fewer addresses, or a range of ports";
         return Err(Wrong::new(RESPOND, format_args!("{claims} claims")).because(problem).remedy(remedy));
     }
     Ok(())

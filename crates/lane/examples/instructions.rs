@@ -17,8 +17,10 @@ use std::error::Error;
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use barelane_lane::{Lane, mailbox};
+use many::Many;
 use nic::xdp::testing::{self, MemoryKernel};
 use nic::xdp::{Wake, XdpQueue};
 use route::{Address, LaneSettings, Owner, PartialChecksums, RouteTable, Service};
@@ -47,6 +49,10 @@ const KEY: &[u8] = b"the key of a measurement";
 /// The UDP echo service's port (RFC 862).
 const PORT: u16 = 7;
 
+// Beside this file and not an example of its own.
+#[path = "instructions/many.rs"]
+mod many;
+
 type MemoryLane = Lane<XdpQueue<MemoryKernel>, Still>;
 
 /// What is counted. Not inlined, so that callgrind finds its beginning and its end.
@@ -57,13 +63,25 @@ fn one_turn(lane: &mut MemoryLane, now: Tick) -> usize {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(class) = env::args().nth(1) else {
-        return Err("which class? udp4 udp6 icmp4 icmp6 arp ndp stamp4 stamp6 stamp4-signed sockperf4 malformed unclaimed junk"
+        return Err("which class? udp4 udp6 icmp4 icmp6 arp ndp stamp4 stamp6 stamp4-signed sockperf4 malformed unclaimed junk, \
+                    ports-N ranges-N askers-N vlans-N with N routes, or: load"
             .into());
     };
     let endpoint = endpoint::load()?;
-    let question = question(&class, &endpoint)?;
+    if class == "load" {
+        return load(&endpoint);
+    }
+    let many = Many::of(&class)?;
+    let question = match &many {
+        Some(many) => many.question(&endpoint)?,
+        None => question(&class, &endpoint)?,
+    };
     let stamp_key = if class == SIGNED { Key::new(KEY) } else { None };
-    let mut lane = lane(&endpoint, stamp_key)?;
+    let routes = match &many {
+        Some(many) => many.table(&endpoint)?,
+        None => everywhere(&endpoint)?,
+    };
+    let mut lane = lane(&endpoint, &routes, stamp_key)?;
     for turn in 0..TURNS {
         let injected = (0..BATCH).filter(|_| lane.queue_mut().inject(&question)).count();
         let taken = one_turn(black_box(&mut lane), Tick(turn));
@@ -134,8 +152,7 @@ fn sockperf_message() -> Vec<u8> {
     message
 }
 
-/// A lane with the endpoint's addresses and every service on each.
-fn lane(endpoint: &Endpoint, stamp_key: Option<Key>) -> Result<MemoryLane, Box<dyn Error>> {
+fn addresses(endpoint: &Endpoint) -> Vec<Address> {
     let address = |own: &endpoint::Address| Address {
         ip: own.ip,
         prefix_len: own.prefix_len,
@@ -144,13 +161,26 @@ fn lane(endpoint: &Endpoint, stamp_key: Option<Key>) -> Result<MemoryLane, Box<d
             endpoint::Owner::Barelane => Owner::Barelane,
         },
     };
+    endpoint.addresses.iter().map(address).collect()
+}
+
+/// Every service on each of the endpoint's addresses.
+fn everywhere(endpoint: &Endpoint) -> Result<RouteTable, Box<dyn Error>> {
     let services = [
         Service::IcmpEcho,
         Service::UdpEcho { ports: PORT.try_into()? },
         Service::Stamp { ports: stamp::PORT.try_into()? },
         Service::Sockperf { ports: sockperf::PORT.try_into()? },
     ];
-    let routes = RouteTable::everywhere(endpoint.addresses.iter().map(address).collect(), &services)?;
+    Ok(RouteTable::everywhere(addresses(endpoint), &services)?)
+}
+
+/// A lane that goes by these routes.
+fn lane(
+    endpoint: &Endpoint,
+    routes: &RouteTable,
+    stamp_key: Option<Key>,
+) -> Result<MemoryLane, Box<dyn Error>> {
     let tables = routes.compile(&LaneSettings {
         mac: Mac(endpoint.mac),
         checksum: Summer::fastest(),
@@ -162,4 +192,20 @@ fn lane(endpoint: &Endpoint, stamp_key: Option<Key>) -> Result<MemoryLane, Box<d
     let queue = testing::queue(RING_SIZE, Wake::NeedWakeup)?;
     let (_, mailbox) = mailbox();
     Ok(Lane::new(queue, Box::new(tables), Still::default(), Arc::new(Page::default()), mailbox))
+}
+
+/// How long tables of many routes take to be made, and how much memory, on this machine as it is now.
+fn load(endpoint: &Endpoint) -> Result<(), Box<dyn Error>> {
+    for kind in many::KINDS {
+        for count in [10, many::most(kind)] {
+            let many = Many { kind, count };
+            let started = Instant::now();
+            let table = many.table(endpoint)?;
+            let took = started.elapsed();
+            let compiled = table.compiled();
+            let size = compiled.lookup4().size() + compiled.lookup6().size() + compiled.refinements().size();
+            println!("{kind} {} {} {size}", many.count, took.as_micros());
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
  *
  *                          ┌─ claimed (address, protocol, port or type) ─┬─ tier driver ─▶ answered, sent from here
  *                          │                                             ├─ tier lane ───▶ lane
- *   frame ─ Ethernet ─ IP ─┤                                             └─ tier kernel ─▶ kernel
+ *   frame ─ Ethernet ─ IP ─┤                                             └─ tier kernel ─▶ as below
  *           0..2 tags      ├─ address that only Barelane owns ─ UDP, ARP, NS ─▶ lane
  *                          │                                  ─ anything else ▶ drop, counted
  *                          └─ everything else ────────────────────────────────▶ kernel
@@ -165,12 +165,14 @@ static ALWAYS_INLINE int ipv4(const struct packet *packet, const u8 *ip, const u
 		if ((u8)said != T_NOBODY && (protocol == UDP || transport[1] == 0)) {
 			if ((u8)said == T_DRIVER && class)
 				return answer4_within(packet, ip, stop, class->broadcast, said >> 8);
-			return (u8)said == T_LANE ? to_lane(packet) : pass(packet);
+			if ((u8)said == T_LANE)
+				return to_lane(packet);
 		}
 	}
 	if (!is_owned4(packet, own))
 		return pass(packet);
-	/* Closed ports too, and echo requests of another code: the lane says what is to be said of them. */
+	/* Closed ports too, echo requests of another code, and what a route leaves to a kernel that does not have the address:
+	 * the lane says what is to be said of them. */
 	if (has_ports && (protocol == UDP || (u8)said != T_NOBODY))
 		return to_lane(packet);
 	return drop(packet, reason4(ip, stop));
@@ -286,7 +288,8 @@ static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u
 		if ((u8)said != T_NOBODY && (next == UDP || transport[1] == 0)) {
 			if ((u8)said == T_DRIVER)
 				return answer6_within(packet, ip, stop, said >> 8);
-			return (u8)said == T_LANE ? to_lane(packet) : pass(packet);
+			if ((u8)said == T_LANE)
+				return to_lane(packet);
 		}
 	}
 	if (!is_owned6(packet, ip + 24))

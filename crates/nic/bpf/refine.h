@@ -14,7 +14,7 @@ struct refinements {
 	struct table exceptions;
 	u32 groups;
 	u32 cells;
-	u32 matchers;
+	u32 source_maps;
 	u32 lengths;
 };
 struct refinements_too {
@@ -42,35 +42,35 @@ static ALWAYS_INLINE u64 ones_from(u32 shift)
 }
 
 /* The class of the longest prefix of this length that the source has; nothing where it has none. */
-static ALWAYS_INLINE const u32 *node4(struct map *image, const struct refinements_too *too, u32 matcher, u32 len,
+static ALWAYS_INLINE const u32 *node4(struct map *image, const struct refinements_too *too, u32 source_map, u32 len,
 				      const struct asked *asked)
 {
 	u64 masked = asked->low & ones_from(32 - len) & 0xffffffff;
 
-	return find_word(image, &too->nodes4, (u64)matcher << 38 | (u64)len << 32 | masked);
+	return find_word(image, &too->nodes4, (u64)source_map << 38 | (u64)len << 32 | masked);
 }
 
-static ALWAYS_INLINE const u32 *node6(struct map *image, const struct refinements_too *too, u32 matcher, u32 len,
+static ALWAYS_INLINE const u32 *node6(struct map *image, const struct refinements_too *too, u32 source_map, u32 len,
 				      const struct asked *asked)
 {
 	u64 high = asked->high & (len < 64 ? ones_from(64 - len) : ~0ULL);
 	u64 low = asked->low & (len > 64 ? ones_from(128 - len) : 0);
 
-	return find_words(image, &too->nodes6, high, low, (u64)matcher << 8 | len);
+	return find_words(image, &too->nodes6, high, low, (u64)source_map << 8 | len);
 }
 
-/* The class of the source in a matcher: by the longest prefix that it has, searched for by halves. */
+/* The class of the source in a source map: by the longest prefix that it has, searched for by halves. */
 static ALWAYS_INLINE u32 source_class(struct map *image, const struct refinements *about,
-				      const struct refinements_too *too, u32 matcher, int is_ipv6,
+				      const struct refinements_too *too, u32 source_map, int is_ipv6,
 				      const struct asked *asked)
 {
-	const u32 *matchers = cell(image, about->matchers + (matcher >> 3));
+	const u32 *source_maps = cell(image, about->source_maps + (source_map >> 3));
 	u32 class = 0;
 
-	if (!matchers)
+	if (!source_maps)
 		return 0;
 
-	u32 low = matchers[(matcher & 7) * 2], high = low + matchers[(matcher & 7) * 2 + 1];
+	u32 low = source_maps[(source_map & 7) * 2], high = low + source_maps[(source_map & 7) * 2 + 1];
 
 #pragma nounroll
 	for (int probe = 0; probe < PROBES_MAX; probe++) {
@@ -84,8 +84,8 @@ static ALWAYS_INLINE u32 source_class(struct map *image, const struct refinement
 			break;
 
 		u32 len = lengths[middle & 63];
-		const u32 *found = is_ipv6 ? node6(image, too, matcher, len, asked)
-					   : node4(image, too, matcher, len, asked);
+		const u32 *found = is_ipv6 ? node6(image, too, source_map, len, asked)
+					   : node4(image, too, source_map, len, asked);
 
 		if (found) {
 			class = *found;
@@ -140,10 +140,10 @@ static ALWAYS_INLINE u32 refine(struct map *image, int is_ipv6, const struct ask
 		return T_NOBODY;
 	cells += (index & 3) * 4;
 
-	u32 matcher = cells[0], vlan_map = cells[1], place = cells[2];
+	u32 source_map = cells[0], vlan_map = cells[1], place = cells[2];
 
-	if (matcher != NONE)
-		place += source_class(image, about, too, matcher, is_ipv6, asked);
+	if (source_map != NONE)
+		place += source_class(image, about, too, source_map, is_ipv6, asked);
 
 	const u32 *verdicts = cell(image, too->verdicts + (place >> 4));
 

@@ -16,9 +16,7 @@ use crate::class::{Decision, Protocol, Responder, any_question, question, select
 use crate::compiled::Compiled;
 use crate::conditions::{Route, Tier};
 use crate::prefix::{Family, Prefix, number};
-use crate::refinement::builder::{
-    Budget, Builder, ENTRY4_SIZE, ENTRY6_SIZE, Row, Segment, TooLarge, answer_all, answer_none,
-};
+use crate::refinement::builder::{Budget, Builder, ENTRY4_SIZE, ENTRY6_SIZE, Row, Segment, TooLarge};
 use crate::table::{Address, Owner};
 use lookup::Lookup;
 
@@ -57,39 +55,11 @@ pub(crate) fn selected(places: &[Place], prefix: Prefix) -> (usize, usize) {
     (first, end)
 }
 
-/// Selectors of hosts that routes take, for whoever redirects packets: see
-/// [`RouteTable::claims`](crate::RouteTable::claims).
-#[derive(Clone, Debug)]
-pub(crate) struct Taken {
-    pub(crate) hosts: Arc<[Place]>,
-    pub(crate) protocol: Protocol,
-    pub(crate) selectors: (u16, u16),
-    pub(crate) share: Share,
-    /// The first route that is about them.
-    pub(crate) route: u16,
-}
-
-/// How much of what is asked there is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Share {
-    /// All of it.
-    Whole,
-    /// Some of it: who asks, or on which VLAN, decides.
-    Part,
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub(crate) struct Output {
-    pub(crate) compiled: Compiled,
-    pub(crate) taken: Vec<Taken>,
-}
-
 /// The sources of a route, of each family; nothing where it is for everybody.
 type Sources = [Option<Vec<(u128, u8)>>; 2];
 
 /// Compiles `routes`, each with the tier that it was resolved to.
-pub(crate) fn compile(places: &[Place], routes: &[Route], tiers: &[Tier]) -> Result<Output, TooLarge> {
+pub(crate) fn compile(places: &[Place], routes: &[Route], tiers: &[Tier]) -> Result<Compiled, TooLarge> {
     let sources: Vec<Sources> =
         routes.iter().map(|route| Family::ALL.map(|one| sources_of(route, one))).collect();
     let mut compiler = Compiler::new(routes, tiers, &sources);
@@ -100,12 +70,11 @@ pub(crate) fn compile(places: &[Place], routes: &[Route], tiers: &[Tier]) -> Res
             compiler.kind(&hosts, family, protocol, &rows)?;
         }
     }
-    let compiled = Compiled {
+    Ok(Compiled {
         lookup4: Lookup::new(&compiler.entries4, Decision::NOTHING),
         lookup6: Lookup::new(&compiler.entries6, Decision::NOTHING),
         refinements: compiler.builder.build(),
-    };
-    Ok(Output { compiled, taken: compiler.taken })
+    })
 }
 
 fn sources_of(route: &Route, family: Family) -> Option<Vec<(u128, u8)>> {
@@ -154,7 +123,6 @@ struct Compiler<'a> {
     builder: Builder,
     entries4: Vec<(u64, Decision)>,
     entries6: Vec<([u64; 3], Decision)>,
-    taken: Vec<Taken>,
 }
 
 impl<'a> Compiler<'a> {
@@ -167,7 +135,6 @@ impl<'a> Compiler<'a> {
             builder: Builder::default(),
             entries4: Vec::new(),
             entries6: Vec::new(),
-            taken: Vec::new(),
         }
     }
 
@@ -233,7 +200,6 @@ impl<'a> Compiler<'a> {
         let mut segments: Vec<Segment> = Vec::new();
         for ((first, last), rows) in Runs::new(rows) {
             self.budget.spend(size_of_val(rows.as_slice()))?;
-            self.take(hosts, protocol, (first, last), &rows);
             match rows.as_slice() {
                 [only] if only.is_unconditional() && first == last && self.is_for_the_road(only) => {
                     let question = question(protocol.kind(family), first);
@@ -263,12 +229,6 @@ impl<'a> Compiler<'a> {
     fn is_for_the_road(&self, row: &Row<'_>) -> bool {
         let is_limited = self.routes.get(usize::from(row.route)).is_some_and(|route| !route.limit.is_none());
         row.class.tier != Tier::Kernel && !is_limited
-    }
-
-    fn take(&mut self, hosts: &Arc<[Place]>, protocol: Protocol, selectors: (u16, u16), rows: &[Row<'_>]) {
-        let Some(first) = rows.first().filter(|_| !answer_none(rows)) else { return };
-        let share = if answer_all(rows) { Share::Whole } else { Share::Part };
-        self.taken.push(Taken { hosts: Arc::clone(hosts), protocol, selectors, share, route: first.route });
     }
 
     /// What no single lookup answers: what has to be asked further, and what an address's owner says of the rest.

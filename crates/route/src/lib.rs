@@ -2,8 +2,7 @@
 //!
 //! ```text
 //!   addresses + routes ──▶ RouteTable ──┬──compile──▶ LaneTables   one lookup a packet, flat, whole
-//!        + the link's terms             ├──compiled─▶ Compiled     the lookups, for who answers elsewhere
-//!                                       └───claims──▶ what the XDP program redirects to the lane
+//!        + the link's terms             └──compiled─▶ Compiled     the same for the XDP program
 //! ```
 //!
 //! A [`RouteTable`] proves that its routes are sound: every route stands on an address of the table, none is in the
@@ -32,5 +31,5 @@ pub use ports::PortRange;
 pub use prefix::{Family, Prefix, PrefixError};
 pub use refinement::Refinements;
 pub use service::{Service, ServiceError};
-pub use table::{Address, Claim, Numbered, Owner, RouteError, RouteTable, Terms};
+pub use table::{Address, Numbered, Owner, RouteError, RouteTable, Terms};
 pub use vlan_set::VlanSet;

@@ -3,13 +3,12 @@
 //! ```text
 //!   "any selector" of the host ──▶ group ─┬─ port map ── selector ─▶ small index ─┐
 //!                                         └─ or one lookup (group, selector) ─────┴─▶ cell
-//!   cell ─┬─ matcher ── source ──▶ source class ──┐
-//!         └─ VLAN map ── VID ────▶ VLAN class ────┴─▶ class by source ── or another one, by (that, VLAN class)
+//!   cell ─┬─ source map ── source ─▶ source class ─┐
+//!         └─ VLAN map ──── VID ────▶ VLAN class ───┴─▶ class by source ── or another one, by (that, VLAN class)
 //! ```
 //!
 //! A *group* has the questions of one protocol to all hosts on which the same routes stand. A *cell* has those of its
-//! selectors that the same routes are about. What is conditioned neither by source nor by VLAN has a cell without matcher
-//! and map.
+//! selectors that the same routes are about. What is conditioned neither by source nor by VLAN has a cell without maps.
 
 use crate::class::{Decision, Responder};
 use crate::conditions::Tier;
@@ -19,7 +18,7 @@ use lookup::Lookup;
 pub(crate) mod builder;
 pub mod sources;
 
-pub use sources::{Matcher, Sources};
+pub use sources::{SourceMap, Sources};
 
 /// What stands where there is none.
 pub const NONE: u32 = u32::MAX;
@@ -38,8 +37,8 @@ pub struct Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Cell {
-    /// Which matcher knows its sources; [`NONE`] where all are of class 0.
-    pub matcher: u32,
+    /// Which source map knows its sources; [`NONE`] where all are of class 0.
+    pub source_map: u32,
     /// Which map knows its VLANs; [`NONE`] where they do not matter.
     pub vlan_map: u32,
     /// Where the classes of its sources begin in [`Refinements::classes`].
@@ -99,9 +98,9 @@ impl Refinements {
     }
 
     fn decide_in(&self, cell: Cell, family: Family, source: u128, vid: u16) -> Decision {
-        let source_class = match cell.matcher {
+        let source_class = match cell.source_map {
             NONE => 0,
-            matcher => self.sources.class(family, matcher, source),
+            source_map => self.sources.class(family, source_map, source),
         };
         let place = cell.first_class.wrapping_add(source_class);
         let by_source = self.classes.get(place as usize).copied().unwrap_or(Decision::NOTHING);
@@ -131,7 +130,7 @@ impl Refinements {
         &self.cells
     }
 
-    /// The matchers.
+    /// The source maps.
     pub fn sources(&self) -> &Sources {
         &self.sources
     }

@@ -38,6 +38,11 @@ pub enum Service {
 }
 
 impl Service {
+    /// Whether the driver tier has an answer to it; the others need a clock, or more of a datagram than its headers.
+    pub const fn is_answered_in_the_driver(self) -> bool {
+        matches!(self, Self::IcmpEcho | Self::UdpEcho { .. })
+    }
+
     /// The UDP ports that it answers on, where it is a service over UDP.
     pub const fn udp_ports(self) -> Option<PortRange> {
         match self {

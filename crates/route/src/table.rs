@@ -10,9 +10,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use thiserror::Error;
 
 use crate::compiled::Compiled;
-use crate::compiler::{self, Output, Place, Share, Taken, places_of};
+use crate::compiler::{self, Place, places_of};
 use crate::conditions::{Limit, Question, Route, Tier, TierChoice};
-use crate::prefix::Family;
 use crate::reach::Reach;
 use crate::refinement::builder::COMPILED_SIZE_MAX;
 use crate::service::Service;
@@ -55,17 +54,6 @@ impl Address {
             IpAddr::V6(_) => None,
         }
     }
-}
-
-/// What a route claims for the lane, in the terms of the program that redirects packets to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// The destination address.
-    pub address: IpAddr,
-    /// The IP protocol number.
-    pub protocol: u8,
-    /// The UDP destination port, or the ICMP type.
-    pub selector: u16,
 }
 
 /// What the link gives its routes.
@@ -174,7 +162,6 @@ pub struct RouteTable {
     routes: Vec<Route>,
     tiers: Vec<Tier>,
     compiled: Compiled,
-    taken: Vec<Taken>,
 }
 
 impl RouteTable {
@@ -207,13 +194,13 @@ impl RouteTable {
         let places = places_of(&addresses);
         let reaches = reaches_of(&routes, &places, &terms.vlans)?;
         let tiers = tiers_of(&routes, terms.earliest)?;
-        let Ok(Output { compiled, taken }) = compiler::compile(&places, &routes, &tiers) else {
+        let Ok(compiled) = compiler::compile(&places, &routes, &tiers) else {
             let index = first_too_large(&places, &routes, &tiers);
             let route = routes.swap_remove(index);
             return Err(RouteError::TooLarge(Box::new(Numbered { index, route })));
         };
         check_shadows(&routes, &reaches, &places, &compiled)?;
-        Ok(Self { addresses, routes, tiers, compiled, taken })
+        Ok(Self { addresses, routes, tiers, compiled })
     }
 
     /// The addresses, in the operator's order.
@@ -256,41 +243,6 @@ impl RouteTable {
         let is_served = self.addresses.iter().any(|address| address.ip == question.to);
         self.routes.iter().position(|route| is_served && route.mismatch(question).is_none())
     }
-
-    /// What the routes claim for the lane: whatever they answer whole, one claim for each address and selector; and, on
-    /// addresses that only Barelane has, what they answer in part too, since nobody else could answer the rest.
-    pub fn claims(&self) -> impl Iterator<Item = Claim> + '_ {
-        self.taken.iter().flat_map(|taken| {
-            let hosts = taken.hosts.iter().filter(|host| is_claimed(host, taken.share));
-            let (first, last) = taken.selectors;
-            hosts.flat_map(move |&Place { ip: address, .. }| {
-                let protocol = taken.protocol.number(Family::of(address));
-                (first..=last).map(move |selector| Claim { address, protocol, selector })
-            })
-        })
-    }
-
-    /// How many claims there are.
-    pub fn claim_count(&self) -> usize {
-        let count = |taken: &Taken| {
-            let hosts = taken.hosts.iter().filter(|host| is_claimed(host, taken.share)).count();
-            hosts * (usize::from(taken.selectors.1 - taken.selectors.0) + 1)
-        };
-        self.taken.iter().map(count).sum()
-    }
-
-    /// The first route that answers a part of what is asked somewhere on an address that the kernel has too, so that who
-    /// asks, or on which VLAN, tells Barelane's questions from the kernel's.
-    pub fn shared_in_part(&self) -> Option<Numbered> {
-        let is_shared = |taken: &&Taken| taken.hosts.iter().any(|host| !is_claimed(host, taken.share));
-        let taken = self.taken.iter().find(is_shared)?;
-        numbered(&self.routes, taken.route.into())
-    }
-}
-
-/// Whether all that is asked of a host comes to the lane where routes take such a share.
-fn is_claimed(host: &Place, share: Share) -> bool {
-    share == Share::Whole || host.owner == Owner::Barelane
 }
 
 fn numbered(routes: &[Route], index: usize) -> Option<Numbered> {
@@ -320,7 +272,7 @@ fn reaches_of(routes: &[Route], places: &[Place], served: &VlanSet) -> Result<Ve
 /// Where each route is answered.
 fn tiers_of(routes: &[Route], earliest: Tier) -> Result<Vec<Tier>, RouteError> {
     let tier = |(index, route): (usize, &Route)| {
-        let is_able = matches!(route.service, Service::IcmpEcho | Service::UdpEcho { .. });
+        let is_able = route.service.is_answered_in_the_driver();
         let numbered = || Numbered { index, route: route.clone() };
         match (route.tier, earliest) {
             (TierChoice::Kernel, _) => Ok(Tier::Kernel),
@@ -435,14 +387,6 @@ mod tests {
     fn table(addresses: &[&str], services: &[&str]) -> Result<RouteTable, RouteError> {
         let services: Vec<Service> = services.iter().map(|name| name.parse().unwrap()).collect();
         RouteTable::everywhere(addresses.iter().map(|text| address(text)).collect(), &services)
-    }
-
-    #[test]
-    fn services_stand_on_every_address_and_claim_what_they_answer() {
-        let table = table(&["10.0.0.1/24", "fd00::1/64"], &["icmp-echo", "udp-echo:7-9"]).unwrap();
-        let claims: Vec<_> = table.claims().map(|claim| (claim.protocol, claim.selector)).collect();
-        assert_eq!(claims, [(1, 8), (17, 7), (17, 8), (17, 9), (58, 128), (17, 7), (17, 8), (17, 9)]);
-        assert_eq!(table.claim_count(), claims.len());
     }
 
     #[test]
@@ -569,25 +513,6 @@ mod tests {
         // Both together leave nothing to the third, but neither alone does.
         let halves = ["icmp-echo from 0.0.0.0/1,::/0", "icmp-echo from 128.0.0.0/1", "icmp-echo"];
         assert!(routes(&halves).is_ok());
-    }
-
-    #[test]
-    fn what_is_answered_in_part_is_claimed_only_where_nobody_else_could_answer_the_rest() {
-        let claimed = |texts: &[&str]| -> Vec<String> {
-            let table = routes(texts).unwrap();
-            assert_eq!(table.claims().count(), table.claim_count());
-            table.claims().map(|claim| claim.address.to_string()).collect()
-        };
-        let all = ["10.0.0.1", "10.0.0.9", "fd00::1", "fd00::9"];
-        assert_eq!(claimed(&["icmp-echo"]), all);
-        assert_eq!(claimed(&["icmp-echo from 10.0.0.0/8,fd00::/8"]), ["10.0.0.9", "fd00::9"]);
-        assert_eq!(claimed(&["udp-echo:7 vlan 7", "stamp:7"]), all);
-        assert_eq!(claimed(&["udp-echo:7 vlan 7 tier kernel", "stamp:7"]), ["10.0.0.9", "fd00::9"]);
-        let carved = ["udp-echo:7 on 10.0.0.1 tier kernel", "udp-echo:7"];
-        assert_eq!(claimed(&carved), ["10.0.0.9", "fd00::1", "fd00::9"]);
-        assert_eq!(routes(&carved).unwrap().shared_in_part(), None);
-        let shared = routes(&["udp-echo:8", "udp-echo:7 vlan 7"]).unwrap().shared_in_part().unwrap();
-        assert_eq!(shared.to_string(), "route 2 (`udp-echo:7, VLANs 7`)");
     }
 
     #[test]

@@ -161,9 +161,9 @@ table! {
         NdpMalformed "ndp_malformed" Respond "A solicitation that RFC 4861 7.1.1 says to discard.";
         ArpConflictWithheld "arp_conflict_withheld" Respond
             "Another host uses our address, and we have defended it less than 10 s ago (RFC 5227 2.4).";
-        RouteLimited "route_limited" Respond "The route has answered as often as it may (answers_per_second).";
+        RouteLimited "route_limited" Respond "The route has answered as often as it may: `answers_per_second`.";
         SourceLimited "source_limited" Respond
-            "The route has answered this source as often as it may (answers_per_second_per_source).";
+            "The route has answered this source as often as it may: `answers_per_second_per_source`.";
         ErrorWithheld "error_withheld" Respond "A closed port, and the error rate limit is reached.";
         TailroomMissing "tailroom_missing" Respond "The answer would not fit into the frame.";
         TxRingFull "tx_ring_full" Tx "The transmit ring had no room for the answer.";

@@ -23,7 +23,7 @@ const HEAD: &str = "# Instructions a packet from ring read to ring write, in bat
                     # Written by `cargo xtask bench --instructions --save`; CI fails where one grows by more than 1 %.\n\n";
 
 /// Each class and the most that is wanted.
-const CLASSES: [(&str, f64); 13] = [
+const CLASSES: [(&str, f64); 21] = [
     ("udp4", 140.0),
     ("udp6", 140.0),
     ("icmp4", 140.0),
@@ -38,6 +38,23 @@ const CLASSES: [(&str, f64); 13] = [
     ("malformed", 60.0),
     ("unclaimed", 60.0),
     ("junk", 60.0),
+    // UDP echo by the last of so many routes: one port each, two ports each, one prefix of askers each, one VLAN each.
+    ("ports-10", 140.0),
+    ("ports-10000", 140.0),
+    ("ranges-10", 300.0),
+    ("ranges-10000", 300.0),
+    ("askers-10", 400.0),
+    ("askers-10000", 400.0),
+    ("vlans-10", 400.0),
+    ("vlans-4094", 400.0),
+];
+
+/// Classes of few and of many routes, of which a packet must take the same.
+const FLAT: [(&str, &str); 4] = [
+    ("ports-10", "ports-10000"),
+    ("ranges-10", "ranges-10000"),
+    ("askers-10", "askers-10000"),
+    ("vlans-10", "vlans-4094"),
 ];
 
 /// What grows by more fails.
@@ -78,7 +95,10 @@ pub(crate) fn run(mode: Mode) -> Result<Outcome> {
     let baseline: Counts = toml::from_str(&text).with_context(|| BASELINE.to_owned())?;
     print(&counts, &baseline);
     println!("   where they are: callgrind_annotate {}/callgrind.udp4", workspace::target().display());
-    facts::write("instructions", &json!({ "schema": "barelane-bench-instructions-1", "counts": counts }))?;
+    let loads = print_loads()?;
+    let result = json!({ "schema": "barelane-bench-instructions-2", "counts": counts, "loads": loads });
+    facts::write("instructions", &result)?;
+    check_flat(&counts)?;
     compare(&counts, &baseline)
 }
 
@@ -121,6 +141,35 @@ fn print(counts: &Counts, baseline: &Counts) {
         let verdict = if of(counts) <= wanted { "" } else { "  above what is wanted" };
         println!("   {class:<13} {:>9.2} {:>9.2} {wanted:>7}{verdict}", of(counts), of(baseline));
     }
+}
+
+/// How long tables of few and many routes take to be made on this machine, and how much memory. Time is not compared.
+fn print_loads() -> Result<Vec<serde_json::Value>> {
+    let said = output(Command::new(workspace::target().join("release/examples/instructions")).arg("load"))?;
+    println!("   {:<13} {:>9} {:>9} {:>9}", "routes", "number", "load µs", "bytes");
+    let mut loads = Vec::new();
+    for line in said.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [kind, count, load_us, size] = *words else { bail!("not what was promised: {line}") };
+        println!("   {kind:<13} {count:>9} {load_us:>9} {size:>9}");
+        let [count, load_us, size]: [u64; 3] = [count.parse()?, load_us.parse()?, size.parse()?];
+        loads.push(json!({ "routes": kind, "count": count, "load_us": load_us, "size_bytes": size }));
+    }
+    Ok(loads)
+}
+
+/// An error where a packet pays for the number of routes.
+fn check_flat(counts: &Counts) -> Result<()> {
+    for (few, many) in FLAT {
+        let of = |class: &str| counts.instructions.get(class).copied().with_context(|| format!("no {class}"));
+        let (with_few, with_many) = (of(few)?, of(many)?);
+        println!("   {few} {with_few}, {many} {with_many}");
+        ensure!(
+            with_many <= with_few * WORSE_MAX,
+            "a packet takes {with_many} instructions with {many} routes and {with_few} with {few}: it pays for their number"
+        );
+    }
+    Ok(())
 }
 
 /// The classes that take more than is wanted, with both figures; nothing where there is none.
@@ -181,6 +230,18 @@ mod tests {
         assert!(compare(&counts("1", 101.0), &counts("1", 100.0)).is_ok());
         assert!(compare(&counts("1", 101.1), &counts("1", 100.0)).is_err());
         assert!(compare(&counts("1", 50.0), &counts("1", 100.0)).is_ok());
+    }
+
+    #[test]
+    fn a_packet_that_pays_for_the_number_of_routes_fails() {
+        let with = |many: f64| {
+            let pairs =
+                FLAT.into_iter().flat_map(|(few, more)| [(few.to_owned(), 500.0), (more.to_owned(), many)]);
+            Counts { instructions: pairs.collect(), ..counts("1", 100.0) }
+        };
+        assert!(check_flat(&with(504.0)).is_ok() && check_flat(&with(400.0)).is_ok());
+        assert!(check_flat(&with(506.0)).is_err());
+        assert!(check_flat(&counts("1", 100.0)).is_err(), "what was not counted is not flat");
     }
 
     #[test]

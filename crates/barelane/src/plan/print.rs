@@ -89,7 +89,11 @@ impl Plan {
 
     /// Why `auto` came to be what it is.
     pub(crate) fn why_tier(&self, route: &Route) -> String {
+        let is_able = route.service.is_answered_in_the_driver();
         match route.tier {
+            TierChoice::Auto if self.earliest.tier == Tier::Driver && !is_able => {
+                " (the earliest that has an answer to it)".to_owned()
+            }
             TierChoice::Auto => format!(" ({})", self.earliest.why),
             TierChoice::Kernel => " (left to it)".to_owned(),
             TierChoice::Driver | TierChoice::Lane => String::new(),

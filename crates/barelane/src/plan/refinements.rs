@@ -18,9 +18,9 @@ pub(super) fn of(routes: &RouteTable) -> Refinements {
         cells: refinements
             .cells()
             .iter()
-            .map(|cell| [cell.matcher, cell.vlan_map, cell.first_class])
+            .map(|cell| [cell.source_map, cell.vlan_map, cell.first_class])
             .collect(),
-        matchers: sources.matchers().iter().map(|matcher| [matcher.first, matcher.count]).collect(),
+        source_maps: sources.source_maps().iter().map(|map| [map.first, map.count]).collect(),
         lengths: sources.lengths().to_vec(),
         nodes4: sources.nodes4().clone(),
         nodes6: sources.nodes6().clone(),

@@ -249,10 +249,12 @@ fn more_than_the_programs_tables_hold_is_refused() {
     assert!(wrong.starts_with("serve.addresses (--address) = \"16385\": "), "{wrong}");
     assert!(wrong.contains("at most 16384"), "{wrong}");
     let mut many = config(2000).unwrap();
-    many.serve.respond = vec!["udp-echo:1-33".parse().unwrap()];
+    many.serve.respond = (1..=33).map(|port| format!("udp-echo:{port}").parse().unwrap()).collect();
     let wrong = Plan::resolve(&many, facts()).unwrap_err().to_string();
     assert!(wrong.starts_with("serve.respond (--respond) = \"66000 claims\": "), "{wrong}");
     assert!(wrong.contains("at most 65536"), "{wrong}");
+    many.serve.respond = vec!["udp-echo:1-33".parse().unwrap()];
+    assert!(Plan::resolve(&many, facts()).is_ok(), "a range is one claim on each address");
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn wanted(table: &RouteTable, question: &Question) -> &'static [Action] {
     match (table.first_match(question).map(|index| table.tiers()[index]), question.asks) {
         (Some(Tier::Driver), _) => &[Action::Reply, Action::Drop],
         (Some(Tier::Lane), _) => &[Action::Redirect],
-        (None, Asks::Udp(_)) if is_own => &[Action::Redirect],
+        (Some(Tier::Kernel), _) | (None, Asks::Udp(_)) if is_own => &[Action::Redirect],
         (None, Asks::Echo) if is_own => &[Action::Drop],
         (Some(Tier::Kernel) | None, _) => &[Action::Pass],
     }

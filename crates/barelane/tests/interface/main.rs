@@ -21,6 +21,7 @@
 //! | `stamp` | is our STAMP reflector one to senders that others wrote, and does it count what its answers say? |
 //! | `sockperf` | does sockperf's client take our server for its own? |
 //! | `kernel` | does the kernel keep everything that no route claims? |
+//! | `routes` | does the first route that matches answer, and the kernel what is left to it? |
 //! | `reload` | does another configuration take over without losing a packet? |
 //! | `probe` | does the measuring client get every answer, by both of its backends? |
 //! | `peers` | do other people's servers answer the measuring client, and does it believe them? |
@@ -51,6 +52,7 @@ mod neighbours;
 mod peers;
 mod probe;
 mod reload;
+mod routes;
 mod server;
 mod service;
 mod sockets;

@@ -69,7 +69,7 @@ fn route(endpoint: &Endpoint, text: &str) -> Route {
 /// A frame with these tags between its addresses and what they were for.
 fn tagged(frame: &[u8], tags: &[u16]) -> Vec<u8> {
     let (addresses, rest) = frame.split_at(12);
-    let tags = tags.iter().flat_map(|tag| [0x81, 0x00, (tag >> 8) as u8, *tag as u8]);
+    let tags = tags.iter().flat_map(|tag| [0x81, 0x00].into_iter().chain(tag.to_be_bytes()));
     addresses.iter().copied().chain(tags).chain(rest.iter().copied()).collect()
 }
 
@@ -89,9 +89,12 @@ fn fate(lane: &mut Lane<Card, Still>, question: &[u8], answer: &[u8]) -> Fate {
     }
 }
 
+/// A UDP port, the tags of the frame, and its fate.
+type Asked = (u16, &'static [u16], Fate);
+
 /// What each table does with UDP questions, by port and tags, on an address that the kernel has too. Where it passes one,
 /// a lane of an address that only Barelane has says that the port is closed, but for the kernel's exceptions.
-const CASES: &[(&[&str], &[(u16, &[u16], Fate)])] = &[
+const CASES: &[(&[&str], &[Asked])] = &[
     (
         &["udp-echo:4000-4999"],
         &[

@@ -3,7 +3,7 @@
 //! ```text
 //!   group ─┬─ port map ── selector ─▶ small index ─┐
 //!          └─ or one lookup (group, selector) ─────┴─▶ cell
-//!   cell ─┬─ matcher ── source ──▶ source class ──┐
+//!   cell ─┬─ source map ─ source ──▶ source class ──┐
 //!         └─ VLAN map ── VID ────▶ VLAN class ────┴─▶ verdict by source ── or another one, by (that, VLAN class)
 //! ```
 //!
@@ -42,15 +42,15 @@ pub struct Refinements {
     pub port_maps: Vec<Vec<u16>>,
     /// The same for groups without a port map: from group (above bit 16) and selector.
     pub selectors: Lookup<u64, u32>,
-    /// Matcher or none, VLAN map or none, first verdict.
+    /// Source map or none, VLAN map or none, first verdict.
     pub cells: Vec<[u32; 3]>,
     /// First of its lengths, and how many.
-    pub matchers: Vec<[u32; 2]>,
-    /// Prefix lengths, ascending in each matcher.
+    pub source_maps: Vec<[u32; 2]>,
+    /// Prefix lengths, ascending in each source map.
     pub lengths: Vec<u8>,
-    /// From matcher (above bit 38), length (above bit 32) and that many bits of an IPv4 source to its class.
+    /// From source map (above bit 38), length (above bit 32) and that many bits of an IPv4 source to its class.
     pub nodes4: Lookup<u64, u32>,
-    /// From the halves of that many bits of an IPv6 source, and matcher (above bit 8) and length, to its class.
+    /// From the halves of that many bits of an IPv6 source, and source map (above bit 8) and length, to its class.
     pub nodes6: Lookup<[u64; 3], u32>,
     /// For each of 4,096 VIDs its VLAN class.
     pub vlan_maps: Vec<Vec<u16>>,
@@ -86,7 +86,7 @@ impl Default for Refinements {
             port_maps: Vec::new(),
             selectors: Lookup::new(&[], 0),
             cells: Vec::new(),
-            matchers: Vec::new(),
+            source_maps: Vec::new(),
             lengths: Vec::new(),
             nodes4: Lookup::new(&[], 0),
             nodes6: Lookup::new(&[], 0),
@@ -105,7 +105,7 @@ impl PartialEq for Refinements {
             && self.port_maps == other.port_maps
             && self.selectors.slots().eq(other.selectors.slots())
             && self.cells == other.cells
-            && self.matchers == other.matchers
+            && self.source_maps == other.source_maps
             && self.lengths == other.lengths
             && self.nodes4.slots().eq(other.nodes4.slots())
             && self.nodes6.slots().eq(other.nodes6.slots())
@@ -117,7 +117,7 @@ impl PartialEq for Refinements {
 }
 
 impl Refinements {
-    /// What stands for a map or a matcher where there is none.
+    /// What stands for a map where there is none.
     pub const NONE: u32 = u32::MAX;
 
     /// Adds all arrays to an image, and gives the two cells that say where they are: `struct refinements`.
@@ -134,7 +134,7 @@ impl Refinements {
             cells.add_items(&self.cells, |cell| {
                 cell.iter().chain(&[0]).flat_map(|part| part.to_ne_bytes()).collect()
             }),
-            cells.add_items(&self.matchers, halves),
+            cells.add_items(&self.source_maps, halves),
             cells.add_items(&self.lengths, |&length| vec![length]),
             cells.add_items(&self.verdicts, |&verdict| number_of(verdict).to_ne_bytes().to_vec()),
             cells.add_maps(&self.port_maps),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::sources::{Region, SourcesBuilder, number_of};
 use super::{Cell, Group, NONE, PortMap, Refinements, VlanMap};
-use crate::class::{Decision, Responder};
+use crate::class::Decision;
 use crate::prefix::Family;
 use crate::vlan_set::VlanSet;
 use lookup::Lookup;
@@ -131,17 +131,17 @@ impl Builder {
             return Ok(known);
         }
         let (regions, chains) = chains_of(family, rows, budget)?;
-        let matcher = self.matcher(family, regions, budget)?;
+        let source_map = self.source_map(family, regions, budget)?;
         let first_class = number_of(self.classes.len());
         budget.spend(chains.len() * size_of::<Decision>())?;
         self.classes.extend(chains.iter().map(|chain| on_other_vlans(rows, chain)));
         let vlan_map = self.exceptions_of(rows, &chains, first_class, budget)?;
-        let cell = Cell { matcher, vlan_map, first_class };
+        let cell = Cell { source_map, vlan_map, first_class };
         self.known_cells.insert((family, routes), cell);
         Ok(cell)
     }
 
-    fn matcher(
+    fn source_map(
         &mut self,
         family: Family,
         regions: Vec<Region>,
@@ -153,12 +153,16 @@ impl Builder {
         // Before the markers are made, whose number is known only then, lest they take more than is there.
         budget.spend(regions.len() * size_of::<Region>())?;
         let before = self.sources.node_counts();
-        let matcher = self.sources.matcher(family, regions);
+        let source_map = self.sources.source_map(family, regions);
         let after = self.sources.node_counts();
         for ((before, after), size) in before.into_iter().zip(after).zip([ENTRY4_SIZE, ENTRY6_SIZE]) {
             budget.spend((after - before) * size)?;
         }
-        if self.sources.count() > super::sources::MATCHER_COUNT_MAX { Err(TooLarge) } else { Ok(matcher) }
+        if self.sources.count() > super::sources::SOURCE_MAP_COUNT_MAX {
+            Err(TooLarge)
+        } else {
+            Ok(source_map)
+        }
     }
 
     /// Notes what is answered on the VLANs that the routes of a cell name, where that differs, and gives the cell's VLAN
@@ -302,17 +306,4 @@ fn cut(rows: &[Row<'_>], mut chain: Vec<u16>) -> Vec<u16> {
         chain.truncate(place + 1);
     }
     chain
-}
-
-/// Whether every packet with the selectors of these rows is answered, and none is left to the kernel.
-pub(crate) fn answer_all(rows: &[Row<'_>]) -> bool {
-    rows.last().is_some_and(Row::is_unconditional)
-        && rows.iter().all(|row| row.class.tier != crate::conditions::Tier::Kernel)
-}
-
-/// Whether none of these rows answers anything.
-pub(crate) fn answer_none(rows: &[Row<'_>]) -> bool {
-    rows.iter().all(|row| {
-        row.class.tier == crate::conditions::Tier::Kernel || row.class.responder == Responder::Nobody
-    })
 }

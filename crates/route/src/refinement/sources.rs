@@ -11,48 +11,48 @@
 //! it. A marker's value is the class of the longest prefix that the marker itself has, so a search that goes astray behind
 //! it has lost nothing. With all 33 lengths of IPv4 in use that is six probes at most, with all 129 of IPv6 eight.
 //!
-//! All matchers share one table a family; a matcher's number is a part of its keys.
+//! All source maps share one table a family; a source map's number is a part of its keys.
 
 use std::collections::BTreeMap;
 
 use crate::prefix::Family;
 use lookup::Lookup;
 
-/// How many matchers there can be: what is left of an IPv4 key beside 32 bits of address and 6 of length, less the key
+/// How many source maps there can be: what is left of an IPv4 key beside 32 bits of address and 6 of length, less the key
 /// of an empty slot.
-pub(crate) const MATCHER_COUNT_MAX: usize = (1 << 26) - 1;
+pub(crate) const SOURCE_MAP_COUNT_MAX: usize = (1 << 26) - 1;
 
-/// One matcher: which of [`Sources::lengths`] it searches.
+/// One source map: which of [`Sources::lengths`] it searches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub struct Matcher {
+pub struct SourceMap {
     /// Where its lengths begin.
     pub first: u32,
     /// How many they are, at most 128; ascending, without 0: what no prefix has is of class 0.
     pub count: u32,
 }
 
-/// All matchers, flat.
+/// All source maps, flat.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    matchers: Box<[Matcher]>,
+    source_maps: Box<[SourceMap]>,
     lengths: Box<[u8]>,
     nodes4: Lookup<u64, u32>,
     nodes6: Lookup<[u64; 3], u32>,
 }
 
-/// The key of a node: matcher, length, and as many bits of an address.
+/// The key of a node: source map, length, and as many bits of an address.
 #[inline]
-fn key4(matcher: u32, len: u8, address: u128) -> u64 {
+fn key4(source_map: u32, len: u8, address: u128) -> u64 {
     let masked = address & Family::V4.mask(len);
-    u64::from(matcher) << 38 | u64::from(len) << 32 | low_half(masked)
+    u64::from(source_map) << 38 | u64::from(len) << 32 | low_half(masked)
 }
 
-/// The same for IPv6: the upper half of the address, the lower one, matcher and length.
+/// The same for IPv6: the upper half of the address, the lower one, source map and length.
 #[inline]
-fn key6(matcher: u32, len: u8, address: u128) -> [u64; 3] {
+fn key6(source_map: u32, len: u8, address: u128) -> [u64; 3] {
     let masked = address & Family::V6.mask(len);
-    [low_half(masked >> 64), low_half(masked), u64::from(matcher) << 8 | u64::from(len)]
+    [low_half(masked >> 64), low_half(masked), u64::from(source_map) << 8 | u64::from(len)]
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
@@ -61,19 +61,19 @@ const fn low_half(number: u128) -> u64 {
 }
 
 impl Sources {
-    /// The class of `source` in a matcher; 0 where none of its prefixes is one of the source's.
+    /// The class of `source` in a source map; 0 where none of its prefixes is one of the source's.
     #[inline]
-    pub fn class(&self, family: Family, matcher: u32, source: u128) -> u32 {
+    pub fn class(&self, family: Family, source_map: u32, source: u128) -> u32 {
         match family {
-            Family::V4 => self.search(matcher, |len| self.nodes4.find(key4(matcher, len, source))),
-            Family::V6 => self.search(matcher, |len| self.nodes6.find(key6(matcher, len, source))),
+            Family::V4 => self.search(source_map, |len| self.nodes4.find(key4(source_map, len, source))),
+            Family::V6 => self.search(source_map, |len| self.nodes6.find(key6(source_map, len, source))),
         }
     }
 
     /// Ends: what is left to search becomes smaller by half with each probe.
     #[inline]
-    fn search(&self, matcher: u32, probe: impl Fn(u8) -> Option<u32>) -> u32 {
-        let Some(&Matcher { first, count }) = self.matchers.get(matcher as usize) else { return 0 };
+    fn search(&self, source_map: u32, probe: impl Fn(u8) -> Option<u32>) -> u32 {
+        let Some(&SourceMap { first, count }) = self.source_maps.get(source_map as usize) else { return 0 };
         let mut class = 0;
         let (mut low, mut high) = (first, first + count);
         while low < high {
@@ -87,9 +87,9 @@ impl Sources {
         class
     }
 
-    /// The matchers.
-    pub fn matchers(&self) -> &[Matcher] {
-        &self.matchers
+    /// The source maps.
+    pub fn source_maps(&self) -> &[SourceMap] {
+        &self.source_maps
     }
 
     /// The prefix lengths that they search.
@@ -97,30 +97,33 @@ impl Sources {
         &self.lengths
     }
 
-    /// Prefixes and markers of IPv4: from matcher (26 bits), length (6) and address (32, its first bit the highest) to
+    /// Prefixes and markers of IPv4: from source map (26 bits), length (6) and address (32, its first bit the highest) to
     /// the class.
     pub fn nodes4(&self) -> &Lookup<u64, u32> {
         &self.nodes4
     }
 
-    /// The same of IPv6: from the address's upper and lower half, and matcher (56 bits) and length (8).
+    /// The same of IPv6: from the address's upper and lower half, and source map (56 bits) and length (8).
     pub fn nodes6(&self) -> &Lookup<[u64; 3], u32> {
         &self.nodes6
     }
 
     /// How many bytes it takes.
     pub(crate) fn size(&self) -> usize {
-        size_of_val(&*self.matchers) + size_of_val(&*self.lengths) + self.nodes4.size() + self.nodes6.size()
+        size_of_val(&*self.source_maps)
+            + size_of_val(&*self.lengths)
+            + self.nodes4.size()
+            + self.nodes6.size()
     }
 }
 
-/// A prefix as a matcher has it: bits, length, class.
+/// A prefix as a source map has it: bits, length, class.
 pub(crate) type Region = (u128, u8, u32);
 
-/// Matchers in the making.
+/// Source maps in the making.
 #[derive(Debug, Default)]
 pub(crate) struct SourcesBuilder {
-    matchers: Vec<Matcher>,
+    source_maps: Vec<SourceMap>,
     lengths: Vec<u8>,
     nodes4: Vec<(u64, u32)>,
     nodes6: Vec<([u64; 3], u32)>,
@@ -128,26 +131,27 @@ pub(crate) struct SourcesBuilder {
 }
 
 impl SourcesBuilder {
-    /// The number of the matcher of these regions, which stand in order, each once, none of length 0. Matchers that are
+    /// The number of the source map of these regions, which stand in order, each once, none of length 0. Source maps that are
     /// the same are one.
-    pub(crate) fn matcher(&mut self, family: Family, regions: Vec<Region>) -> u32 {
-        if let Some(&matcher) = self.known.get(&(family, regions.clone())) {
-            return matcher;
+    pub(crate) fn source_map(&mut self, family: Family, regions: Vec<Region>) -> u32 {
+        if let Some(&source_map) = self.known.get(&(family, regions.clone())) {
+            return source_map;
         }
-        let matcher = number_of(self.matchers.len());
+        let source_map = number_of(self.source_maps.len());
         let mut lengths: Vec<u8> = regions.iter().map(|&(_, len, _)| len).collect();
         lengths.sort_unstable();
         lengths.dedup();
         for ((address, len), class) in with_markers(family, &regions, &lengths) {
             match family {
-                Family::V4 => self.nodes4.push((key4(matcher, len, address), class)),
-                Family::V6 => self.nodes6.push((key6(matcher, len, address), class)),
+                Family::V4 => self.nodes4.push((key4(source_map, len, address), class)),
+                Family::V6 => self.nodes6.push((key6(source_map, len, address), class)),
             }
         }
-        self.matchers.push(Matcher { first: number_of(self.lengths.len()), count: number_of(lengths.len()) });
+        self.source_maps
+            .push(SourceMap { first: number_of(self.lengths.len()), count: number_of(lengths.len()) });
         self.lengths.extend(lengths);
-        self.known.insert((family, regions), matcher);
-        matcher
+        self.known.insert((family, regions), source_map);
+        source_map
     }
 
     /// How many nodes there are, of each family.
@@ -155,14 +159,14 @@ impl SourcesBuilder {
         [self.nodes4.len(), self.nodes6.len()]
     }
 
-    /// How many matchers there are.
+    /// How many source maps there are.
     pub(crate) fn count(&self) -> usize {
-        self.matchers.len()
+        self.source_maps.len()
     }
 
     pub(crate) fn build(self) -> Sources {
         Sources {
-            matchers: self.matchers.into_boxed_slice(),
+            source_maps: self.source_maps.into_boxed_slice(),
             lengths: self.lengths.into_boxed_slice(),
             nodes4: Lookup::new(&self.nodes4, 0),
             nodes6: Lookup::new(&self.nodes6, 0),
@@ -241,16 +245,16 @@ mod tests {
         }
         regions.sort_unstable();
         let mut builder = SourcesBuilder::default();
-        let other = builder.matcher(family, vec![(0, 1, 77)]);
-        let matcher = builder.matcher(family, regions.clone());
-        assert_eq!(builder.matcher(family, regions.clone()), matcher);
+        let other = builder.source_map(family, vec![(0, 1, 77)]);
+        let source_map = builder.source_map(family, regions.clone());
+        assert_eq!(builder.source_map(family, regions.clone()), source_map);
         let table = builder.build();
         let near = regions.iter().flat_map(|&(address, len, _)| {
             let last = address | !family.mask(len) & family.mask(family.bits());
             [address, last, address.wrapping_sub(1) & family.mask(family.bits())]
         });
         for source in near.chain(sources.iter().map(|source| source & family.mask(family.bits()))) {
-            let found = table.class(family, matcher, source);
+            let found = table.class(family, source_map, source);
             assert_eq!(found, by_looking(family, &regions, source), "{source:x} in {regions:x?}");
             assert_eq!(table.class(family, other, source) == 77, source >> (family.bits() - 1) == 0);
         }
@@ -275,17 +279,17 @@ mod tests {
         for (family, most) in [(Family::V4, 6), (Family::V6, 8)] {
             let regions: Vec<Region> = (1..=family.bits()).map(|len| (0, len, len.into())).collect();
             let mut builder = SourcesBuilder::default();
-            let matcher = builder.matcher(family, regions);
+            let source_map = builder.source_map(family, regions);
             let table = builder.build();
             for len in 0..=family.bits() {
                 // The first `len` bits are zero, and the next one is not.
                 let source = family.mask(family.bits()).checked_shr(len.into()).unwrap_or(0);
                 let probes = std::cell::Cell::new(0);
-                let class = table.search(matcher, |probed| {
+                let class = table.search(source_map, |probed| {
                     probes.set(probes.get() + 1);
                     match family {
-                        Family::V4 => table.nodes4.find(key4(matcher, probed, source)),
-                        Family::V6 => table.nodes6.find(key6(matcher, probed, source)),
+                        Family::V4 => table.nodes4.find(key4(source_map, probed, source)),
+                        Family::V6 => table.nodes6.find(key6(source_map, probed, source)),
                     }
                 });
                 assert_eq!(class, len.into());
