@@ -150,7 +150,8 @@ impl Vector {
         (0..self.question_count()).map(|index| self.question_at(index))
     }
 
-    fn question_at(&self, mut index: usize) -> Vec<u8> {
+    /// The question of this index, which is below [`Self::question_count`].
+    pub fn question_at(&self, mut index: usize) -> Vec<u8> {
         let mut frame = self.question.clone();
         for mutation in self.each.iter().rev() {
             mutation.apply(index % mutation.count(), &mut frame);

@@ -13,6 +13,7 @@
 // The shared module below knows the lane by its package's name, as the lane's own tests do.
 extern crate lane as barelane_lane;
 
+mod differential;
 #[path = "../../../lane/tests/conformance/simulated.rs"]
 #[expect(dead_code, reason = "what only the lane's own tests use")]
 mod simulated;

@@ -1,6 +1,6 @@
 //! The program with a lane behind it, as a tier that vectors can be put to.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use barelane::plan::claims_of;
 use nic::xdp::dry_run::{Action, DryRun};
@@ -34,6 +34,8 @@ pub(crate) struct Driver {
     program: DryRun,
     lane: SimulatedLane<Alone>,
     counts: [u64; 4],
+    /// What the program had counted before the next frame.
+    counted: [u64; COUNT_MAX],
 }
 
 impl Driver {
@@ -46,8 +48,10 @@ impl Driver {
         let settings = settings_of(&endpoint, partial_checksums, Summer::fastest());
         // A lane looks at every frame, whatever its tags: so does the program here.
         let claims = claims_of(&settings, Vlans::ALL, &table_of(&endpoint), Where::Driver);
+        let program = DryRun::load(&claims).unwrap();
         Self {
-            program: DryRun::load(&claims).unwrap(),
+            counted: program.counts().unwrap(),
+            program,
             lane: SimulatedLane::new(Alone(card()), partial_checksums, Summer::fastest()),
             counts: [0; 4],
         }
@@ -57,11 +61,31 @@ impl Driver {
         self.counts[stage as usize]
     }
 
+    /// Puts a frame to the program alone, and gives what it did; what it handed on is [`Outcome::Silence`]. Nothing where
+    /// it did what no frame may lead to.
+    pub(crate) fn judge(&mut self, question: &[u8]) -> (Option<Stage>, Outcome) {
+        let outcome = self.run(question);
+        let stage = match &outcome {
+            Outcome::Reply(_) => Stage::Answered,
+            Outcome::Drop(_) => Stage::Dropped,
+            Outcome::Pass(..) => Stage::Passed,
+            Outcome::Silence => Stage::HandedOn,
+            Outcome::Nonsense(_) => return (None, outcome),
+        };
+        self.counts[stage as usize] += 1;
+        (Some(stage), outcome)
+    }
+
+    /// The lane behind the program.
+    pub(crate) fn lane(&mut self) -> &mut impl Tier {
+        &mut self.lane
+    }
+
     /// What the program did with one frame, by what it returned, by the frame, and by its counts.
-    pub(crate) fn run(&mut self, question: &[u8]) -> Outcome {
-        let before = self.program.counts().unwrap();
+    fn run(&mut self, question: &[u8]) -> Outcome {
         let (action, frame) = self.program.run(question).unwrap();
-        let counted = difference(&before, &self.program.counts().unwrap());
+        let before = mem::replace(&mut self.counted, self.program.counts().unwrap());
+        let counted = difference(&before, &self.counted);
         let fates: u64 =
             [Kind::Replied, Kind::Passed, Kind::Dropped].map(|kind| counted.sum(kind)).iter().sum();
         if counted.of(Counter::Rx) != 1 || fates != 1 {
@@ -92,15 +116,8 @@ impl Tier for Driver {
         if question.len() < ETHERNET_LEN {
             return Outcome::Silence;
         }
-        let outcome = self.run(question);
-        let stage = match &outcome {
-            Outcome::Reply(_) => Stage::Answered,
-            Outcome::Drop(_) => Stage::Dropped,
-            Outcome::Pass(..) => Stage::Passed,
-            Outcome::Silence => Stage::HandedOn,
-            Outcome::Nonsense(_) => return outcome,
-        };
-        self.counts[stage as usize] += 1;
+        let (stage, outcome) = self.judge(question);
+        let Some(stage) = stage else { return outcome };
         match stage {
             Stage::HandedOn => self.lane.ask(question, quiet),
             Stage::Passed => match self.lane.ask(question, quiet) {
