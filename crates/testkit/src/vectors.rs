@@ -11,7 +11,7 @@ use serde::Deserialize;
 use telemetry::{Ns, Reason};
 
 use self::mutation::Mutation;
-pub use self::runner::{Failure, Failures, Outcome, Tally, Tier, converse, run};
+pub use self::runner::{Failure, Failures, Outcome, Tally, Tier, converse, run, run_some};
 use crate::hex::Hex;
 
 /// How long the endpoint was left alone before each question of a vector. Longer than any limit that it keeps: error

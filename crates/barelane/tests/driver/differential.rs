@@ -20,12 +20,11 @@ use nic::{Burst, Frame, Queue};
 use testkit::endpoint::{self, Address, Endpoint, Owner};
 use testkit::hex;
 use testkit::mutants::Mutants;
-use testkit::vectors::{self, Outcome, PartialChecksums, QUIET, Tier};
-use wire::checksum::Summer;
+use testkit::vectors::{self, Outcome, PartialChecksums, QUIET, Settings, Tier};
 
 use crate::can_load;
 use crate::simulated::{SimulatedLane, Window, card};
-use crate::tier::{Driver, Stage};
+use crate::tier::{Driver, Stage, lane_settings};
 
 /// What CI compares; `cargo xtask soak` asks for ten million by the variable `BARELANE_FRAMES`.
 const FRAMES: Range<u64> = 0..200_000;
@@ -237,15 +236,12 @@ fn told(outcome: &Outcome) -> String {
 }
 
 /// Compares the two on the frames of these seeds.
-fn compare(seeds: Range<u64>, setting: PartialChecksums) -> Summary {
+fn compare(seeds: Range<u64>, partial_checksums: PartialChecksums) -> Summary {
+    let settings = Settings { partial_checksums, ..Settings::default() };
     let (endpoint, vectors) = (endpoint::load().unwrap(), vectors::load().unwrap());
-    let (mutants, mut driver) = (Mutants::new(&endpoint, &vectors), Driver::load(setting));
-    let partial_checksums = match setting {
-        PartialChecksums::Refuse => route::PartialChecksums::Refuse,
-        PartialChecksums::Accept => route::PartialChecksums::Accept,
-    };
+    let (mutants, mut driver) = (Mutants::new(&endpoint, &vectors), Driver::load(settings));
     let queue = Telling { card: card(), has_refused: false };
-    let mut alone = SimulatedLane::new(queue, partial_checksums, Summer::fastest());
+    let mut alone = SimulatedLane::with(queue, lane_settings(settings));
     let (own, mut summary) = (Own::of(&endpoint), Summary::default());
     for seed in seeds {
         let frame = mutants.of(seed);
@@ -260,7 +256,7 @@ fn compare(seeds: Range<u64>, setting: PartialChecksums) -> Summary {
             if summary.shown.len() < SHOWN_MAX {
                 let rows = hex::rows(&frame);
                 summary.shown.push(format!(
-                    "BARELANE_FRAMES={seed}..{} repeats this one, {setting:?}:\n{rows}  lane alone: {}\n  {stage:?}: {}",
+                    "BARELANE_FRAMES={seed}..{} repeats this one, {partial_checksums:?}:\n{rows}  lane alone: {}\n  {stage:?}: {}",
                     seed + 1,
                     told(&wanted),
                     told(&found),

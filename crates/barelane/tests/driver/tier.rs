@@ -4,11 +4,13 @@ use std::{fmt, mem};
 
 use barelane::plan::claims_of;
 use nic::xdp::dry_run::{Action, DryRun};
-use nic::xdp::{COUNT_MAX, Tier as Where, Vlans};
+use nic::xdp::{COUNT_MAX, Claims, Tier as Where, Vlans};
+use route::LaneSettings;
 use telemetry::{Counter, Counters, Kind, Ns, Reason};
 use testkit::endpoint;
-use testkit::vectors::{Outcome, PartialChecksums, Tier};
+use testkit::vectors::{Outcome, PartialChecksums, Settings, Stamp, Tier};
 use wire::checksum::Summer;
+use wire::stamp::Key;
 
 use crate::simulated::{Alone, SimulatedLane, card, settings_of, table_of};
 
@@ -22,7 +24,7 @@ pub(crate) enum Stage {
 }
 
 /// What is shorter is no frame: the kernel puts none to a program.
-const ETHERNET_LEN: usize = 14;
+pub(crate) const LEN_MIN: usize = 14;
 
 /// Why a lane drops what the program finds none of our addresses in: a frame to another station or address, or one that is
 /// cut off before it names one. The program passes it, and the kernel discards it in its turn.
@@ -39,20 +41,13 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn load(partial_checksums: PartialChecksums) -> Self {
-        let partial_checksums = match partial_checksums {
-            PartialChecksums::Refuse => route::PartialChecksums::Refuse,
-            PartialChecksums::Accept => route::PartialChecksums::Accept,
-        };
-        let endpoint = endpoint::load().unwrap();
-        let settings = settings_of(&endpoint, partial_checksums, Summer::fastest());
-        // A lane looks at every frame, whatever its tags: so does the program here.
-        let claims = claims_of(&settings, Vlans::ALL, &table_of(&endpoint), Where::Driver);
-        let program = DryRun::load(&claims).unwrap();
+    pub(crate) fn load(settings: Settings) -> Self {
+        let settings = lane_settings(settings);
+        let program = DryRun::load(&claims(&settings, Where::Driver)).unwrap();
         Self {
             counted: program.counts().unwrap(),
             program,
-            lane: SimulatedLane::new(Alone(card()), partial_checksums, Summer::fastest()),
+            lane: SimulatedLane::with(Alone(card()), settings),
             counts: [0; 4],
         }
     }
@@ -102,8 +97,27 @@ impl Driver {
     }
 }
 
-/// What one run added.
-fn difference(before: &[u64; COUNT_MAX], after: &[u64; COUNT_MAX]) -> Counters {
+/// The endpoint of the vectors, with these settings.
+pub(crate) fn lane_settings(settings: Settings) -> LaneSettings {
+    let endpoint = endpoint::load().unwrap();
+    let partial_checksums = match settings.partial_checksums {
+        PartialChecksums::Refuse => route::PartialChecksums::Refuse,
+        PartialChecksums::Accept => route::PartialChecksums::Accept,
+    };
+    let stamp_key = match settings.stamp {
+        Stamp::Unauthenticated => None,
+        Stamp::Authenticated => Key::new(endpoint.stamp.key.as_bytes()),
+    };
+    LaneSettings { stamp_key, ..settings_of(&endpoint, partial_checksums, Summer::fastest()) }
+}
+
+/// What it takes from the kernel. A lane looks at every frame, whatever its tags: so does the program here.
+pub(crate) fn claims(settings: &LaneSettings, earliest: Where) -> Claims {
+    claims_of(settings, Vlans::ALL, &table_of(&endpoint::load().unwrap()), earliest)
+}
+
+/// What was counted in between.
+pub(crate) fn difference(before: &[u64; COUNT_MAX], after: &[u64; COUNT_MAX]) -> Counters {
     let mut counters = Counters::default();
     for &counter in Counter::ALL {
         counters.add(counter, after[counter as usize] - before[counter as usize]);
@@ -113,17 +127,14 @@ fn difference(before: &[u64; COUNT_MAX], after: &[u64; COUNT_MAX]) -> Counters {
 
 impl Tier for Driver {
     fn ask(&mut self, question: &[u8], quiet: Ns) -> Outcome {
-        if question.len() < ETHERNET_LEN {
+        if question.len() < LEN_MIN {
             return Outcome::Silence;
         }
         let (stage, outcome) = self.judge(question);
         let Some(stage) = stage else { return outcome };
         match stage {
             Stage::HandedOn => self.lane.ask(question, quiet),
-            Stage::Passed => match self.lane.ask(question, quiet) {
-                Outcome::Drop(Some(reason)) if KERNELS.contains(&reason) => Outcome::Silence,
-                _ => outcome,
-            },
+            Stage::Passed => as_a_lane_says(&self.lane.ask(question, quiet), outcome),
             // Time passes for the lane too.
             Stage::Answered | Stage::Dropped => {
                 self.lane.turn(quiet);
@@ -136,6 +147,15 @@ impl Tier for Driver {
     /// dropped here, for the same reason.
     fn can_pass(&self) -> bool {
         false
+    }
+}
+
+/// What a frame that the program has passed is to a vector: where a lane alone drops it for one of [`KERNELS`], the kernel
+/// discards it.
+pub(crate) fn as_a_lane_says(alone: &Outcome, passed: Outcome) -> Outcome {
+    match (alone, passed) {
+        (Outcome::Drop(Some(reason)), Outcome::Pass(..)) if KERNELS.contains(reason) => Outcome::Silence,
+        (_, passed) => passed,
     }
 }
 
