@@ -40,15 +40,22 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Longer than any frame here.
 const ROOM: usize = 4096;
 
-/// Two hosts without addresses, and the cable between them.
+/// An end of a cable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Which {
+    Server,
+    Client,
+}
+
+/// Two hosts, and the cable between them.
 pub(crate) struct Cable {
-    pub(crate) server: Namespace,
-    pub(crate) client: Namespace,
-    pub(crate) ends: veth::Indices,
+    server: Namespace,
+    client: Namespace,
+    ends: veth::Indices,
 }
 
 /// A namespace whose kernel says nothing by itself.
-fn silent() -> Namespace {
+pub(crate) fn silent() -> Namespace {
     let namespace = Namespace::new().unwrap();
     namespace.set("ipv6/conf/default/disable_ipv6", "1").unwrap();
     namespace
@@ -78,6 +85,15 @@ impl Cable {
             End { namespace: Some(&client), name: CLIENT_END, mac: endpoint.asker.mac, addresses: &[], ..a };
         let ends = veth::create(&VethPair { a, b, mtu: MTU }).unwrap();
         Self { server, client, ends }
+    }
+
+    /// Attaches the program that passes everything.
+    pub(crate) fn pass_at(&self, end: Which) -> BareAttachment {
+        let (host, name, ifindex) = match end {
+            Which::Server => (&self.server, SERVER_END, self.ends.a),
+            Which::Client => (&self.client, CLIENT_END, self.ends.b),
+        };
+        host.run(|| bare::attach(Bare::Pass, name, ifindex, ModeChoice::Native)).unwrap().unwrap()
     }
 
     /// What arrives at the client's end.
@@ -117,8 +133,7 @@ impl OnCable {
         let settings = Settings { mode: ModeChoice::Native, ..Settings::new(SERVER_END, cable.ends.a, MTU) };
         let (attachment, mut queues) = cable.server.run(|| xdp::open(&settings, &claims)).unwrap().unwrap();
         assert_eq!(attachment.mode(), Mode::Native);
-        let pass = || bare::attach(Bare::Pass, CLIENT_END, cable.ends.b, ModeChoice::Native);
-        let pass = cable.client.run(pass).unwrap().unwrap();
+        let pass = cable.pass_at(Which::Client);
         let clock = SimulatedClock::default();
         let (lane, tables) = lane_on(queues.remove(0), &lane_settings, &clock);
         Self {

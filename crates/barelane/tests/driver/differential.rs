@@ -38,7 +38,7 @@ const SHOWN_MAX: usize = 8;
 
 /// A card that refuses what it is to hand on, as AF_XDP does, and remembers it: the reason is counted, and it still shows
 /// that this is no drop.
-struct Telling {
+pub(crate) struct Telling {
     card: Card,
     has_refused: bool,
 }
@@ -84,8 +84,13 @@ impl Queue for Telling {
     }
 }
 
+/// A lane on such a card.
+pub(crate) fn lane(settings: Settings) -> SimulatedLane<Telling> {
+    SimulatedLane::with(Telling { card: card(), has_refused: false }, lane_settings(settings))
+}
+
 /// What the lane alone does: an answer, a drop, or a pass with the reason that it would have counted.
-fn judge(lane: &mut SimulatedLane<Telling>, frame: &[u8]) -> Outcome {
+pub(crate) fn judge(lane: &mut SimulatedLane<Telling>, frame: &[u8]) -> Outcome {
     lane.lane.queue_mut().has_refused = false;
     match lane.ask(frame, QUIET) {
         Outcome::Drop(reason) if lane.lane.queue().has_refused => Outcome::Pass(frame.to_vec(), reason),
@@ -214,7 +219,7 @@ impl fmt::Display for Summary {
     }
 }
 
-fn name(outcome: &Outcome) -> &'static str {
+pub(crate) fn name(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Reply(_) => "reply",
         Outcome::Pass(..) => "pass",
@@ -240,8 +245,7 @@ fn compare(seeds: Range<u64>, partial_checksums: PartialChecksums) -> Summary {
     let settings = Settings { partial_checksums, ..Settings::default() };
     let (endpoint, vectors) = (endpoint::load().unwrap(), vectors::load().unwrap());
     let (mutants, mut driver) = (Mutants::new(&endpoint, &vectors), Driver::load(settings));
-    let queue = Telling { card: card(), has_refused: false };
-    let mut alone = SimulatedLane::with(queue, lane_settings(settings));
+    let mut alone = lane(settings);
     let (own, mut summary) = (Own::of(&endpoint), Summary::default());
     for seed in seeds {
         let frame = mutants.of(seed);

@@ -20,6 +20,7 @@ extern crate lane as barelane_lane;
 
 mod cable;
 mod differential;
+mod oracle;
 #[path = "../../../lane/tests/conformance/simulated.rs"]
 #[expect(dead_code, reason = "what only the lane's own tests use")]
 mod simulated;
