@@ -87,6 +87,14 @@ impl Cable {
         Self { server, client, ends }
     }
 
+    /// Has the server's kernel drop what it has for a station that it does not know, where it would ask for the station and
+    /// keep the packet until then.
+    pub(crate) fn forget_whom_it_cannot_reach(&self) {
+        for family in ["ipv4", "ipv6"] {
+            self.server.set(&format!("{family}/neigh/{SERVER_END}/mcast_solicit"), "0").unwrap();
+        }
+    }
+
     /// Attaches the program that passes everything.
     pub(crate) fn pass_at(&self, end: Which) -> BareAttachment {
         let (host, name, ifindex) = match end {

@@ -7,10 +7,11 @@ use testkit::vectors::Outcome;
 use super::{ARP, IPV4, IPV6, ethertype};
 
 const CODE: &str = "a code that is not 0";
-const OPTIONS: &str = "options and extension headers";
+const OPTIONS: &str = "options, extension headers and fragments";
 const TO_MANY: &str = "a frame to many";
 const FROM_NOBODY: &str = "a frame from a group, or from ourselves";
 const ARP_FROM_NOBODY: &str = "an ARP sender that is a group, or ourselves";
+const ARP_HARDWARE: &str = "an ARP hardware type of 6";
 const SOURCE: &str = "a source that is our own, or nobody's";
 const TO_A_GROUP: &str = "an echo request to a group";
 const NO_WAY: &str = "an asker whom the kernel has no way to";
@@ -21,12 +22,13 @@ const ZEROS: &str = "a reply of zeros only";
 const TO_US_ALONE: &str = "a solicitation to us alone";
 
 /// All of them.
-pub(super) const DEVIATIONS: [&str; 13] = [
+pub(super) const DEVIATIONS: [&str; 14] = [
     CODE,
     OPTIONS,
     TO_MANY,
     FROM_NOBODY,
     ARP_FROM_NOBODY,
+    ARP_HARDWARE,
     SOURCE,
     TO_A_GROUP,
     NO_WAY,
@@ -62,9 +64,10 @@ fn by_kernel_alone(question: &[u8], reason: Reason, endpoint: &Endpoint) -> Opti
     let (is, name) = match reason {
         Reason::Unclaimed if !is_ipv4 && question[38] == 0xff => (question.get(54) == Some(&128), TO_A_GROUP),
         Reason::Unclaimed => (code.is_some_and(|&code| code != 0), CODE),
-        Reason::Ipv4Options | Reason::Ipv6Extension => (true, OPTIONS),
+        Reason::Ipv4Options | Reason::Ipv6Extension | Reason::Ipv4Fragment => (true, OPTIONS),
         Reason::EthernetNotOurs => (question[0] & 1 == 1, TO_MANY),
         Reason::EthernetSource => (is_from_nobody(&question[6..12]), FROM_NOBODY),
+        Reason::ArpMalformed if question[14..16] == [0, 6] => (true, ARP_HARDWARE),
         Reason::ArpMalformed => (is_from_nobody(&question[22..28]), ARP_FROM_NOBODY),
         Reason::SourceInvalid => (true, SOURCE),
         _ => return None,
