@@ -2,7 +2,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "unshare, bind, setsockopt, getsockopt, adjtimex and bpf have no safe wrapper for what is asked of them"
+    reason = "unshare, bind, setsockopt, getsockopt, recvmsg, adjtimex and bpf have no safe wrapper for what is asked"
 )]
 #![expect(
     clippy::cast_possible_truncation,

@@ -142,7 +142,7 @@ impl<'a> Mutants<'a> {
     }
 }
 
-/// The EtherType behind the tags, and where the network header begins.
+/// The Ethernet type behind the tags, and where the network header begins.
 fn network_of(frame: &[u8]) -> (u16, usize) {
     let mut at = LEN_MIN - 2;
     while VLANS.contains(&word(frame, at)) && at < LEN_MIN + 10 {

@@ -257,9 +257,10 @@ impl Tier for OnCable {
             (1, 1, 0, 0) => arrived(&self.client).map_or(lost("the program's answer"), Outcome::Reply),
             (1, 0, 1, 0) if counted.of(Counter::ToLane) == 1 => self.answered_by_lane(),
             (1, 0, 1, 0) => {
-                let passed = match is_seen(question) {
-                    true => arrived(&self.server).map_or(lost("a pass"), |frame| Outcome::Pass(frame, None)),
-                    false => Outcome::Pass(question.to_vec(), None),
+                let passed = if is_seen(question) {
+                    arrived(&self.server).map_or(lost("a pass"), |frame| Outcome::Pass(frame, None))
+                } else {
+                    Outcome::Pass(question.to_vec(), None)
                 };
                 as_a_lane_says(&self.alone.ask(question, quiet), passed)
             }

@@ -100,20 +100,20 @@ pub(crate) fn judge(lane: &mut SimulatedLane<Telling>, frame: &[u8]) -> Outcome 
 
 /// Whether the driver tier did what the lane alone does, or what the table above lets it do.
 fn agree(frame: &[u8], alone: &Outcome, stage: Option<Stage>, found: &Outcome, own: &Own) -> bool {
+    let Some(stage) = stage else { return false };
     match (stage, alone, found) {
-        (Some(Stage::Answered), Outcome::Reply(_), _) => alone == found,
-        (Some(Stage::Dropped), Outcome::Drop(wanted), Outcome::Drop(reason)) => wanted == reason,
-        (Some(Stage::Dropped), Outcome::Pass(_, wanted), Outcome::Drop(reason)) => {
+        (Stage::Answered, Outcome::Reply(_), _)
+        | (Stage::Dropped, Outcome::Drop(_), _)
+        | (Stage::HandedOn, Outcome::Reply(_) | Outcome::Drop(_), _) => alone == found,
+        (Stage::Dropped | Stage::HandedOn, Outcome::Pass(_, wanted), Outcome::Drop(reason)) => {
             wanted == reason && own.is_asked(frame)
         }
-        (Some(Stage::Passed), Outcome::Pass(..) | Outcome::Drop(_), Outcome::Pass(same, _)) => {
+        (Stage::Passed, Outcome::Pass(..) | Outcome::Drop(_), Outcome::Pass(same, _)) => {
             same == frame && !own.is_asked(frame)
         }
-        (Some(Stage::Passed), Outcome::Reply(_), Outcome::Pass(same, _)) => {
+        (Stage::Passed, Outcome::Reply(_), Outcome::Pass(same, _)) => {
             same == frame && own.is_elsewhere(frame)
         }
-        (Some(Stage::HandedOn), Outcome::Pass(_, wanted), Outcome::Drop(reason)) => wanted == reason,
-        (Some(Stage::HandedOn), Outcome::Reply(_) | Outcome::Drop(_), _) => alone == found,
         _ => false,
     }
 }
@@ -179,7 +179,9 @@ impl Own {
     /// Whether a plain packet asks a claimed port of an address that the kernel has too.
     fn is_claimed(&self, packet: &[u8], first: u8, header: usize, protocol: usize, target: usize) -> bool {
         let is_plain = match first {
-            0x45 => packet.len() >= 28 && packet[0] == 0x45 && packet[6] & 0x3f == 0 && packet[7] == 0,
+            0x45 => {
+                packet.len() >= 28 && packet[0] == 0x45 && matches!(packet[6..8], [0 | 0x40 | 0x80 | 0xc0, 0])
+            }
             _ => packet.len() >= 48 && packet[0] & 0xf0 == 0x60,
         };
         is_plain
@@ -192,7 +194,7 @@ impl Own {
     }
 }
 
-/// The VLANs of the first two tags, the EtherType behind them, and what follows it.
+/// The VLANs of the first two tags, the Ethernet type behind them, and what follows it.
 fn untagged(frame: &[u8]) -> (Vec<u16>, u16, &[u8]) {
     let word = |bytes: &[u8]| u16::from_be_bytes([bytes[0], bytes[1]]);
     let is_tag = |tag: &&[u8]| [0x8100, 0x88a8].contains(&word(tag));

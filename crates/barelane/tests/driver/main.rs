@@ -5,6 +5,7 @@
 //! | `tier` | the program by the kernel's own run of it (`BPF_PROG_TEST_RUN`), with a lane over a simulated card behind it |
 //! | `cable` | the program on a virtual cable, with a lane over AF_XDP behind it; and that lane alone |
 //! | `differential` | random and mutated frames, to the program and to the lane |
+//! | `oracle` | the same to the Linux kernel and to the lane |
 //!
 //! It needs the privileges that the program needs. Where they are missing each test says that it did not run.
 #![allow(
@@ -12,6 +13,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test may stop"
 )]
 

@@ -88,10 +88,10 @@ fn by_lane_alone(question: &[u8], answer: &[u8], endpoint: &Endpoint) -> Option<
         address.owner == Owner::Barelane
             && matches!(address.ip, std::net::IpAddr::V6(ip) if question[38..54] == ip.octets())
     };
-    match knows_asker {
-        false => Some(NO_WAY),
-        true => (ethertype(question) == IPV6 && !endpoint.addresses.iter().any(is_own)).then_some(ELSEWHERE),
+    if !knows_asker {
+        return Some(NO_WAY);
     }
+    (ethertype(question) == IPV6 && !endpoint.addresses.iter().any(is_own)).then_some(ELSEWHERE)
 }
 
 /// What two answers differ in, the first of it; nothing where it is another thing.
