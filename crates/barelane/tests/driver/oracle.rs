@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use std::env;
 use std::net::IpAddr;
 use std::ops::Range;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use host::namespace::Namespace;
 use host::packet::PacketSocket;
@@ -72,19 +73,25 @@ impl Oracle {
         let question = |ip| packets::exchange(endpoint, ip, Kind::LinkAddress, &[]).question;
         let [ipv4, ipv6] =
             [IpAddr::is_ipv4, IpAddr::is_ipv6].map(|is| own.iter().find(|(ip, _)| is(ip)).unwrap().0);
-        Self {
+        let oracle = Self {
             client: cable.client_socket(),
             last: packets::exchange(&other, ipv4, Kind::LinkAddress, &[]),
             introductions: [question(ipv4), question(ipv6)],
             _in_order: [cable.pass_at(Which::Server), cable.pass_at(Which::Client)],
             _cable: cable,
+        };
+        // The kernel joins the groups of its IPv6 addresses on a thread of its own (`addrconf_dad_work`).
+        let deadline = Instant::now() + LIMIT;
+        while !oracle.is_introduced() {
+            assert!(Instant::now() < deadline, "the kernel does not answer for its addresses");
+            thread::yield_now();
         }
+        oracle
     }
 
     /// What the kernel answers; nothing where it does not. What it sends else, questions of its own and errors, is no answer.
     fn ask(&self, question: &[u8]) -> Option<Vec<u8>> {
-        self.introductions.iter().for_each(|introduction| self.client.send(introduction).unwrap());
-        assert_eq!(self.until_last().len(), 2, "the kernel learns where the asker is");
+        assert!(self.is_introduced(), "the kernel does not learn where the asker is");
         self.client.send(question).unwrap();
         let mut answers = self.until_last();
         assert!(
@@ -93,6 +100,12 @@ impl Oracle {
             answers.iter().map(|one| hex::rows(one)).collect::<String>()
         );
         answers.pop()
+    }
+
+    /// Tells the kernel where the asker is; says whether it has answered over both families.
+    fn is_introduced(&self) -> bool {
+        self.introductions.iter().for_each(|introduction| self.client.send(introduction).unwrap());
+        self.until_last().len() == self.introductions.len()
     }
 
     /// Every answer up to that to the last question.
@@ -142,6 +155,23 @@ fn is_in_question(frame: &[u8]) -> bool {
     }
 }
 
+/// What two have said to one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Alike,
+    /// Not the same, which is this deviation.
+    Otherwise(&'static str),
+    Wrong,
+}
+
+fn compare(question: &[u8], kernels: Option<&[u8]>, lanes: &Outcome, endpoint: &Endpoint) -> Said {
+    let lanes_answer = if let Outcome::Reply(answer) = lanes { Some(comparable(answer)) } else { None };
+    if kernels.map(comparable) == lanes_answer {
+        return Said::Alike;
+    }
+    deviation(question, kernels, lanes, endpoint).map_or(Said::Wrong, Said::Otherwise)
+}
+
 /// What a run has found.
 #[derive(Debug, Default)]
 struct Found {
@@ -151,34 +181,18 @@ struct Found {
     faults: Vec<String>,
 }
 
-impl Found {
-    fn note(
-        &mut self,
-        what: &str,
-        question: &[u8],
-        [kernels, lanes]: [Option<Vec<u8>>; 2],
-        named: Option<&'static str>,
-    ) {
-        let same = match (&kernels, &lanes) {
-            (Some(kernels), Some(lanes)) => comparable(kernels) == comparable(lanes),
-            (kernels, lanes) => kernels.is_none() && lanes.is_none(),
-        };
-        match named {
-            _ if same => *(if kernels.is_some() { &mut self.answered } else { &mut self.unanswered }) += 1,
-            Some(name) => *self.deviations.entry(name).or_default() += 1,
-            None => {
-                let rows = |answer: Option<Vec<u8>>| {
-                    answer.map_or("    none\n".to_owned(), |answer| hex::rows(&answer))
-                };
-                self.faults.push(format!(
-                    "{what}\n{}  the kernel:\n{}  the lane:\n{}",
-                    hex::rows(question),
-                    rows(kernels),
-                    rows(lanes)
-                ));
-            }
-        }
-    }
+/// One question that they did not answer alike, and how to ask it again.
+fn fault(seed: u64, question: &[u8], kernels: Option<&[u8]>, lanes: &Outcome) -> String {
+    let rows = |answer: Option<&[u8]>| answer.map_or("    nothing\n".to_owned(), hex::rows);
+    let answer = if let Outcome::Reply(answer) = lanes { Some(&answer[..]) } else { None };
+    format!(
+        "BARELANE_ORACLE={seed}..{} repeats this one\n{}  the kernel:\n{}  the lane, {}:\n{}",
+        seed + 1,
+        hex::rows(question),
+        rows(kernels),
+        name(lanes),
+        rows(answer)
+    )
 }
 
 /// The seeds of this run.
@@ -201,12 +215,14 @@ fn a_kernel_and_a_lane_answer_alike_but_for_what_is_documented() {
         if !is_in_question(&question) {
             continue;
         }
-        let (kernels, lanes) = (oracle.ask(&question), judge(&mut lane, &question));
-        let named = deviation(&question, kernels.as_deref(), &lanes, &endpoint);
-        let what =
-            format!("BARELANE_ORACLE={seed}..{} repeats this one; the lane: {}", seed + 1, name(&lanes));
-        let answer = if let Outcome::Reply(answer) = lanes { Some(answer) } else { None };
-        found.note(&what, &question, [kernels, answer], named);
+        let lanes = judge(&mut lane, &question);
+        let kernels = oracle.ask(&question);
+        match (compare(&question, kernels.as_deref(), &lanes, &endpoint), kernels) {
+            (Said::Alike, Some(_)) => found.answered += 1,
+            (Said::Alike, None) => found.unanswered += 1,
+            (Said::Otherwise(name), _) => *found.deviations.entry(name).or_default() += 1,
+            (Said::Wrong, kernels) => found.faults.push(fault(seed, &question, kernels.as_deref(), &lanes)),
+        }
     }
     let Found { answered, unanswered, deviations, faults } = &found;
     println!("{answered} answered alike, {unanswered} by neither; {deviations:#?}");
