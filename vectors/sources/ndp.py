@@ -323,6 +323,21 @@ def _validity(t):
         question,
         each=[truncate(14, 85)],
     )
+    sources = (bytes.fromhex("333300000001"), bytes.fromhex("020000000001"))
+    wrong_frames = [bytes_at(0, [b"\xff" * 6 + source for source in sources])]
+    for name, lengths, reason in [
+        ("beyond", (33, 53, 0xFFFF), "ipv6_length"),
+        ("below-8", (0, 7), "icmp_length"),
+        ("below-24", (8, 23), "ndp_malformed"),
+    ]:
+        t.drops(
+            f"D1-length-{name}-wrong-frame",
+            "8200 3, 4861 7.1.1",
+            "A wrong length is found before a frame that is not to us, or from a group or from ourselves.",
+            question,
+            reason,
+            each=wrong_frames + [bytes_at(18, [size.to_bytes(2) for size in lengths])],
+        )
     for name, src in [("multicast", "ff02::9"), ("loopback", "::1"), ("ours", OWN6)]:
         t.drops(
             f"D1-source-{name}",

@@ -5,7 +5,7 @@
 //! | `cargo xtask test` | every test; installs the third-party clients that it needs, and says so |
 //! | `cargo xtask tidy` | the rules of style that a program can check |
 //! | `cargo xtask bench` | ratios against the kernel, instructions per packet, checksum speed |
-//! | `cargo xtask soak` | many seeds of simulation, many SIGKILLs, many questions |
+//! | `cargo xtask soak` | many seeds of simulation, many SIGKILLs, questions and frames |
 //! | `cargo xtask bpf` | the XDP program's C source, compiled into its committed table |
 //! | `cargo xtask ci` | what must hold before a commit lands |
 //!
@@ -50,7 +50,7 @@ enum Task {
     Tidy,
     /// Measure: ratios against the kernel, instructions a packet, checksum speed.
     Bench(bench::Arguments),
-    /// Run the simulation with many seeds, and SIGKILL at many moments.
+    /// Run the simulation with many seeds, SIGKILL at many moments, ask by the million.
     Soak(soak::Arguments),
     /// Compile the XDP program into its committed table.
     Bpf(BpfArguments),

@@ -2,7 +2,9 @@
 //!
 //! Every seed of the simulated wire is another history of losses, repetitions, damage and slow peers; every SIGKILL
 //! strikes at another moment. A failure names its seed, and `BARELANE_SEEDS=SEED..SEED+1` repeats it. The probe asks ten
-//! million questions as fast as this machine carries them, and both sides account for every one.
+//! million questions as fast as this machine carries them, and both sides account for every one. Ten million random and
+//! mutated frames go to the lane and to the driver tier, which must do the same; and every question of every vector over a
+//! virtual cable.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +16,23 @@ use crate::step::{Steps, cargo, run as run_command};
 /// Seeds of one run of the tests: some seconds, so that the end is met within that.
 const SEEDS_PER_RUN: u64 = 64;
 /// What CI does.
-const SHORT: Form = Form { time: Duration::from_secs(30), kills: "10", questions: "100000", build: &[] };
+const SHORT: Form = Form {
+    time: Duration::from_secs(30),
+    kills: "10",
+    questions: "100000",
+    build: &[],
+    frames: "200000..400000",
+    vectors: Vectors::AsTested,
+};
+/// What is asked for by hand; its time is an argument.
+const LONG: Form = Form {
+    time: Duration::ZERO,
+    kills: "1000",
+    questions: "10000000",
+    build: RELEASE,
+    frames: "1000000..11000000",
+    vectors: Vectors::Whole,
+};
 /// The build whose questions are as fast as this machine carries them.
 const RELEASE: &[&str] = &["--release"];
 
@@ -26,6 +44,18 @@ struct Form {
     questions: &'static str,
     /// What asks the questions: a build that is there already, or one that is fast.
     build: &'static [&'static str],
+    /// The seeds of the frames that lane and driver are compared on.
+    frames: &'static str,
+    vectors: Vectors,
+}
+
+/// What of the vectors goes over a cable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Vectors {
+    /// What `cargo test` has put already.
+    AsTested,
+    /// Every question.
+    Whole,
 }
 
 /// What to do for how long.
@@ -36,7 +66,7 @@ pub(crate) struct Arguments {
     /// How long to simulate, in minutes; 1000 SIGKILLs come on top, some four minutes.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// Half a minute of simulation, 10 SIGKILLs and 100,000 questions, as CI does.
+    /// Half a minute of simulation, 10 SIGKILLs, 100,000 questions and 200,000 frames, as CI does.
     #[arg(long, conflicts_with = "minutes")]
     short: bool,
 }
@@ -50,13 +80,16 @@ enum Part {
     Kill,
     /// Questions of the probe.
     Probe,
+    /// Frames to the lane and to the driver tier.
+    Differential,
+    /// Vectors over a cable.
+    Vectors,
 }
 
 /// Simulates and kills, and sums up.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut steps = Steps::default();
-    let time = Duration::from_mins(arguments.minutes);
-    let long = Form { time, kills: "1000", questions: "10000000", build: RELEASE };
+    let long = Form { time: Duration::from_mins(arguments.minutes), ..LONG };
     parts(&mut steps, arguments.part, if arguments.short { SHORT } else { long });
     steps.close()
 }
@@ -79,6 +112,21 @@ fn parts(steps: &mut Steps, only: Option<Part>, form: Form) {
         let count = ("BARELANE_QUESTIONS", form.questions);
         on_an_interface(steps, "questions of the probe", "flood::", count, form.build);
     }
+    if is_wanted(Part::Differential) {
+        let frames = ("BARELANE_FRAMES", form.frames);
+        in_the_driver(steps, "the lane and the driver on the same frames", "differential", frames);
+    }
+    if is_wanted(Part::Vectors) && form.vectors == Vectors::Whole {
+        let all = ("BARELANE_ALL_QUESTIONS", "1");
+        in_the_driver(steps, "every question of every vector over a cable", "on_a_cable", all);
+    }
+}
+
+/// Runs those tests of the driver tier that have `filter` in their names. Two minutes for ten million frames as tests are
+/// built; most of it is the kernel's, so that a release build would cost more than it saves.
+fn in_the_driver(steps: &mut Steps, name: &str, filter: &str, (variable, value): (&str, &str)) {
+    let test = ["test", "--quiet", "--package", "barelane", "--test", "driver", "--", filter];
+    steps.test(name, cargo(&test).arg("--nocapture").env(variable, value));
 }
 
 /// Runs the tests of the simulated wire with new seeds until the time is over.

@@ -28,6 +28,7 @@ impl PacketSocket {
         let asked = || format!("open a packet socket on the interface of index {ifindex}");
         let opened = raw().and_then(|socket| {
             sys::ignore_outgoing(&socket)?;
+            sys::tell_tags(&socket)?;
             sys::bind_packet(&socket, ifindex, ethertype)?;
             Ok(socket)
         });
@@ -42,15 +43,36 @@ impl PacketSocket {
     }
 
     /// Waits for a frame for at most `limit`, and gives its length; `None` where none came. What does not fit into
-    /// `room` is cut.
+    /// `room` is cut. The outermost VLAN tag is not there: the kernel takes it out before anybody sees a frame
+    /// (`skb_vlan_untag` in `net/core/skbuff.c`).
     pub fn receive(&self, room: &mut [u8], limit: Duration) -> Result<Option<usize>, HostError> {
+        self.wait(limit, || recv(&self.socket, &mut *room, RecvFlags::empty()).map(|(len, _)| len))
+    }
+
+    /// The same, and gives the frame as it was on the wire, with all of its tags.
+    pub fn receive_whole(&self, room: &mut [u8], limit: Duration) -> Result<Option<Vec<u8>>, HostError> {
+        const ADDRESSES: usize = 12;
+        let received = self.wait(limit, || sys::receive_packet(&self.socket, room))?;
+        Ok(received.map(|(len, tag)| {
+            let frame = room.get(..len).unwrap_or_default();
+            let (addresses, rest) = frame.split_at(len.min(ADDRESSES));
+            [addresses, tag.as_ref().map_or(&[][..], |tag| tag), rest].concat()
+        }))
+    }
+
+    /// Receives, again and again where a signal comes between, for at most `limit`.
+    fn wait<T>(
+        &self,
+        limit: Duration,
+        mut receive: impl FnMut() -> Result<T, Errno>,
+    ) -> Result<Option<T>, HostError> {
         let deadline = Instant::now() + limit;
         loop {
             let rest = deadline.saturating_duration_since(Instant::now());
             let received = set_socket_timeout(&self.socket, Timeout::Recv, Some(rest.max(WAIT_MIN)))
-                .and_then(|()| recv(&self.socket, &mut *room, RecvFlags::empty()));
+                .and_then(|()| receive());
             match received {
-                Ok((len, _)) => return Ok(Some(len)),
+                Ok(received) => return Ok(Some(received)),
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(Errno::INTR) if Instant::now() < deadline => {}
                 Err(errno) => return Err(HostError::refused("receive a frame", errno)),

@@ -2,7 +2,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "unshare, bind, setsockopt, getsockopt, adjtimex and bpf have no safe wrapper for what is asked of them"
+    reason = "unshare, bind, setsockopt, getsockopt, recvmsg, adjtimex and bpf have no safe wrapper for what is asked"
 )]
 #![expect(
     clippy::cast_possible_truncation,
@@ -41,6 +41,44 @@ pub(crate) fn bind_packet(socket: &OwnedFd, ifindex: u32, ethertype: u16) -> Res
 /// Keeps a packet socket from seeing what this host itself sends (since 4.20).
 pub(crate) fn ignore_outgoing(socket: &OwnedFd) -> Result<(), Errno> {
     set_packet_option(socket, libc::PACKET_IGNORE_OUTGOING, &1_i32)
+}
+
+/// Has a packet socket say beside each frame what the kernel took out of it.
+pub(crate) fn tell_tags(socket: &OwnedFd) -> Result<(), Errno> {
+    set_packet_option(socket, libc::PACKET_AUXDATA, &1_i32)
+}
+
+/// Receives a frame by a packet socket that [tells tags](tell_tags), and the VLAN tag that stood behind its Ethernet
+/// addresses, if any: identifier and number, as on the wire.
+pub(crate) fn receive_packet(socket: &OwnedFd, room: &mut [u8]) -> Result<(usize, Option<[u8; 4]>), Errno> {
+    /// The one control message of such a socket.
+    #[repr(C)]
+    struct Beside {
+        head: libc::cmsghdr,
+        data: libc::tpacket_auxdata,
+    }
+    const ETHERTYPE_VLAN: u16 = 0x8100;
+
+    // SAFETY: both structures are plain numbers, of which all zeros are valid.
+    let mut beside: Beside = unsafe { std::mem::zeroed() };
+    // SAFETY: numbers and pointers, of which all zeros are valid: no name, no data, no control message.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    let mut part = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+    (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+    (message.msg_control, message.msg_controllen) = ((&raw mut beside).cast(), size_of::<Beside>());
+    // SAFETY: the message names `room` and `beside` with their sizes, and the kernel writes no more than that to them;
+    // both are borrowed until the call returns.
+    let len = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, 0) };
+    let len = usize::try_from(len).map_err(|_| last_error())?;
+    let Beside { head, data } = beside;
+    let is_told = (head.cmsg_level, head.cmsg_type) == (libc::SOL_PACKET, libc::PACKET_AUXDATA);
+    if !is_told || data.tp_status & libc::TP_STATUS_VLAN_VALID == 0 {
+        return Ok((len, None));
+    }
+    let has_identifier = data.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0;
+    let identifier = if has_identifier { data.tp_vlan_tpid } else { ETHERTYPE_VLAN };
+    let ([a, b], [c, d]) = (identifier.to_be_bytes(), data.tp_vlan_tci.to_be_bytes());
+    Ok((len, Some([a, b, c, d])))
 }
 
 /// Opens the interface's filter for a group address for as long as the packet socket is open.

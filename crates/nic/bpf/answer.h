@@ -402,6 +402,10 @@ static ALWAYS_INLINE int answer_solicitation(const struct packet *packet, const 
 	int is_probe = (load64(ip + 8) | load64(ip + 16)) == 0;
 	const u8 *frame = packet->frame;
 
+	if (message + len > stop)
+		return drop(packet, IPV6_LENGTH);
+	if (len < SOLICITATION_LEN)
+		return drop(packet, len < UDP_LEN ? ICMP_LENGTH : NDP_MALFORMED);
 	/* A frame to many must be to a group of IPv6 (RFC 2464 7). */
 	if (frame[0] & 1 && load16(frame) != 0x3333)
 		return drop(packet, ETHERNET_NOT_OURS);

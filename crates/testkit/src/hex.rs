@@ -29,7 +29,7 @@ fn byte_of(pair: &[u8]) -> Result<u8, String> {
 }
 
 /// Rows of 32 bytes in groups of 4, each behind its offset: for failure messages.
-pub(crate) fn rows(bytes: &[u8]) -> String {
+pub fn rows(bytes: &[u8]) -> String {
     let group = |group: &[u8]| group.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let row = |(index, row): (usize, &[u8])| {
         let groups: Vec<String> = row.chunks(4).map(group).collect();

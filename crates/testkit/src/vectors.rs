@@ -11,7 +11,7 @@ use serde::Deserialize;
 use telemetry::{Ns, Reason};
 
 use self::mutation::Mutation;
-pub use self::runner::{Failure, Failures, Outcome, Tally, Tier, converse, run};
+pub use self::runner::{Failure, Failures, Outcome, Tally, Tier, converse, run, run_some};
 use crate::hex::Hex;
 
 /// How long the endpoint was left alone before each question of a vector. Longer than any limit that it keeps: error
@@ -150,7 +150,8 @@ impl Vector {
         (0..self.question_count()).map(|index| self.question_at(index))
     }
 
-    fn question_at(&self, mut index: usize) -> Vec<u8> {
+    /// The question of this index, which is below [`Self::question_count`].
+    pub fn question_at(&self, mut index: usize) -> Vec<u8> {
         let mut frame = self.question.clone();
         for mutation in self.each.iter().rev() {
             mutation.apply(index % mutation.count(), &mut frame);

@@ -1,15 +1,16 @@
 //! The program with a lane behind it, as a tier that vectors can be put to.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use barelane::plan::claims_of;
 use nic::xdp::dry_run::{Action, DryRun};
-use nic::xdp::{COUNT_MAX, Vlans};
-use route::{RouteTable, Terms, Tier as Where};
+use nic::xdp::{COUNT_MAX, Claims, Vlans};
+use route::{LaneSettings, RouteTable, Terms, Tier as Where};
 use telemetry::{Counter, Counters, Kind, Ns, Reason};
 use testkit::endpoint;
-use testkit::vectors::{Outcome, PartialChecksums, Tier};
+use testkit::vectors::{Outcome, PartialChecksums, Settings, Stamp, Tier};
 use wire::checksum::Summer;
+use wire::stamp::Key;
 
 use crate::simulated::{Alone, SimulatedLane, card, settings_of, table_of};
 
@@ -23,7 +24,7 @@ pub(crate) enum Stage {
 }
 
 /// What is shorter is no frame: the kernel puts none to a program.
-const ETHERNET_LEN: usize = 14;
+pub(crate) const LEN_MIN: usize = 14;
 
 /// Why a lane drops what the program finds none of our addresses in: a frame to another station or address, or one that is
 /// cut off before it names one. The program passes it, and the kernel discards it in its turn.
@@ -35,21 +36,18 @@ pub(crate) struct Driver {
     program: DryRun,
     lane: SimulatedLane<Alone>,
     counts: [u64; 4],
+    /// What the program had counted before the next frame.
+    counted: [u64; COUNT_MAX],
 }
 
 impl Driver {
-    pub(crate) fn load(partial_checksums: PartialChecksums) -> Self {
-        let partial_checksums = match partial_checksums {
-            PartialChecksums::Refuse => route::PartialChecksums::Refuse,
-            PartialChecksums::Accept => route::PartialChecksums::Accept,
-        };
-        let endpoint = endpoint::load().unwrap();
-        let settings = settings_of(&endpoint, partial_checksums, Summer::fastest());
-        // A lane looks at every frame, whatever its tags: so does the program here.
-        let claims = claims_of(&settings, Vlans::ALL, &in_the_driver(&table_of(&endpoint)), Where::Driver);
+    pub(crate) fn load(settings: Settings) -> Self {
+        let settings = lane_settings(settings);
+        let program = DryRun::load(&claims(&settings, Where::Driver)).unwrap();
         Self {
-            program: DryRun::load(&claims).unwrap(),
-            lane: SimulatedLane::new(Alone(card()), partial_checksums, Summer::fastest()),
+            counted: program.counts().unwrap(),
+            program,
+            lane: SimulatedLane::with(Alone(card()), settings),
             counts: [0; 4],
         }
     }
@@ -58,11 +56,31 @@ impl Driver {
         self.counts[stage as usize]
     }
 
+    /// Puts a frame to the program alone, and gives what it did; what it handed on is [`Outcome::Silence`]. Nothing where
+    /// it did what no frame may lead to.
+    pub(crate) fn judge(&mut self, question: &[u8]) -> (Option<Stage>, Outcome) {
+        let outcome = self.run(question);
+        let stage = match &outcome {
+            Outcome::Reply(_) => Stage::Answered,
+            Outcome::Drop(_) => Stage::Dropped,
+            Outcome::Pass(..) => Stage::Passed,
+            Outcome::Silence => Stage::HandedOn,
+            Outcome::Nonsense(_) => return (None, outcome),
+        };
+        self.counts[stage as usize] += 1;
+        (Some(stage), outcome)
+    }
+
+    /// The lane behind the program.
+    pub(crate) fn lane(&mut self) -> &mut impl Tier {
+        &mut self.lane
+    }
+
     /// What the program did with one frame, by what it returned, by the frame, and by its counts.
-    pub(crate) fn run(&mut self, question: &[u8]) -> Outcome {
-        let before = self.program.counts().unwrap();
+    fn run(&mut self, question: &[u8]) -> Outcome {
         let (action, frame) = self.program.run(question).unwrap();
-        let counted = difference(&before, &self.program.counts().unwrap());
+        let before = mem::replace(&mut self.counted, self.program.counts().unwrap());
+        let counted = difference(&before, &self.counted);
         let fates: u64 =
             [Kind::Replied, Kind::Passed, Kind::Dropped].map(|kind| counted.sum(kind)).iter().sum();
         if counted.of(Counter::Rx) != 1 || fates != 1 {
@@ -79,14 +97,34 @@ impl Driver {
     }
 }
 
-/// The same routes on a link that carries what the driver answers.
-fn in_the_driver(table: &RouteTable) -> RouteTable {
-    let terms = Terms { earliest: Where::Driver, ..Terms::default() };
+/// The same routes on a link that carries what this tier answers.
+fn at_the_earliest(table: &RouteTable, earliest: Where) -> RouteTable {
+    let terms = Terms { earliest, ..Terms::default() };
     RouteTable::with_terms(table.addresses().to_vec(), table.routes().to_vec(), &terms).unwrap()
 }
 
-/// What one run added.
-fn difference(before: &[u64; COUNT_MAX], after: &[u64; COUNT_MAX]) -> Counters {
+/// The endpoint of the vectors, with these settings.
+pub(crate) fn lane_settings(settings: Settings) -> LaneSettings {
+    let endpoint = endpoint::load().unwrap();
+    let partial_checksums = match settings.partial_checksums {
+        PartialChecksums::Refuse => route::PartialChecksums::Refuse,
+        PartialChecksums::Accept => route::PartialChecksums::Accept,
+    };
+    let stamp_key = match settings.stamp {
+        Stamp::Unauthenticated => None,
+        Stamp::Authenticated => Key::new(endpoint.stamp.key.as_bytes()),
+    };
+    LaneSettings { stamp_key, ..settings_of(&endpoint, partial_checksums, Summer::fastest()) }
+}
+
+/// What it takes from the kernel. A lane looks at every frame, whatever its tags: so does the program here.
+pub(crate) fn claims(settings: &LaneSettings, earliest: Where) -> Claims {
+    let routes = at_the_earliest(&table_of(&endpoint::load().unwrap()), earliest);
+    claims_of(settings, Vlans::ALL, &routes, earliest)
+}
+
+/// What was counted in between.
+pub(crate) fn difference(before: &[u64; COUNT_MAX], after: &[u64; COUNT_MAX]) -> Counters {
     let mut counters = Counters::default();
     for &counter in Counter::ALL {
         counters.add(counter, after[counter as usize] - before[counter as usize]);
@@ -96,24 +134,14 @@ fn difference(before: &[u64; COUNT_MAX], after: &[u64; COUNT_MAX]) -> Counters {
 
 impl Tier for Driver {
     fn ask(&mut self, question: &[u8], quiet: Ns) -> Outcome {
-        if question.len() < ETHERNET_LEN {
+        if question.len() < LEN_MIN {
             return Outcome::Silence;
         }
-        let outcome = self.run(question);
-        let stage = match &outcome {
-            Outcome::Reply(_) => Stage::Answered,
-            Outcome::Drop(_) => Stage::Dropped,
-            Outcome::Pass(..) => Stage::Passed,
-            Outcome::Silence => Stage::HandedOn,
-            Outcome::Nonsense(_) => return outcome,
-        };
-        self.counts[stage as usize] += 1;
+        let (stage, outcome) = self.judge(question);
+        let Some(stage) = stage else { return outcome };
         match stage {
             Stage::HandedOn => self.lane.ask(question, quiet),
-            Stage::Passed => match self.lane.ask(question, quiet) {
-                Outcome::Drop(Some(reason)) if KERNELS.contains(&reason) => Outcome::Silence,
-                _ => outcome,
-            },
+            Stage::Passed => as_a_lane_says(&self.lane.ask(question, quiet), outcome),
             // Time passes for the lane too.
             Stage::Answered | Stage::Dropped => {
                 self.lane.turn(quiet);
@@ -126,6 +154,15 @@ impl Tier for Driver {
     /// dropped here, for the same reason.
     fn can_pass(&self) -> bool {
         false
+    }
+}
+
+/// What a frame that the program has passed is to a vector: where a lane alone drops it for one of [`KERNELS`], the kernel
+/// discards it.
+pub(crate) fn as_a_lane_says(alone: &Outcome, passed: Outcome) -> Outcome {
+    match (alone, passed) {
+        (Outcome::Drop(Some(reason)), Outcome::Pass(..)) if KERNELS.contains(reason) => Outcome::Silence,
+        (_, passed) => passed,
     }
 }
 

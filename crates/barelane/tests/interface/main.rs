@@ -10,6 +10,8 @@
 //!  └───────────────────────────────┘         └──────────────────────────────────┘
 //! ```
 //!
+//! The clients of `echo`, `neighbours`, `sockets` and `flood` ask twice: a lane, and the driver in front of it.
+//!
 //! Offloads stay as the kernel sets them: the clients' UDP checksums are partial, as they are on every veth pair. Both
 //! namespaces are held by file descriptors only, so that nothing is left behind, however a test ends.
 //!
@@ -60,4 +62,5 @@ mod sockperf;
 mod stamp;
 mod stamp_suite;
 mod steady;
+mod tier;
 mod topology;

@@ -6,6 +6,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use crate::server::Server;
+use crate::tier::Serving;
 use crate::topology::{SERVER, Topology};
 
 /// The longest UDP payloads that fit an MTU of 1500 over IPv4 and IPv6.
@@ -28,11 +29,12 @@ fn assert_echo(socket: &UdpSocket, size: usize) {
 #[test]
 #[ignore = "needs root: a network namespace"]
 fn udp_sockets_get_every_length_back_though_checksums_are_left_to_hardware() {
-    let topology = Topology::new();
-    let _server = Server::alone(&topology);
-    for (address, size_max) in SERVER.into_iter().zip(SIZES_MAX) {
-        let socket = topology.socket(address, 7);
-        (0..=size_max).for_each(|size| assert_echo(&socket, size));
+    for serving in Serving::at_each_tier() {
+        for (address, size_max) in SERVER.into_iter().zip(SIZES_MAX) {
+            let socket = serving.topology.socket(address, 7);
+            (0..=size_max).for_each(|size| assert_echo(&socket, size));
+        }
+        drop(serving.end());
     }
 }
 
@@ -77,5 +79,5 @@ fn tcp_to_an_address_that_only_barelane_has_goes_unanswered_and_is_counted() {
         assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
     }
     let counts = server.counts();
-    assert!(counts.get("tcp").is_some_and(|&count| count >= 2), "{counts:?}");
+    assert!(counts.get("driver_protocol_unknown").is_some_and(|&count| count >= 2), "{counts:?}");
 }

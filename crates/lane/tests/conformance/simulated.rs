@@ -100,7 +100,7 @@ impl<Q: Window> SimulatedLane<Q> {
         Self::with(queue, LaneSettings { stamp_key, ..settings })
     }
 
-    fn with(queue: Q, settings: LaneSettings) -> Self {
+    pub(crate) fn with(queue: Q, settings: LaneSettings) -> Self {
         let endpoint = endpoint::load().unwrap();
         let tables = Box::new(table_of(&endpoint).compile(&settings));
         let (mut sender, mailbox) = mailbox();
@@ -204,7 +204,7 @@ pub(crate) fn settings_of(
 }
 
 /// The endpoint's clock, which stands still: whatever the ticks are, it is always the same time.
-fn still(endpoint: &Endpoint) -> WallClock {
+pub(crate) fn still(endpoint: &Endpoint) -> WallClock {
     let endpoint::Clock { unix_ns, error_ns, is_synchronised } = endpoint.clock;
     let never = TickRate::new(u64::MAX);
     WallClock::new(Tick(0), WallTime(unix_ns), never, Ns(error_ns), is_synchronised)

@@ -6,6 +6,7 @@ use telemetry::{Ns, Reason};
 
 use super::{Conversation, Expectation, QUIET, Rule, Vector};
 use crate::hex;
+use crate::random::Random;
 
 /// Whatever answers packets: a lane over some card, a driver program, an endpoint behind a wire.
 pub trait Tier {
@@ -65,11 +66,29 @@ pub fn run<'a>(
     vectors: impl IntoIterator<Item = &'a Vector>,
     tier: &mut impl Tier,
 ) -> Result<Tally, Failures> {
+    run_some(vectors, usize::MAX, 0, tier)
+}
+
+/// Puts so many questions of each of these vectors to the tier, at most, each after [`QUIET`]: the first, and others drawn
+/// from the seed, where it has more.
+///
+/// # Errors
+/// Every vector that failed. The numbers of its questions are those of this run.
+pub fn run_some<'a>(
+    vectors: impl IntoIterator<Item = &'a Vector>,
+    most: usize,
+    seed: u64,
+    tier: &mut impl Tier,
+) -> Result<Tally, Failures> {
     let (mut tally, mut failures) = (Tally::default(), Vec::new());
+    let mut random = Random::new(seed);
     for vector in vectors {
-        let questions = vector.questions().map(|question| (QUIET, question, &vector.expectation));
+        let count = vector.question_count();
+        let which = (0..count.min(most))
+            .map(|turn| if count <= most || turn == 0 { turn } else { random.below(count) });
+        let questions = which.map(|index| (QUIET, vector.question_at(index), &vector.expectation));
         tally.vectors += 1;
-        tally.questions += vector.question_count();
+        tally.questions += count.min(most);
         failures.extend(ask_all(&vector.rule, questions, tier));
     }
     if failures.is_empty() { Ok(tally) } else { Err(Failures(failures)) }
@@ -280,6 +299,34 @@ mod tests {
             assert!(run([&vector], &mut Always(wrong)).unwrap_err().to_string().contains("15 of 15"));
         }
         assert!(run([&named("A1-request")], &mut Always(Outcome::Silence)).is_err());
+    }
+
+    #[test]
+    fn of_many_questions_the_first_and_others_of_the_seed_are_asked() {
+        /// A tier that remembers its questions.
+        struct Listening(Vec<Vec<u8>>);
+
+        impl Tier for Listening {
+            fn ask(&mut self, question: &[u8], _: Ns) -> Outcome {
+                self.0.push(question.to_vec());
+                Outcome::Silence
+            }
+
+            fn can_pass(&self) -> bool {
+                false
+            }
+        }
+
+        let vector = named("C1-types");
+        let asked = |most, seed| {
+            let mut tier = Listening(Vec::new());
+            assert_eq!(run_some([&vector], most, seed, &mut tier).unwrap().questions, tier.0.len());
+            tier.0
+        };
+        let some = asked(20, 1);
+        assert_eq!((some.len(), &some[0]), (20, &vector.question_at(0)));
+        assert!(some == asked(20, 1) && some != asked(20, 2));
+        assert_eq!(asked(usize::MAX, 1), vector.questions().collect::<Vec<_>>());
     }
 
     #[test]
