@@ -7,7 +7,8 @@
 //!  │ poll0    198.18.1.2/24 ────┼ veth┼─ poll0    198.18.1.1  … busy-polled          │
 //!  │ dpdk0    198.18.2.2/24 ────┼ veth┼─ dpdk0    198.18.2.1  DPDK's testpmd         │
 //!  │ bare0    198.18.3.2/24 ────┼ veth┼─ bare0    198.18.3.1  a bare XDP program     │
-//!  │ lane0    198.19.0.2/24 ────┼ veth┼─ lane0    198.19.0.1  Barelane               │
+//!  │ lane0    198.19.0.2/24 ────┼ veth┼─ lane0    198.19.0.1  Barelane, a lane       │
+//!  │ driver0  198.19.1.2/24 ────┼ veth┼─ driver0  198.19.1.1  Barelane, in the driver│
 //!  └────────────────────────────┘     └─────────────────────────────────────────────┘
 //!           client core                          server core
 //! ```

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// The rows of the table.
-const ROWS: usize = 15;
+const ROWS: usize = 18;
 
 /// What the machine has that a demo could leave behind.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,6 +100,11 @@ fn every_row_of_ours_is_answered_rightly_and_the_others_say_what_is_missing() {
             }
             None => answered_rightly(row),
         }
+        let is_driver = row["name"].as_str().unwrap().starts_with("driver_");
+        assert_eq!(
+            row["server"].as_str().is_some_and(|server| server.starts_with("the driver tier")),
+            is_driver
+        );
         let is_stamp = row["name"] == "lane_stamp";
         assert_eq!(row["residence_p50_ns"].is_u64() && row["network_p50_ns"].is_u64(), is_stamp, "{row}");
     }

@@ -27,8 +27,11 @@ pub(super) static DPDK: Cable =
 pub(super) static BARE: Cable =
     Cable::new("bare0", 4, [198, 18, 3], &[Wish::WholeChecksums, Wish::KnownNeighbour]);
 
-/// The cable whose server is Barelane alone.
+/// The cable whose server is a lane of Barelane's.
 pub(super) static LANE: Cable = Cable::new("lane0", 5, [198, 19, 0], &[]);
+
+/// The cable whose server is Barelane's driver tier.
+pub(super) static DRIVER: Cable = Cable::new("driver0", 6, [198, 19, 1], &[]);
 
 /// The links of all cables.
 pub(super) const PREFIX_LEN: u8 = 24;

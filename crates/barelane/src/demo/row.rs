@@ -3,7 +3,7 @@
 use probe::Protocol;
 
 use super::asking::Asking;
-use super::link::{BARE, Cable, DPDK, KERNEL, LANE, POLL};
+use super::link::{BARE, Cable, DPDK, DRIVER, KERNEL, LANE, POLL};
 use super::outside::Program;
 use super::serving::{ClientsEnd, Forward, PORT, STAMP_PORT, Serve, Wait};
 
@@ -29,6 +29,7 @@ const UDP: Asking = Asking::Socket(Protocol::Udp { port: PORT });
 const UDP_BY_XDP: Asking = Asking::Card(Protocol::Udp { port: PORT });
 const STAMP: Asking = Asking::Socket(Protocol::Stamp { port: STAMP_PORT });
 const SWAP: Serve = Serve::Swap(ClientsEnd::Pass);
+const IN_DRIVER: Serve = Serve::Driver(ClientsEnd::Pass);
 
 /// All rows, in the order of the table and of a round.
 pub(super) static ROWS: &[Row] = &[
@@ -50,6 +51,15 @@ pub(super) static ROWS: &[Row] = &[
     row("Barelane lane, ICMP echo", "lane_icmp", &LANE, Serve::Lane, ICMP),
     row("Barelane lane, UDP echo", "lane_udp", &LANE, Serve::Lane, UDP),
     row("Barelane lane UDP, by AF_XDP", "lane_udp_asked_by_xdp", &LANE, Serve::Lane, UDP_BY_XDP),
+    row("Barelane driver, ICMP echo", "driver_icmp", &DRIVER, IN_DRIVER, ICMP),
+    row("Barelane driver, UDP echo", "driver_udp", &DRIVER, IN_DRIVER, UDP),
+    row(
+        "Barelane driver, by AF_XDP",
+        "driver_udp_asked_by_xdp",
+        &DRIVER,
+        Serve::Driver(ClientsEnd::Own),
+        UDP_BY_XDP,
+    ),
     row("Barelane lane, STAMP", "lane_stamp", &LANE, Serve::Lane, STAMP),
     row("sockperf, its own server", SOCKPERF_REFERENCE, &KERNEL, Serve::Sockperf, Asking::Sockperf)
         .against(SOCKPERF_REFERENCE),
