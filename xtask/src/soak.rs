@@ -1,8 +1,9 @@
 //! `cargo xtask soak`: the same tests, many times more.
 //!
 //! Every seed of the simulated wire is another history of losses, repetitions, damage and slow peers; every SIGKILL
-//! strikes at another moment. A failure names its seed, and `BARELANE_SEEDS=SEED..SEED+1` repeats it. The probe asks ten
-//! million questions as fast as this machine carries them, and both sides account for every one.
+//! strikes at another moment, in both tiers. A failure names its seed, and `BARELANE_SEEDS=SEED..SEED+1` repeats it. The
+//! configuration changes a thousand times while questions are asked. The probe asks ten million as fast as this machine
+//! carries them, and both sides account for every one.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +15,14 @@ use crate::step::{Steps, cargo, run as run_command};
 /// Seeds of one run of the tests: some seconds, so that the end is met within that.
 const SEEDS_PER_RUN: u64 = 64;
 /// What CI does.
-const SHORT: Form = Form { time: Duration::from_secs(30), kills: "10", questions: "100000" };
+const SHORT: Form = Form { time: Duration::from_secs(30), kills: "10", reloads: "20", questions: "100000" };
 
 /// How much of each part.
 #[derive(Clone, Copy, Debug)]
 struct Form {
     time: Duration,
     kills: &'static str,
+    reloads: &'static str,
     questions: &'static str,
 }
 
@@ -29,10 +31,10 @@ struct Form {
 pub(crate) struct Arguments {
     /// Only this part.
     part: Option<Part>,
-    /// How long to simulate, in minutes; 1000 SIGKILLs come on top, some four minutes.
+    /// How long to simulate, in minutes; 1000 SIGKILLs and 1000 reloads of each tier come on top, some twenty minutes.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// Half a minute of simulation, 10 SIGKILLs and 100,000 questions, as CI does.
+    /// Half a minute of simulation, 10 SIGKILLs and 20 reloads of each tier, and 100,000 questions, as CI does.
     #[arg(long, conflicts_with = "minutes")]
     short: bool,
 }
@@ -44,6 +46,8 @@ enum Part {
     Faults,
     /// SIGKILLs.
     Kill,
+    /// Reloads under load.
+    Reload,
     /// Questions of the probe.
     Probe,
 }
@@ -51,7 +55,12 @@ enum Part {
 /// Simulates and kills, and sums up.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut steps = Steps::default();
-    let long = Form { time: Duration::from_mins(arguments.minutes), kills: "1000", questions: "10000000" };
+    let long = Form {
+        time: Duration::from_mins(arguments.minutes),
+        kills: "1000",
+        reloads: "1000",
+        questions: "10000000",
+    };
     parts(&mut steps, arguments.part, if arguments.short { SHORT } else { long });
     steps.close()
 }
@@ -68,7 +77,20 @@ fn parts(steps: &mut Steps, only: Option<Part>, form: Form) {
         steps.call("simulated faults", || simulate(form.time));
     }
     if is_wanted(Part::Kill) {
-        on_an_interface(steps, "SIGKILL at random moments", "sigkill", ("BARELANE_KILLS", form.kills));
+        let kills = ("BARELANE_KILLS", form.kills);
+        on_an_interface(steps, "SIGKILL at random moments, a lane", "leaves_nothing_of_a_lane", kills);
+        let driver = "leaves_nothing_of_the_driver_tier";
+        on_an_interface(steps, "SIGKILL at random moments, the driver tier", driver, kills);
+    }
+    if is_wanted(Part::Reload) {
+        let reloads = ("BARELANE_RELOADS", form.reloads);
+        on_an_interface(steps, "reloads under load, a lane", "no_answer_of_a_lane", reloads);
+        on_an_interface(
+            steps,
+            "reloads under load, the driver tier",
+            "no_answer_of_the_driver_tier",
+            reloads,
+        );
     }
     if is_wanted(Part::Probe) {
         on_an_interface(steps, "questions of the probe", "flood::", ("BARELANE_QUESTIONS", form.questions));

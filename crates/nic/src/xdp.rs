@@ -22,6 +22,7 @@
 //! | [`bare`] | programs that only swap or pass, to be measured against |
 //! | `vlans` | which VLANs of the link are looked at |
 //! | `bpf`, `sys`, `interface` | bpf(2), the other system calls, and what the kernel says of an interface |
+//! | [`objects`] | whether a program or a map is still there |
 //! | `testing` | the kernel's side in memory, for tests and instruction counts |
 //!
 //! The program is attached by a link, whose descriptor the [`Attachment`] holds: when it is dropped, or the process
@@ -38,6 +39,7 @@ mod error;
 mod image;
 mod interface;
 mod lent;
+pub mod objects;
 mod program;
 mod queue;
 mod rings;

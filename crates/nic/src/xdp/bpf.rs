@@ -16,9 +16,11 @@ const MAP_UPDATE_ELEM: libc::c_int = 2;
 const PROG_LOAD: libc::c_int = 5;
 const PROG_TEST_RUN: libc::c_int = 10;
 const PROG_GET_FD_BY_ID: libc::c_int = 13;
+const MAP_GET_FD_BY_ID: libc::c_int = 14;
 const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const MAP_UPDATE_BATCH: libc::c_int = 26;
 const LINK_CREATE: libc::c_int = 28;
+const LINK_GET_FD_BY_ID: libc::c_int = 30;
 
 const PROG_TYPE_XDP: u32 = 6;
 const ATTACH_TYPE_XDP: u32 = 37;
@@ -368,12 +370,38 @@ struct ProgramInfo {
 const PROGRAM_INFO_SIZE: u32 = 80;
 const _: () = assert!(size_of::<ProgramInfo>() == PROGRAM_INFO_SIZE as usize);
 
+/// What the kernel has by numbers that are the same for every process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Program,
+    Map,
+    Link,
+}
+
+/// A descriptor of an object that somebody has made. `NotFound` where there is none of this number.
+pub(super) fn open(kind: Kind, id: u32) -> io::Result<OwnedFd> {
+    let command = match kind {
+        Kind::Program => PROG_GET_FD_BY_ID,
+        Kind::Map => MAP_GET_FD_BY_ID,
+        Kind::Link => LINK_GET_FD_BY_ID,
+    };
+    let mut attributes = ById { id, next_id: 0, open_flags: 0 };
+    // SAFETY: the attributes of these commands hold no address.
+    let result = unsafe { call(command, &mut attributes) };
+    descriptor(result?)
+}
+
+/// The number of the map that is the only value of a map of maps.
+pub(super) fn inner_map(id: u32) -> io::Result<u32> {
+    let map =
+        Map { descriptor: open(Kind::Map, id)?, key_size: size_of::<u32>(), value_size: size_of::<u32>() };
+    let value = map.value(&[0; size_of::<u32>()])?;
+    value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)).ok_or(io::ErrorKind::InvalidData.into())
+}
+
 /// The name of a loaded program.
 pub(super) fn program_name(id: u32) -> io::Result<String> {
-    let mut attributes = ById { id, next_id: 0, open_flags: 0 };
-    // SAFETY: the attributes of PROG_GET_FD_BY_ID hold no address.
-    let result = unsafe { call(PROG_GET_FD_BY_ID, &mut attributes) };
-    let program: OwnedFd = descriptor(result?)?;
+    let program = open(Kind::Program, id)?;
     let mut info = ProgramInfo::default();
     let mut attributes = ObjectInfo {
         bpf_fd: number(program.as_fd()),
