@@ -18,6 +18,8 @@
 //! the row that is asked has its server running, so that a spinning lane never takes the kernel's core away. What
 //! the machine does meanwhile, it does to all rows: each ratio is taken within one round, and the median is shown.
 //!
+//! With `--saturation` the same servers are asked for more than they carry: `saturation.rs`.
+//!
 //! Both namespaces are held by file descriptors alone. However the process ends, nothing is left behind.
 
 use std::time::{Duration, Instant};
@@ -34,6 +36,7 @@ mod link;
 mod outcome;
 mod outside;
 mod row;
+mod saturation;
 mod serving;
 mod sockperf;
 mod table;
@@ -68,6 +71,9 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
     let hosts = Hosts::build(&cables())?;
     for line in hosts.facts() {
         say::note(line);
+    }
+    if arguments.saturation {
+        return saturation::run(&hosts, seconds, arguments.json.as_deref(), &signals);
     }
     let page = if arguments.report.is_some() { Page::Wanted } else { Page::NotWanted };
     let mut outcome = measure(&hosts, seconds, page, &signals)?;

@@ -19,7 +19,8 @@
 //! | `image` | the same as the program reads it |
 //! | `program` | the XDP program, its maps, attaching it |
 //! | [`dry_run`] | the program on frames that no wire has brought |
-//! | [`bare`] | programs that only swap or pass, to be measured against |
+//! | [`bare`] | programs that do one thing, to be measured against |
+//! | [`generator`] | frames that the kernel sends by itself, to measure with |
 //! | `vlans` | which VLANs of the link are looked at |
 //! | `bpf`, `sys`, `interface` | bpf(2), the other system calls, and what the kernel says of an interface |
 //! | [`objects`] | whether a program or a map is still there |
@@ -36,6 +37,7 @@ mod bpf;
 mod claims;
 pub mod dry_run;
 mod error;
+pub mod generator;
 mod image;
 mod interface;
 mod lent;

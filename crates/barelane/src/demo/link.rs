@@ -37,7 +37,7 @@ pub(super) static DRIVER: Cable = Cable::new("driver0", 6, [198, 19, 1], &[]);
 pub(super) const PREFIX_LEN: u8 = 24;
 
 /// The usual MTU of Ethernet (RFC 894).
-const MTU: u32 = 1500;
+pub(super) const MTU: u32 = 1500;
 
 /// What a cable has beyond two ends and the client's address. The fewer wishes, the more it is as anyone's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,11 @@ impl Cable {
     /// The Ethernet address of one end: a locally administered one (IEEE 802 8.4).
     const fn mac(&self, host: u8) -> Mac {
         Mac([2, 0, 0, 0, self.number, host])
+    }
+
+    /// The Ethernet address of the client's end.
+    pub(super) const fn client_mac(&self) -> Mac {
+        self.mac(CLIENT)
     }
 
     /// The Ethernet address of the server's end.

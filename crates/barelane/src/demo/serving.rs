@@ -44,6 +44,8 @@ pub(super) enum Serve {
     Driver(ClientsEnd),
     /// Sockperf's own server.
     Sockperf,
+    /// Nobody: a program drops whatever comes.
+    Nobody,
 }
 
 /// Which program the client's end has: without one, a veth does not deliver what the other end sends by `XDP_TX`.
@@ -74,6 +76,7 @@ pub(super) enum Serving {
     Lane(Box<Server>),
     Driver(Box<Server>, Option<BareAttachment>),
     Sockperf(sockperf::Server),
+    Nobody(BareAttachment),
 }
 
 /// The swapping program, and the passing one at the other end.
@@ -89,7 +92,9 @@ impl Serve {
         match self {
             Self::Testpmd(_) => Some(outside::TESTPMD),
             Self::Sockperf => Some(outside::SOCKPERF),
-            Self::Kernel | Self::Echo(_) | Self::Swap(_) | Self::Lane | Self::Driver(_) => None,
+            Self::Kernel | Self::Echo(_) | Self::Swap(_) | Self::Lane | Self::Driver(_) | Self::Nobody => {
+                None
+            }
         }
     }
 
@@ -111,6 +116,7 @@ impl Serve {
                 Serving::Driver(serve(hosts, cable, TierChoice::Driver, stop)?, client)
             }
             Self::Sockperf => Serving::Sockperf(sockperf::Server::start(hosts, cable, stop)?),
+            Self::Nobody => Serving::Nobody(hosts.server.run(|| attach(Bare::Drop, cable))??),
         })
     }
 }
@@ -139,6 +145,10 @@ impl Serving {
                 Ok(served)
             }
             Self::Sockperf(server) => server.stop(),
+            Self::Nobody(dropping) => {
+                let mode = format!("XDP_DROP {}", dropping.mode());
+                Ok(Served::new("nobody: a program drops every question", mode))
+            }
         }
     }
 }
@@ -181,7 +191,7 @@ impl ClientsEnd {
 }
 
 /// Attaches a bare program to a cable's end in the namespace of this thread.
-fn attach(bare: Bare, cable: &Cable) -> Result<BareAttachment, Error> {
+pub(super) fn attach(bare: Bare, cable: &Cable) -> Result<BareAttachment, Error> {
     let link = host::links::link(cable.name)?;
     Ok(bare::attach(bare, &link.name, link.index, ModeChoice::Auto)?)
 }

@@ -300,6 +300,71 @@ struct TestRun {
     padding: u32,
 }
 
+impl TestRun {
+    /// Runs whose results nobody wants.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "frames, of which the kernel takes none beyond a page"
+    )]
+    fn of(program: BorrowedFd<'_>, frame: &[u8], repeat: u32) -> Self {
+        Self {
+            prog_fd: number(program),
+            retval: 0,
+            data_size_in: frame.len() as u32,
+            data_size_out: 0,
+            data_in: frame.as_ptr() as u64,
+            data_out: 0,
+            repeat,
+            duration: 0,
+            ctx_size_in: 0,
+            ctx_size_out: 0,
+            ctx_in: 0,
+            ctx_out: 0,
+            flags: 0,
+            cpu: 0,
+            batch_size: 0,
+            padding: 0,
+        }
+    }
+}
+
+/// `struct xdp_md`: which frame came by which interface.
+#[repr(C)]
+struct XdpContext {
+    data: u32,
+    data_end: u32,
+    data_meta: u32,
+    ingress_ifindex: u32,
+    rx_queue_index: u32,
+    egress_ifindex: u32,
+}
+
+/// The frames of a run are real ones, and go where the program says (`BPF_F_TEST_XDP_LIVE_FRAMES`, since Linux 5.18).
+const LIVE_FRAMES: u32 = 1 << 1;
+
+/// Runs a program on `count` real frames, as if an interface had received them: what it sends is sent. Comes back when
+/// all are on their way. A frame that comes round again is as it was left: only a new one is filled from `frame`.
+#[expect(clippy::cast_possible_truncation, reason = "frames, and a structure of some bytes")]
+pub(super) fn send_live(program: BorrowedFd<'_>, ifindex: u32, frame: &[u8], count: u32) -> io::Result<()> {
+    let context = XdpContext {
+        data: 0,
+        data_end: frame.len() as u32,
+        data_meta: 0,
+        ingress_ifindex: ifindex,
+        rx_queue_index: 0,
+        egress_ifindex: 0,
+    };
+    let mut attributes = TestRun {
+        ctx_size_in: size_of::<XdpContext>() as u32,
+        ctx_in: (&raw const context) as u64,
+        flags: LIVE_FRAMES,
+        ..TestRun::of(program, frame, count)
+    };
+    // SAFETY: the kernel reads `data_size_in` bytes of `frame` and `ctx_size_in` of `context`, both of which live until
+    // the call returns, and writes to neither: there is no room for results.
+    unsafe { call(PROG_TEST_RUN, &mut attributes) }.map(drop)
+}
+
 /// What a program made of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TestResult {
@@ -313,7 +378,7 @@ pub(super) struct TestResult {
 
 /// Runs a program on a frame, as often as `repeat` says, attached or not; `out` receives the frame as the last run left it.
 /// On each run but the first the frame is what the one before has made of it.
-#[expect(clippy::cast_possible_truncation, reason = "frames, of which the kernel takes none beyond a page")]
+#[expect(clippy::cast_possible_truncation, reason = "the room for one frame")]
 pub(super) fn test_run(
     program: BorrowedFd<'_>,
     frame: &[u8],
@@ -321,22 +386,9 @@ pub(super) fn test_run(
     repeat: u32,
 ) -> io::Result<TestResult> {
     let mut attributes = TestRun {
-        prog_fd: number(program),
-        retval: 0,
-        data_size_in: frame.len() as u32,
         data_size_out: out.len() as u32,
-        data_in: frame.as_ptr() as u64,
         data_out: out.as_mut_ptr() as u64,
-        repeat,
-        duration: 0,
-        ctx_size_in: 0,
-        ctx_size_out: 0,
-        ctx_in: 0,
-        ctx_out: 0,
-        flags: 0,
-        cpu: 0,
-        batch_size: 0,
-        padding: 0,
+        ..TestRun::of(program, frame, repeat)
     };
     // SAFETY: the kernel reads `data_size_in` bytes of `frame` and writes at most `data_size_out` bytes to `out`, and
     // both live until the call returns.
