@@ -45,7 +45,7 @@ const COMPARISONS: [Comparison; 19] = [
 type Comparison = (&'static str, &'static str, Option<f64>, Option<f64>);
 
 /// Fewer rounds have no spread worth the name.
-const ROUNDS_MIN: usize = 3;
+pub(super) const ROUNDS_MIN: usize = 3;
 
 /// Which part of the round trips is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub(super) fn run(seconds: u32) -> Result<()> {
     for (client, why) in clients::provide(&[&TESTPMD, &SOCKPERF]) {
         println!("   without {}: {why}", client.package);
     }
-    let demo = demo(seconds)?;
+    let demo = demo(&["--seconds", &seconds.to_string()])?;
     let ratios = COMPARISONS.iter().flat_map(|comparison| Ratio::both_of(&demo, *comparison));
     let ratios = ratios.collect::<Result<Vec<_>>>()?;
     println!("   round trips, ours over theirs within one round: min / median / max");
@@ -98,13 +98,13 @@ pub(super) fn run(seconds: u32) -> Result<()> {
         .map(drop)
 }
 
-/// Runs the demo and reads what it measured.
-fn demo(seconds: u32) -> Result<Value> {
+/// Runs the demo with these options and reads what it measured.
+pub(super) fn demo(options: &[&str]) -> Result<Value> {
     let build = run_command(&mut cargo(&["build", "--release", "--package", "barelane"]))?;
     ensure!(build.success(), "the release build failed");
     let result = workspace::target().join("bench-demo.json");
     let mut command = Command::new(workspace::target().join("release/barelane"));
-    command.args(["demo", "--seconds", &seconds.to_string(), "--json"]).arg(&result);
+    command.arg("demo").args(options).arg("--json").arg(&result);
     println!("   $ {}", line(&command));
     let status = run_command(&mut command)?;
     ensure!(status.success(), "the demo failed: {status}");
@@ -130,7 +130,7 @@ impl Ratio {
         let rounds = match why_not {
             Some(why) => Err(why.to_owned()),
             None => {
-                let [a, b] = [of_rounds(a, percentile)?, of_rounds(b, percentile)?];
+                let [a, b] = [of_rounds(a, percentile.key())?, of_rounds(b, percentile.key())?];
                 Ok(within_rounds(&a, &b).with_context(|| {
                     let name = percentile.name();
                     format!("{ours} and {theirs} have fewer than {ROUNDS_MIN} rounds with a {name} together")
@@ -168,32 +168,32 @@ impl fmt::Display for Ratio {
 }
 
 /// The smallest, the middle and the largest of what is sorted.
-fn spread(rounds: &[f64]) -> [f64; 3] {
+pub(super) fn spread(rounds: &[f64]) -> [f64; 3] {
     [0, rounds.len() / 2, rounds.len().saturating_sub(1)]
         .map(|at| rounds.get(at).copied().unwrap_or(f64::NAN))
 }
 
 /// One row of the demo.
-fn row<'demo>(demo: &'demo Value, name: &str) -> Result<&'demo Value> {
+pub(super) fn row<'demo>(demo: &'demo Value, name: &str) -> Result<&'demo Value> {
     let rows = demo["rows"].as_array().context("the demo's result has no rows")?;
     rows.iter().find(|row| row["name"] == name).with_context(|| format!("the demo has no row {name}"))
 }
 
-/// The percentile of each round of a row, with the round's number. A round that was too short for one has none.
-fn of_rounds(row: &Value, percentile: Percentile) -> Result<Vec<(u64, f64)>> {
+/// What `key` says of each round of a row, with the round's number. A round that was too short for it has none.
+pub(super) fn of_rounds(row: &Value, key: &str) -> Result<Vec<(u64, f64)>> {
     let numbers = row["round_numbers"].as_array().context("a row has no round_numbers")?;
     let rounds = row["rounds"].as_array().context("a row has no rounds")?;
     ensure!(numbers.len() == rounds.len(), "a row has {} rounds, numbered {numbers:?}", rounds.len());
     let all = numbers.iter().zip(rounds);
-    let of_round =
-        |(number, round): (&Value, &Value)| Some((number.as_u64()?, round[percentile.key()].as_f64()?));
+    let of_round = |(number, round): (&Value, &Value)| Some((number.as_u64()?, round[key].as_f64()?));
     Ok(all.filter_map(of_round).collect())
 }
 
 /// The ratios of those rounds that both have, in ascending order; nothing where they are too few.
-fn within_rounds(ours: &[(u64, f64)], theirs: &[(u64, f64)]) -> Option<Vec<f64>> {
-    let beside = |number| theirs.iter().find(|(other, _)| *other == number).map(|(_, ns)| *ns);
-    let mut ratios: Vec<f64> = ours.iter().filter_map(|&(number, ns)| Some(ns / beside(number)?)).collect();
+pub(super) fn within_rounds(ours: &[(u64, f64)], theirs: &[(u64, f64)]) -> Option<Vec<f64>> {
+    let beside = |number| theirs.iter().find(|(other, _)| *other == number).map(|(_, value)| *value);
+    let mut ratios: Vec<f64> =
+        ours.iter().filter_map(|&(number, value)| Some(value / beside(number)?)).collect();
     ratios.sort_by(f64::total_cmp);
     (ratios.len() >= ROUNDS_MIN).then_some(ratios)
 }
