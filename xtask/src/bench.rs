@@ -22,6 +22,7 @@ use crate::step::Steps;
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct Arguments {
     /// Count instructions a packet instead.
     #[arg(long)]

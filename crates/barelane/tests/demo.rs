@@ -152,6 +152,39 @@ fn assert_explained(text: &str, key: &str) {
 }
 
 #[test]
+fn at_saturation_every_server_of_ours_answers_and_no_answer_of_the_driver_is_lost() {
+    let path = temporary("saturation.json");
+    let arguments = ["--saturation", "--seconds", "1", "--json", path.to_str().unwrap()];
+    let Some(mut command) = demo(&arguments) else { return };
+    command.env("PATH", "/nonexistent");
+    let (json, table) = finished(command, &path);
+    let text = include_str!("../../../docs/demo-json.md");
+    for row in json["rows"].as_array().unwrap() {
+        row.as_object().unwrap().keys().for_each(|key| assert_explained(text, key));
+        let name = row["name"].as_str().unwrap();
+        if name.starts_with("dpdk_") {
+            let why = row["not_measured"].as_str().unwrap();
+            assert!(why.starts_with("dpdk-testpmd is not installed") && table.contains(why), "{table}");
+            continue;
+        }
+        for round in row["rounds"].as_array().unwrap() {
+            round.as_object().unwrap().keys().for_each(|key| assert_explained(text, key));
+            let [sent, arrived, answered, wrong] =
+                ["sent", "arrived", "answered", "wrong"].map(|key| round[key].as_u64().unwrap());
+            assert!(sent > 0 && arrived > 0 && wrong == 0, "{row}");
+            match name {
+                "generator_alone" => assert!(answered < 100, "{row}"),
+                "lane" => assert!(answered > 0 && answered <= arrived, "{row}"),
+                // Some packets more may be the other kernel's.
+                "driver" | "bare_xdp_tx" => assert!((sent..sent + 100).contains(&answered), "{row}"),
+                _ => assert_eq!(answered, sent, "{row}"),
+            }
+        }
+    }
+    json.as_object().unwrap().keys().for_each(|key| assert_explained(text, key));
+}
+
+#[test]
 fn interrupted_in_the_middle_it_ends_with_1_and_leaves_nothing_behind() {
     let Some(mut command) = demo(&["--seconds", "60"]) else { return };
     let before = Traces::now();

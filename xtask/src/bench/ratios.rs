@@ -127,15 +127,14 @@ impl Ratio {
     ) -> Result<Self> {
         let (a, b) = (row(demo, ours)?, row(demo, theirs)?);
         let why_not = [a, b].into_iter().find_map(|row| row["not_measured"].as_str());
+        let of_row = |row| of_rounds(row, percentile.key());
+        let too_few = || {
+            let name = percentile.name();
+            format!("{ours} and {theirs} have fewer than {ROUNDS_MIN} rounds with a {name} together")
+        };
         let rounds = match why_not {
             Some(why) => Err(why.to_owned()),
-            None => {
-                let [a, b] = [of_rounds(a, percentile.key())?, of_rounds(b, percentile.key())?];
-                Ok(within_rounds(&a, &b).with_context(|| {
-                    let name = percentile.name();
-                    format!("{ours} and {theirs} have fewer than {ROUNDS_MIN} rounds with a {name} together")
-                })?)
-            }
+            None => Ok(within_rounds(&of_row(a)?, &of_row(b)?).with_context(too_few)?),
         };
         Ok(Self { ours, theirs, percentile, wanted, rounds })
     }

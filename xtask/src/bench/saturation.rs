@@ -53,9 +53,13 @@ pub(super) fn run(seconds: u32) -> Result<()> {
     let ceilings = CEILINGS.map(|(ours, client)| Ratio::of(&demo, ours, client, SENT, None));
     let ceilings = ceilings.into_iter().collect::<Result<Vec<_>>>()?;
     println!("   answers a second, ours over theirs within one round: min / median / max");
-    ratios.iter().for_each(|ratio| println!("   {ratio}"));
+    for ratio in &ratios {
+        println!("   {ratio}");
+    }
     println!("   answers a second over what the client asks for where nothing is dearer than itself");
-    ceilings.iter().for_each(|ratio| println!("   {ratio}"));
+    for ratio in &ceilings {
+        println!("   {ratio}");
+    }
     let [ratios, ceilings] = [ratios, ceilings].map(|all| all.iter().map(Ratio::to_json).collect::<Vec<_>>());
     let result = json!({
         "schema": "barelane-bench-saturation-1", "ratios": ratios, "ceilings": ceilings, "demo": demo

@@ -14,6 +14,8 @@ use crate::topology::{KERNEL, SERVER, SERVER_NIC, Topology};
 
 /// From SIGKILL to the kernel's own answer.
 const RETURN_MAX: Duration = Duration::from_millis(50);
+/// How often a strike is repeated at most, during whose return the cores worked for others.
+const TRIES_MAX: u32 = 10;
 /// How often SIGKILL strikes; `cargo xtask soak` asks for more by the variable `BARELANE_KILLS`.
 const KILL_COUNT: u32 = 10;
 /// SIGKILL strikes this long after the start, at most: twice what the start takes on two busy cores.
@@ -81,26 +83,52 @@ struct Met {
     attached: u32,
     answering: u32,
     objects: usize,
+    repeated: u32,
 }
 
 /// Kills a server of this tier under load, and demands that nothing of it is left and that the kernel answers at once.
-fn strike(topology: &Topology, socket: &UdpSocket, tier: &str, life: Duration, met: &mut Met) {
+/// Gives whether it did: where not, others had the cores, and the strike says nothing.
+fn strike(topology: &Topology, socket: &UdpSocket, tier: &str, life: Duration, met: &mut Met) -> bool {
     let before = Traces::now(topology);
     let (mut child, _lines) = server::spawn(topology, &["--respond", "udp-echo:7", "--tier", tier]);
     met.answering += u32::from(load(socket, life) > 0);
     met.attached += u32::from(has_program(topology));
     // A process that has only just begun still has our descriptors, for a moment.
     let objects = &objects_of(child.id()) - &objects_of(std::process::id());
-    let killed = Instant::now();
+    let (others, killed) = (time_of_others(child.id()), Instant::now());
     child.kill().unwrap();
     let took = wait_for_kernel(socket).duration_since(killed);
+    let others = time_of_others(child.id()).saturating_sub(others);
     child.wait().unwrap();
     assert!(!has_program(topology));
     assert_gone(&objects);
     assert_eq!(Traces::now(topology), before);
-    assert!(took < RETURN_MAX, "{took:?}");
+    if took >= RETURN_MAX {
+        eprintln!("it took {took:?}, of which others had {others:?} of a core: repeated");
+        assert!(took - others.min(took) < RETURN_MAX, "{took:?}, of which others had {others:?} of a core");
+        return false;
+    }
     met.slowest = met.slowest.max(took);
     met.objects = met.objects.max(objects.len());
+    true
+}
+
+/// How long the cores have worked for others than this process and `server`, or were taken by the hypervisor, since the
+/// machine began (`proc_stat(5)`, `proc_pid_stat(5)`).
+fn time_of_others(server: u32) -> Duration {
+    const TICK: Duration = Duration::from_millis(10);
+    // `cpu user nice system idle iowait irq softirq steal …`
+    let stat = std::fs::read_to_string("/proc/stat").unwrap();
+    let fields = stat.lines().next().unwrap().split_whitespace().skip(1).take(8);
+    let all: Vec<u32> = fields.map(|ticks| ticks.parse().unwrap()).collect();
+    let busy = all.iter().sum::<u32>() - all[3] - all[4];
+    // Behind the name: the state, ten more fields, and then utime and stime.
+    let own = [std::process::id(), server].map(|process| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+        let fields = stat.rsplit_once(") ").unwrap().1.split_whitespace().skip(11).take(2);
+        fields.map(|ticks| ticks.parse::<u32>().unwrap()).sum::<u32>()
+    });
+    TICK * busy.saturating_sub(own.iter().sum())
 }
 
 /// Strikes again and again, at moments that are the same in every run.
@@ -114,12 +142,17 @@ fn strike_at_any_moment(tier: &str) {
     for number in 0..kill_count {
         let life = Duration::from_millis(next_random(&mut seed) % LIFE_MAX_MS);
         eprintln!("strike {number} of {kill_count}, after {life:?}");
-        strike(&topology, &socket, tier, life, &mut met);
+        let mut tries = 1..=TRIES_MAX;
+        while !strike(&topology, &socket, tier, life, &mut met) {
+            assert!(tries.next().is_some(), "strike {number}: this machine has no core to spare");
+            met.repeated += 1;
+        }
     }
-    let Met { slowest, attached, answering, objects } = met;
+    let Met { slowest, attached, answering, objects, repeated } = met;
     println!(
         "tier {tier}: {kill_count} SIGKILLs, {attached} of them with the program attached, {answering} while it \
-         answered; at most {objects} programs, maps and links, and all of them gone; slowest return {slowest:?}"
+         answered; at most {objects} programs, maps and links, and all of them gone; slowest return {slowest:?}; {repeated} \
+         repeated, because others had the cores"
     );
     // The program, its link, three maps, and the map in one of them.
     assert!(attached > 0 && answering > 0 && objects >= 6, "no strike met a server at work");

@@ -17,7 +17,7 @@ const GONE_MAX: Duration = Duration::from_secs(2);
 /// `BPF_MAP_TYPE_ARRAY_OF_MAPS` (include/uapi/linux/bpf.h).
 const ARRAY_OF_MAPS: u32 = 12;
 
-/// Programs, maps and links that a process has descriptors of, and the maps in its maps (proc_pid_fdinfo(5)).
+/// Programs, maps and links that a process has descriptors of, and the maps in its maps (`proc_pid_fdinfo(5)`).
 pub(crate) fn objects_of(process: u32) -> BTreeSet<Object> {
     let entries = fs::read_dir(format!("/proc/{process}/fdinfo")).into_iter().flatten().flatten();
     // Descriptors come and go while the process lives.

@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use probe::{Arrivals, Ask, End, Ended, Outcome, Progress, Protocol, Ramp, Schedule};
 use telemetry::Ns;
@@ -80,7 +81,8 @@ fn rate_without_loss(tier: &str) -> f64 {
     let ask = Ask { schedule, end: End::Seconds(WINDOW_SECONDS), ..ask() };
     let outcome = by_xdp(&topology, &ask, &Progress::default(), &AtomicBool::new(false));
     assert_eq!(outcome.counts.sent, outcome.counts.answered, "{outcome:#?}");
-    outcome.counts.sent as f64 * 1e9 / outcome.asking.0 as f64
+    let whole = Duration::from_nanos(outcome.asking.0).as_secs_f64();
+    f64::from(u32::try_from(outcome.counts.sent).unwrap()) / whole
 }
 
 /// What both sides say of one run.
@@ -148,7 +150,7 @@ impl Run {
             "tier {tier}: {} reloads in {:.1} s at {rate:.0} questions a second: {} asked, {} answered, {} lost, {} late, \
              {} doubled, {} wrong; dropped for want of room: {} at the server's end, {} at the client's",
             self.reload_count,
-            self.outcome.asking.0 as f64 / 1e9,
+            Duration::from_nanos(self.outcome.asking.0).as_secs_f64(),
             counts.sent,
             counts.answered,
             counts.lost,

@@ -1,7 +1,7 @@
 //! Frames that the kernel sends by itself, as fast as one core carries them: more than any socket or ring sends.
 //!
 //! A program is run on real frames, as if the interface had received them, and what it returns is done
-//! (`BPF_F_TEST_XDP_LIVE_FRAMES`, Documentation/bpf/bpf_prog_run.rst). A frame is taken again when whoever got it has
+//! (`BPF_F_TEST_XDP_LIVE_FRAMES`, `Documentation/bpf/bpf_prog_run.rst`). A frame is taken again when whoever got it has
 //! freed it, and is then **as it was left**: only a new one is filled. So the program has to make a question of what comes
 //! back, and there are two ways:
 //!
@@ -42,8 +42,8 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Sends `question`, a UDP datagram over IPv4, by an interface of the calling thread's network namespace. The interface
-    /// needs a program, or its driver has no room for received frames.
+    /// Sends `question`, a UDP datagram over IPv4, by an interface of the calling thread's network namespace. A veth's other
+    /// end needs a program, or what is sent is lost; so does this one for what that program answers.
     pub fn new(ifindex: u32, question: &[u8], answered: Answered) -> Result<Self, XdpError> {
         let mut frame = question.to_vec();
         let bare = match answered {
@@ -59,7 +59,7 @@ impl Generator {
     /// Sends this many frames, as fast as this core does.
     ///
     /// # Errors
-    /// The kernel does not: it is older than 5.18, the interface has no program, or a signal has come.
+    /// The kernel does not: it is older than 5.18, the interface is gone, or a signal has come.
     pub fn send(&self, count: u32) -> io::Result<()> {
         super::bpf::send_live(self.program.as_fd(), self.ifindex, &self.frame, count)
     }

@@ -51,7 +51,7 @@ pub(super) struct Flooded {
     pub(super) sent: u64,
     /// Those that came to the server's end of the cable; by the window, those whose answer came back.
     pub(super) arrived: u64,
-    /// Answers.
+    /// Answers; by the generator, all that came to the client's end of the cable.
     pub(super) answered: u64,
     /// Answers that were damaged, doubled or unexpected, where the client looks at them.
     pub(super) wrong: u64,
