@@ -105,7 +105,10 @@ fn strike(topology: &Topology, socket: &UdpSocket, tier: &str, life: Duration, m
     assert_eq!(Traces::now(topology), before);
     if took >= RETURN_MAX {
         eprintln!("it took {took:?}, of which others had {others:?} of a core: repeated");
-        assert!(took - others.min(took) < RETURN_MAX, "{took:?}, of which others had {others:?} of a core");
+        assert!(
+            took.saturating_sub(others) < RETURN_MAX,
+            "{took:?}, of which others had {others:?} of a core"
+        );
         return false;
     }
     met.slowest = met.slowest.max(took);
