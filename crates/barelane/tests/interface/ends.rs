@@ -18,8 +18,12 @@ const RETURN_MAX: Duration = Duration::from_millis(50);
 const TRIES_MAX: u32 = 10;
 /// How often SIGKILL strikes; `cargo xtask soak` asks for more by the variable `BARELANE_KILLS`.
 const KILL_COUNT: u32 = 10;
-/// SIGKILL strikes this long after the start, at most: twice what the start takes on two busy cores.
-const LIFE_MAX_MS: u64 = 600;
+/// Of so many strikes, one meets the start, and the others a server that answers.
+const STRIKES_AT_START: u32 = 4;
+/// SIGKILL strikes this long after the start, at most, or after the first answer.
+const LIFE_MAX_MS: [u64; 2] = [400, 100];
+/// How long the first answer may take, on two busy cores.
+const FIRST_ANSWER_MAX: Duration = Duration::from_secs(20);
 
 fn has_program(topology: &Topology) -> bool {
     topology.server.run(|| links::link(SERVER_NIC)).unwrap().unwrap().program.is_some()
@@ -54,19 +58,47 @@ fn wait_for_kernel(socket: &UdpSocket) -> Instant {
     panic!("the kernel's own answer did not come back");
 }
 
-/// Asks without a pause until the server is killed, so that SIGKILL strikes in the middle of work. Gives how often the
-/// server answered, which echoes, and not the kernel.
-fn load(socket: &UdpSocket, life: Duration) -> u32 {
-    let end = Instant::now() + life;
-    let mut answered = 0;
+/// When SIGKILL strikes.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// So long after the process has begun.
+    Started(Duration),
+    /// So long after its first answer.
+    Answered(Duration),
+}
+
+impl Moment {
+    fn of(strike: u32, seed: &mut u64) -> Self {
+        let random = next_random(seed);
+        let life = |at: usize| Duration::from_millis(random % LIFE_MAX_MS[at]);
+        if strike.is_multiple_of(STRIKES_AT_START) { Self::Started(life(0)) } else { Self::Answered(life(1)) }
+    }
+}
+
+/// Asks without a pause until the moment has come, so that SIGKILL strikes in the middle of work. Gives whether the server
+/// has answered, which echoes, and not the kernel alone.
+fn load(socket: &UdpSocket, moment: Moment) -> bool {
+    let mut is_answered = false;
+    let mut end = Instant::now()
+        + match moment {
+            Moment::Started(life) => life,
+            Moment::Answered(_) => FIRST_ANSWER_MAX,
+        };
     socket.set_nonblocking(true).unwrap();
     while Instant::now() < end {
         let mut answer = [0; 64];
         let _ = socket.send(b"load");
-        answered += u32::from(socket.recv(&mut answer).is_ok_and(|len| answer[..len] == *b"load"));
+        let is_servers = socket.recv(&mut answer).is_ok_and(|len| answer[..len] == *b"load");
+        if let Moment::Answered(life) = moment
+            && is_servers
+            && !is_answered
+        {
+            end = Instant::now() + life;
+        }
+        is_answered |= is_servers;
     }
     socket.set_nonblocking(false).unwrap();
-    answered
+    is_answered
 }
 
 /// The next number of a sequence that is the same in every run (splitmix64, Steele et al. 2014).
@@ -88,10 +120,12 @@ struct Met {
 
 /// Kills a server of this tier under load, and demands that nothing of it is left and that the kernel answers at once.
 /// Gives whether it did: where not, others had the cores, and the strike says nothing.
-fn strike(topology: &Topology, socket: &UdpSocket, tier: &str, life: Duration, met: &mut Met) -> bool {
+fn strike(topology: &Topology, socket: &UdpSocket, tier: &str, moment: Moment, met: &mut Met) -> bool {
     let before = Traces::now(topology);
     let (mut child, _lines) = server::spawn(topology, &["--respond", "udp-echo:7", "--tier", tier]);
-    met.answering += u32::from(load(socket, life) > 0);
+    let is_answered = load(socket, moment);
+    assert!(is_answered || matches!(moment, Moment::Started(_)), "no answer within {FIRST_ANSWER_MAX:?}");
+    met.answering += u32::from(is_answered);
     met.attached += u32::from(has_program(topology));
     // A process that has only just begun still has our descriptors, for a moment.
     let objects = &objects_of(child.id()) - &objects_of(std::process::id());
@@ -143,10 +177,10 @@ fn strike_at_any_moment(tier: &str) {
     let socket = topology.socket(KERNEL[0], 7);
     let (mut seed, mut met) = (2, Met::default());
     for number in 0..kill_count {
-        let life = Duration::from_millis(next_random(&mut seed) % LIFE_MAX_MS);
-        eprintln!("strike {number} of {kill_count}, after {life:?}");
+        let moment = Moment::of(number, &mut seed);
+        eprintln!("strike {number} of {kill_count}: {moment:?}");
         let mut tries = 1..=TRIES_MAX;
-        while !strike(&topology, &socket, tier, life, &mut met) {
+        while !strike(&topology, &socket, tier, moment, &mut met) {
             assert!(tries.next().is_some(), "strike {number}: this machine has no core to spare");
             met.repeated += 1;
         }
