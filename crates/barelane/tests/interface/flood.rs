@@ -64,7 +64,8 @@ struct Run {
 /// Measures a server of its own by AF_XDP, watching the memory.
 fn run(schedule: Schedule) -> Run {
     let topology = Topology::new();
-    let server = Server::alone(&topology);
+    // The client's program would make the driver the earliest tier a second after it has come.
+    let server = Server::alone_with(&topology, &["--tier", "lane"]);
     let processes = [std::process::id(), server.id()];
     let (progress, is_over) = (Progress::default(), AtomicBool::new(false));
     let (outcome, [early, resident]) = thread::scope(|scope| {
