@@ -29,33 +29,46 @@ fn has_program(topology: &Topology) -> bool {
     topology.server.run(|| links::link(SERVER_NIC)).unwrap().unwrap().program.is_some()
 }
 
+/// What the kernel's own answer begins with.
+const KERNEL_SAYS: &[u8] = b"kernel: ";
+
 /// What the kernel answers, on the port that Barelane claims while it lives.
 fn kernel_answers(topology: &Topology) -> UdpSocket {
     let address = (KERNEL[0].parse::<std::net::IpAddr>().unwrap(), 7);
     let socket = topology.server.run(|| UdpSocket::bind(address)).unwrap().unwrap();
     let answering = socket.try_clone().unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     thread::spawn(move || {
         let mut question = [0; 64];
-        while let Ok((_, asker)) = socket.recv_from(&mut question) {
-            let _ = socket.send_to(b"kernel", asker);
+        while let Ok((len, asker)) = socket.recv_from(&mut question) {
+            let _ = socket.send_to(&[KERNEL_SAYS, &question[..len]].concat(), asker);
         }
     });
     answering
 }
 
-/// Asks until the kernel's own answer comes, and gives when it came.
+/// Asks until the kernel's own answer comes, to this question and to no earlier one, and gives when it came.
 fn wait_for_kernel(socket: &UdpSocket) -> Instant {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    const QUESTION: &[u8] = b"who answers?";
+    let deadline = Instant::now() + FIRST_ANSWER_MAX;
     socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
     while Instant::now() < deadline {
         let mut answer = [0; 64];
-        socket.send(b"who answers?").unwrap();
-        if socket.recv(&mut answer).is_ok_and(|len| answer[..len] == *b"kernel") {
-            return Instant::now();
+        socket.send(QUESTION).unwrap();
+        while let Ok(len) = socket.recv(&mut answer) {
+            if answer[..len] == *[KERNEL_SAYS, QUESTION].concat() {
+                let came = Instant::now();
+                drain(socket);
+                return came;
+            }
         }
     }
     panic!("the kernel's own answer did not come back");
+}
+
+/// Takes what has come until nothing does, so that the next strike does not find this one's answers.
+fn drain(socket: &UdpSocket) {
+    while socket.recv(&mut [0; 64]).is_ok() {}
 }
 
 /// When SIGKILL strikes.
