@@ -3,6 +3,7 @@
 //! | option | gives |
 //! |---|---|
 //! | none | round trips as ratios: the same client against the kernel, DPDK, bare XDP and Barelane, in turns, in one run |
+//! | `--saturation` | answers a second when more is asked than is carried, as ratios |
 //! | `--instructions` | instructions a packet for each class, counted by callgrind, against the committed baseline |
 //! | `--checksum` | gigabytes a second for each checksum implementation and length |
 //!
@@ -13,6 +14,7 @@ mod checksum;
 mod facts;
 pub(crate) mod instructions;
 mod ratios;
+mod saturation;
 
 use anyhow::Result;
 
@@ -20,6 +22,7 @@ use crate::step::Steps;
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct Arguments {
     /// Count instructions a packet instead.
     #[arg(long)]
@@ -30,7 +33,10 @@ pub(crate) struct Arguments {
     /// Measure the checksum implementations instead.
     #[arg(long)]
     checksum: bool,
-    /// How long to measure round trips altogether, in seconds.
+    /// Measure answers a second at saturation instead.
+    #[arg(long)]
+    saturation: bool,
+    /// How long to measure round trips or saturation altogether, in seconds.
     #[arg(long, default_value_t = 30)]
     seconds: u32,
 }
@@ -45,6 +51,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.checksum {
         return checksum::run();
+    }
+    if arguments.saturation {
+        return saturation::run(arguments.seconds);
     }
     ratios::run(arguments.seconds)
 }

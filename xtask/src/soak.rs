@@ -1,10 +1,10 @@
 //! `cargo xtask soak`: the same tests, many times more.
 //!
 //! Every seed of the simulated wire is another history of losses, repetitions, damage and slow peers; every SIGKILL
-//! strikes at another moment. A failure names its seed, and `BARELANE_SEEDS=SEED..SEED+1` repeats it. The probe asks ten
-//! million questions as fast as this machine carries them, and both sides account for every one. Ten million random and
-//! mutated frames go to the lane and to the driver tier, which must do the same; and every question of every vector over a
-//! virtual cable.
+//! strikes at another moment, in both tiers. A failure names its seed, and `BARELANE_SEEDS=SEED..SEED+1` repeats it. The
+//! configuration changes a thousand times while questions are asked. The probe asks ten million as fast as this machine
+//! carries them, and both sides account for every one. Ten million random and mutated frames go to the lane and to the driver
+//! tier, which must do the same; and every question of every vector over a virtual cable.
 
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ const SEEDS_PER_RUN: u64 = 64;
 const SHORT: Form = Form {
     time: Duration::from_secs(30),
     kills: "10",
+    reloads: "20",
     questions: "100000",
     build: &[],
     frames: "200000..400000",
@@ -28,6 +29,7 @@ const SHORT: Form = Form {
 const LONG: Form = Form {
     time: Duration::ZERO,
     kills: "1000",
+    reloads: "1000",
     questions: "10000000",
     build: RELEASE,
     frames: "1000000..11000000",
@@ -41,6 +43,7 @@ const RELEASE: &[&str] = &["--release"];
 struct Form {
     time: Duration,
     kills: &'static str,
+    reloads: &'static str,
     questions: &'static str,
     /// What asks the questions: a build that is there already, or one that is fast.
     build: &'static [&'static str],
@@ -63,10 +66,10 @@ enum Vectors {
 pub(crate) struct Arguments {
     /// Only this part.
     part: Option<Part>,
-    /// How long to simulate, in minutes; 1000 SIGKILLs come on top, some four minutes.
+    /// How long to simulate, in minutes; 1000 SIGKILLs and 1000 reloads of each tier come on top, some twenty minutes.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// Half a minute of simulation, 10 SIGKILLs, 100,000 questions and 200,000 frames, as CI does.
+    /// Half a minute of simulation, 10 SIGKILLs and 20 reloads of each tier, 100,000 questions and 200,000 frames, as CI does.
     #[arg(long, conflicts_with = "minutes")]
     short: bool,
 }
@@ -78,6 +81,8 @@ enum Part {
     Faults,
     /// SIGKILLs.
     Kill,
+    /// Reloads under load.
+    Reload,
     /// Questions of the probe.
     Probe,
     /// Frames to the lane and to the driver tier.
@@ -106,7 +111,16 @@ fn parts(steps: &mut Steps, only: Option<Part>, form: Form) {
         steps.call("simulated faults", || simulate(form.time));
     }
     if is_wanted(Part::Kill) {
-        on_an_interface(steps, "SIGKILL at random moments", "sigkill", ("BARELANE_KILLS", form.kills), &[]);
+        let kills = ("BARELANE_KILLS", form.kills);
+        on_an_interface(steps, "SIGKILL at random moments, a lane", "leaves_nothing_of_a_lane", kills, &[]);
+        let driver = "leaves_nothing_of_the_driver_tier";
+        on_an_interface(steps, "SIGKILL at random moments, the driver tier", driver, kills, &[]);
+    }
+    if is_wanted(Part::Reload) {
+        let reloads = ("BARELANE_RELOADS", form.reloads);
+        on_an_interface(steps, "reloads under load, a lane", "no_answer_of_a_lane", reloads, &[]);
+        let driver = "no_answer_of_the_driver_tier";
+        on_an_interface(steps, "reloads under load, the driver tier", driver, reloads, &[]);
     }
     if is_wanted(Part::Probe) {
         let count = ("BARELANE_QUESTIONS", form.questions);

@@ -293,6 +293,9 @@ pub struct DemoArguments {
     /// How long to measure, all rounds together; setting up and taking down comes on top of it
     #[arg(long, value_name = "N", default_value = "7")]
     pub seconds: String,
+    /// Measure how many answers a second are given at saturation, in place of round trips
+    #[arg(long, conflicts_with = "report")]
+    pub saturation: bool,
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -7,7 +7,8 @@
 //!  │ poll0    198.18.1.2/24 ────┼ veth┼─ poll0    198.18.1.1  … busy-polled          │
 //!  │ dpdk0    198.18.2.2/24 ────┼ veth┼─ dpdk0    198.18.2.1  DPDK's testpmd         │
 //!  │ bare0    198.18.3.2/24 ────┼ veth┼─ bare0    198.18.3.1  a bare XDP program     │
-//!  │ lane0    198.19.0.2/24 ────┼ veth┼─ lane0    198.19.0.1  Barelane               │
+//!  │ lane0    198.19.0.2/24 ────┼ veth┼─ lane0    198.19.0.1  Barelane, a lane       │
+//!  │ driver0  198.19.1.2/24 ────┼ veth┼─ driver0  198.19.1.1  Barelane, in the driver│
 //!  └────────────────────────────┘     └─────────────────────────────────────────────┘
 //!           client core                          server core
 //! ```
@@ -16,6 +17,8 @@
 //! know nothing of a program. The rows are asked in turns, several rounds of all of them, by the same client; only
 //! the row that is asked has its server running, so that a spinning lane never takes the kernel's core away. What
 //! the machine does meanwhile, it does to all rows: each ratio is taken within one round, and the median is shown.
+//!
+//! With `--saturation` the same servers are asked for more than they carry: `saturation.rs`.
 //!
 //! Both namespaces are held by file descriptors alone. However the process ends, nothing is left behind.
 
@@ -33,6 +36,7 @@ mod link;
 mod outcome;
 mod outside;
 mod row;
+mod saturation;
 mod serving;
 mod sockperf;
 mod table;
@@ -67,6 +71,9 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
     let hosts = Hosts::build(&cables())?;
     for line in hosts.facts() {
         say::note(line);
+    }
+    if arguments.saturation {
+        return saturation::run(&hosts, seconds, arguments.json.as_deref(), &signals);
     }
     let page = if arguments.report.is_some() { Page::Wanted } else { Page::NotWanted };
     let mut outcome = measure(&hosts, seconds, page, &signals)?;

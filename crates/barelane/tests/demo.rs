@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// The rows of the table.
-const ROWS: usize = 15;
+const ROWS: usize = 21;
 
 /// What the machine has that a demo could leave behind.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,6 +100,11 @@ fn every_row_of_ours_is_answered_rightly_and_the_others_say_what_is_missing() {
             }
             None => answered_rightly(row),
         }
+        let is_driver = row["name"].as_str().unwrap().starts_with("driver_");
+        assert_eq!(
+            row["server"].as_str().is_some_and(|server| server.starts_with("the driver tier")),
+            is_driver
+        );
         let is_stamp = row["name"] == "lane_stamp";
         assert_eq!(row["residence_p50_ns"].is_u64() && row["network_p50_ns"].is_u64(), is_stamp, "{row}");
     }
@@ -148,6 +153,39 @@ fn explained(json: &Value) {
 
 fn assert_explained(text: &str, key: &str) {
     assert!(text.contains(&format!("| `{key}` |")), "docs/demo-json.md does not explain `{key}`");
+}
+
+#[test]
+fn at_saturation_every_server_of_ours_answers_and_no_answer_of_the_driver_is_lost() {
+    let path = temporary("saturation.json");
+    let arguments = ["--saturation", "--seconds", "1", "--json", path.to_str().unwrap()];
+    let Some(mut command) = demo(&arguments) else { return };
+    command.env("PATH", "/nonexistent");
+    let (json, table) = finished(command, &path);
+    let text = include_str!("../../../docs/demo-json.md");
+    for row in json["rows"].as_array().unwrap() {
+        row.as_object().unwrap().keys().for_each(|key| assert_explained(text, key));
+        let name = row["name"].as_str().unwrap();
+        if name.starts_with("dpdk_") {
+            let why = row["not_measured"].as_str().unwrap();
+            assert!(why.starts_with("dpdk-testpmd is not installed") && table.contains(why), "{table}");
+            continue;
+        }
+        for round in row["rounds"].as_array().unwrap() {
+            round.as_object().unwrap().keys().for_each(|key| assert_explained(text, key));
+            let [sent, arrived, answered, wrong] =
+                ["sent", "arrived", "answered", "wrong"].map(|key| round[key].as_u64().unwrap());
+            assert!(sent > 0 && arrived > 0 && wrong == 0, "{row}");
+            match name {
+                "generator_alone" => assert!(answered < 100, "{row}"),
+                "lane" => assert!(answered > 0 && answered <= arrived, "{row}"),
+                // Some packets more may be the other kernel's.
+                "driver" | "bare_xdp_tx" => assert!((sent..sent + 100).contains(&answered), "{row}"),
+                _ => assert_eq!(answered, sent, "{row}"),
+            }
+        }
+    }
+    json.as_object().unwrap().keys().for_each(|key| assert_explained(text, key));
 }
 
 #[test]

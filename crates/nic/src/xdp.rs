@@ -20,9 +20,11 @@
 //! | `image` | all of it as the program reads it |
 //! | `program` | the XDP program, its maps, attaching it |
 //! | [`dry_run`] | the program on frames that no wire has brought |
-//! | [`bare`] | programs that only swap or pass, to be measured against |
+//! | [`bare`] | programs that do one thing, to be measured against |
+//! | [`generator`] | frames that the kernel sends by itself, to measure with |
 //! | `vlans` | which VLANs of the link are looked at |
 //! | `bpf`, `sys`, `interface` | bpf(2), the other system calls, and what the kernel says of an interface |
+//! | [`objects`] | whether a program or a map is still there |
 //! | `testing` | the kernel's side in memory, for tests and instruction counts |
 //!
 //! The program is attached by a link, whose descriptor the [`Attachment`] holds: when it is dropped, or the process
@@ -36,9 +38,11 @@ mod bpf;
 mod claims;
 pub mod dry_run;
 mod error;
+pub mod generator;
 mod image;
 mod interface;
 mod lent;
+pub mod objects;
 mod program;
 mod queue;
 mod refinements;

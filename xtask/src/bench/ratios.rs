@@ -18,30 +18,73 @@ use crate::clients::{self, SOCKPERF, TESTPMD};
 use crate::step::{cargo, line, run as run_command};
 use crate::workspace;
 
-/// What is compared with what, and the most that is wanted of the median.
-const COMPARISONS: [(&str, &str, Option<f64>); 12] = [
-    ("lane_udp", "kernel_udp_blocking", Some(0.45)),
-    ("lane_udp", "kernel_udp_spinning", Some(0.85)),
-    ("lane_udp", "kernel_udp_busy_poll", None),
-    ("lane_udp", "dpdk_5tswap", None),
-    ("lane_udp", "bare_xdp_tx_udp", None),
-    ("lane_icmp", "kernel_icmp", None),
-    ("lane_icmp", "kernel_udp_blocking", None),
-    ("lane_icmp", "dpdk_icmpecho", None),
-    ("lane_icmp", "bare_xdp_tx_icmp", None),
-    ("lane_udp_asked_by_xdp", "bare_xdp_tx_udp_asked_by_xdp", None),
-    ("lane_sockperf", "sockperf_server", None),
-    ("dpdk_5tswap", "kernel_udp_blocking", None),
+/// What is compared with what, and the most that is wanted of the medians: of the p50, and of the p99.
+///
+/// The client's own socket is in both sides of a ratio, and draws it towards 1; past the client's kernel there is less of
+/// it. So the driver tier is held to the kernel by both clients.
+const COMPARISONS: [Comparison; 23] = [
+    ("driver_udp", "kernel_udp_blocking", Some(0.30), Some(0.30)),
+    ("driver_udp", "kernel_udp_spinning", None, None),
+    ("driver_udp", "lane_udp", None, None),
+    ("driver_udp", "bare_xdp_tx_udp", Some(1.10), None),
+    ("driver_icmp", "kernel_icmp", Some(0.60), None),
+    ("driver_icmp", "bare_xdp_tx_icmp", None, None),
+    ("driver_udp_asked_by_xdp", "kernel_udp_blocking_asked_by_xdp", Some(0.30), Some(0.30)),
+    ("driver_udp_asked_by_xdp", "bare_xdp_tx_udp_asked_by_xdp", Some(1.10), None),
+    ("driver_icmp_asked_by_xdp", "kernel_icmp_asked_by_xdp", Some(0.60), None),
+    // The floors of the above: nothing that answers a socket can be faster.
+    ("bare_xdp_tx_udp", "kernel_udp_blocking", None, None),
+    ("bare_xdp_tx_icmp", "kernel_icmp", None, None),
+    ("lane_udp", "kernel_udp_blocking", Some(0.45), None),
+    ("lane_udp", "kernel_udp_spinning", Some(0.85), None),
+    ("lane_udp", "kernel_udp_busy_poll", None, None),
+    ("lane_udp", "dpdk_5tswap", Some(1.00), Some(1.00)),
+    ("lane_udp", "bare_xdp_tx_udp", None, None),
+    ("lane_icmp", "kernel_icmp", None, None),
+    ("lane_icmp", "kernel_udp_blocking", None, None),
+    ("lane_icmp", "dpdk_icmpecho", Some(1.00), Some(1.00)),
+    ("lane_icmp", "bare_xdp_tx_icmp", None, None),
+    ("lane_udp_asked_by_xdp", "bare_xdp_tx_udp_asked_by_xdp", None, None),
+    ("lane_sockperf", "sockperf_server", None, None),
+    ("dpdk_5tswap", "kernel_udp_blocking", None, None),
 ];
 
-/// Fewer rounds have no spread worth the name.
-const ROUNDS_MIN: usize = 3;
+/// Ours, theirs, and what is wanted.
+type Comparison = (&'static str, &'static str, Option<f64>, Option<f64>);
 
-/// One comparison over all rounds.
+/// Fewer rounds have no spread worth the name.
+pub(super) const ROUNDS_MIN: usize = 3;
+
+/// Which part of the round trips is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Percentile {
+    P50,
+    P99,
+}
+
+impl Percentile {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P99 => "p99",
+        }
+    }
+
+    /// Where a round has it.
+    const fn key(self) -> &'static str {
+        match self {
+            Self::P50 => "rtt_p50_ns",
+            Self::P99 => "rtt_p99_ns",
+        }
+    }
+}
+
+/// One percentile of one comparison over all rounds.
 #[derive(Debug)]
 struct Ratio {
     ours: &'static str,
     theirs: &'static str,
+    percentile: Percentile,
     wanted: Option<f64>,
     /// In ascending order, or why there are none.
     rounds: Result<Vec<f64>, String>,
@@ -51,25 +94,25 @@ pub(super) fn run(seconds: u32) -> Result<()> {
     for (client, why) in clients::provide(&[&TESTPMD, &SOCKPERF]) {
         println!("   without {}: {why}", client.package);
     }
-    let demo = demo(seconds)?;
-    let ratios = COMPARISONS.map(|comparison| Ratio::of(&demo, comparison));
-    let ratios = ratios.into_iter().collect::<Result<Vec<_>>>()?;
-    println!("   round trips, p50 over p50 within one round: min / median / max");
+    let demo = demo(&["--seconds", &seconds.to_string()])?;
+    let ratios = COMPARISONS.iter().flat_map(|comparison| Ratio::both_of(&demo, *comparison));
+    let ratios = ratios.collect::<Result<Vec<_>>>()?;
+    println!("   round trips, ours over theirs within one round: min / median / max");
     for ratio in &ratios {
         println!("   {ratio}");
     }
     let rows: Vec<_> = ratios.iter().map(Ratio::to_json).collect();
-    facts::write("ratios", &json!({ "schema": "barelane-bench-ratios-2", "ratios": rows, "demo": demo }))
+    facts::write("ratios", &json!({ "schema": "barelane-bench-ratios-3", "ratios": rows, "demo": demo }))
         .map(drop)
 }
 
-/// Runs the demo and reads what it measured.
-fn demo(seconds: u32) -> Result<Value> {
+/// Runs the demo with these options and reads what it measured.
+pub(super) fn demo(options: &[&str]) -> Result<Value> {
     let build = run_command(&mut cargo(&["build", "--release", "--package", "barelane"]))?;
     ensure!(build.success(), "the release build failed");
     let result = workspace::target().join("bench-demo.json");
     let mut command = Command::new(workspace::target().join("release/barelane"));
-    command.args(["demo", "--seconds", &seconds.to_string(), "--json"]).arg(&result);
+    command.arg("demo").args(options).arg("--json").arg(&result);
     println!("   $ {}", line(&command));
     let status = run_command(&mut command)?;
     ensure!(status.success(), "the demo failed: {status}");
@@ -78,23 +121,37 @@ fn demo(seconds: u32) -> Result<Value> {
 }
 
 impl Ratio {
-    fn of(demo: &Value, (ours, theirs, wanted): (&'static str, &'static str, Option<f64>)) -> Result<Self> {
+    /// The p50 and the p99 of a comparison.
+    fn both_of(demo: &Value, (ours, theirs, p50, p99): Comparison) -> [Result<Self>; 2] {
+        [(Percentile::P50, p50), (Percentile::P99, p99)]
+            .map(|(percentile, wanted)| Self::of(demo, (ours, theirs), percentile, wanted))
+    }
+
+    fn of(
+        demo: &Value,
+        (ours, theirs): (&'static str, &'static str),
+        percentile: Percentile,
+        wanted: Option<f64>,
+    ) -> Result<Self> {
         let (a, b) = (row(demo, ours)?, row(demo, theirs)?);
         let why_not = [a, b].into_iter().find_map(|row| row["not_measured"].as_str());
+        let of_row = |row| of_rounds(row, percentile.key());
+        let too_few = || {
+            let name = percentile.name();
+            format!("{ours} and {theirs} have fewer than {ROUNDS_MIN} rounds with a {name} together")
+        };
         let rounds = match why_not {
             Some(why) => Err(why.to_owned()),
-            None => Ok(within_rounds(&p50s(a)?, &p50s(b)?).with_context(|| {
-                format!("{ours} and {theirs} have fewer than {ROUNDS_MIN} rounds together")
-            })?),
+            None => Ok(within_rounds(&of_row(a)?, &of_row(b)?).with_context(too_few)?),
         };
-        Ok(Self { ours, theirs, wanted, rounds })
+        Ok(Self { ours, theirs, percentile, wanted, rounds })
     }
 
     fn to_json(&self) -> Value {
         let rounds = self.rounds.as_ref().ok();
         let [min, median, max] = rounds.map_or([None; 3], |rounds| spread(rounds).map(Some));
         json!({
-            "ours": self.ours, "theirs": self.theirs, "ratio_min": min, "ratio_median": median, "ratio_max": max,
+            "ours": self.ours, "theirs": self.theirs, "percentile": self.percentile.name(), "ratio_min": min, "ratio_median": median, "ratio_max": max,
             "ratio_wanted_max": self.wanted, "rounds": rounds, "not_measured": self.rounds.as_ref().err(),
         })
     }
@@ -102,7 +159,7 @@ impl Ratio {
 
 impl fmt::Display for Ratio {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:<21} / {:<28} ", self.ours, self.theirs)?;
+        write!(out, "{:<24} / {:<32} {} ", self.ours, self.theirs, self.percentile.name())?;
         let rounds = match &self.rounds {
             Ok(rounds) => rounds,
             Err(why) => return write!(out, "not measured: {why}"),
@@ -110,38 +167,40 @@ impl fmt::Display for Ratio {
         let [min, median, max] = spread(rounds);
         write!(out, "{min:.2} / {median:.2} / {max:.2}")?;
         match self.wanted {
-            Some(wanted) if median <= wanted => write!(out, "  wanted at most {wanted}: holds"),
-            Some(wanted) => write!(out, "  wanted at most {wanted}: DOES NOT HOLD"),
+            Some(wanted) if median <= wanted => write!(out, "  wanted at most {wanted:.2}: holds"),
+            Some(wanted) => write!(out, "  wanted at most {wanted:.2}: DOES NOT HOLD"),
             None => Ok(()),
         }
     }
 }
 
 /// The smallest, the middle and the largest of what is sorted.
-fn spread(rounds: &[f64]) -> [f64; 3] {
+pub(super) fn spread(rounds: &[f64]) -> [f64; 3] {
     [0, rounds.len() / 2, rounds.len().saturating_sub(1)]
         .map(|at| rounds.get(at).copied().unwrap_or(f64::NAN))
 }
 
 /// One row of the demo.
-fn row<'demo>(demo: &'demo Value, name: &str) -> Result<&'demo Value> {
+pub(super) fn row<'demo>(demo: &'demo Value, name: &str) -> Result<&'demo Value> {
     let rows = demo["rows"].as_array().context("the demo's result has no rows")?;
     rows.iter().find(|row| row["name"] == name).with_context(|| format!("the demo has no row {name}"))
 }
 
-/// The p50 of each round of a row, with the round's number. A round that was too short for one has none.
-fn p50s(row: &Value) -> Result<Vec<(u64, f64)>> {
+/// What `key` says of each round of a row, with the round's number. A round that was too short for it has none.
+pub(super) fn of_rounds(row: &Value, key: &str) -> Result<Vec<(u64, f64)>> {
     let numbers = row["round_numbers"].as_array().context("a row has no round_numbers")?;
     let rounds = row["rounds"].as_array().context("a row has no rounds")?;
     ensure!(numbers.len() == rounds.len(), "a row has {} rounds, numbered {numbers:?}", rounds.len());
-    let p50s = numbers.iter().zip(rounds);
-    Ok(p50s.filter_map(|(number, round)| Some((number.as_u64()?, round["rtt_p50_ns"].as_f64()?))).collect())
+    let all = numbers.iter().zip(rounds);
+    let of_round = |(number, round): (&Value, &Value)| Some((number.as_u64()?, round[key].as_f64()?));
+    Ok(all.filter_map(of_round).collect())
 }
 
 /// The ratios of those rounds that both have, in ascending order; nothing where they are too few.
-fn within_rounds(ours: &[(u64, f64)], theirs: &[(u64, f64)]) -> Option<Vec<f64>> {
-    let beside = |number| theirs.iter().find(|(other, _)| *other == number).map(|(_, p50)| *p50);
-    let mut ratios: Vec<f64> = ours.iter().filter_map(|&(number, p50)| Some(p50 / beside(number)?)).collect();
+pub(super) fn within_rounds(ours: &[(u64, f64)], theirs: &[(u64, f64)]) -> Option<Vec<f64>> {
+    let beside = |number| theirs.iter().find(|(other, _)| *other == number).map(|(_, value)| *value);
+    let mut ratios: Vec<f64> =
+        ours.iter().filter_map(|&(number, value)| Some(value / beside(number)?)).collect();
     ratios.sort_by(f64::total_cmp);
     (ratios.len() >= ROUNDS_MIN).then_some(ratios)
 }
@@ -151,7 +210,8 @@ mod tests {
     use super::*;
 
     fn demo() -> Value {
-        let rounds = |p50s: [u32; 5]| p50s.map(|p50| json!({ "rtt_p50_ns": p50 })).to_vec();
+        let rounds =
+            |p50s: [u32; 5]| p50s.map(|p50| json!({ "rtt_p50_ns": p50, "rtt_p99_ns": p50 * p50 })).to_vec();
         json!({ "rows": [
             { "name": "a", "round_numbers": [1, 2, 3, 4, 5], "rounds": rounds([1, 2, 30, 4, 5]) },
             { "name": "b", "round_numbers": [1, 2, 3, 4, 5], "rounds": rounds([2, 4, 30, 8, 20]) },
@@ -162,21 +222,34 @@ mod tests {
 
     #[test]
     fn a_ratio_is_taken_within_a_round() {
-        let ratio = Ratio::of(&demo(), ("a", "b", Some(0.5))).unwrap();
-        assert!(ratio.to_string().contains("0.25 / 0.50 / 1.00"), "{ratio}");
-        assert!(ratio.to_string().ends_with("holds"));
+        let [p50, p99] = Ratio::both_of(&demo(), ("a", "b", Some(0.5), Some(0.2))).map(Result::unwrap);
+        assert!(p50.to_string().contains(" p50 0.25 / 0.50 / 1.00"), "{p50}");
+        assert!(p50.to_string().ends_with("wanted at most 0.50: holds"), "{p50}");
+        assert!(p99.to_string().contains(" p99 0.06 / 0.25 / 1.00"), "{p99}");
+        assert!(p99.to_string().ends_with("wanted at most 0.20: DOES NOT HOLD"), "{p99}");
+    }
+
+    #[test]
+    fn rounds_without_a_p99_are_not_compared_by_it() {
+        let mut demo = demo();
+        for round in demo["rows"][1]["rounds"].as_array_mut().unwrap().iter_mut().take(3) {
+            round["rtt_p99_ns"] = Value::Null;
+        }
+        let [p50, p99] = Ratio::both_of(&demo, ("a", "b", None, None));
+        assert!(p50.is_ok() && p99.unwrap_err().to_string().contains("fewer than 3 rounds with a p99"));
     }
 
     #[test]
     fn what_was_not_measured_is_said_with_its_reason() {
-        let ratio = Ratio::of(&demo(), ("a", "c", None)).unwrap();
+        let [ratio, _] = Ratio::both_of(&demo(), ("a", "c", None, None)).map(Result::unwrap);
         assert!(ratio.to_string().ends_with("not measured: it is not installed"), "{ratio}");
         assert_eq!(ratio.to_json()["not_measured"], "it is not installed");
     }
 
     #[test]
     fn rows_that_share_too_few_rounds_or_are_not_there_are_an_error() {
-        assert!(Ratio::of(&demo(), ("a", "d", None)).is_err());
-        assert!(Ratio::of(&demo(), ("a", "e", None)).is_err());
+        for theirs in ["d", "e"] {
+            assert!(Ratio::both_of(&demo(), ("a", theirs, None, None)).iter().all(Result::is_err));
+        }
     }
 }

@@ -91,7 +91,7 @@ impl Asking {
     }
 }
 
-fn question(cable: &Cable, protocol: Protocol, length: Duration) -> Ask {
+pub(super) fn question(cable: &Cable, protocol: Protocol, length: Duration) -> Ask {
     Ask {
         size: SIZE,
         end: End::Seconds(length.as_secs_f64()),
@@ -110,7 +110,7 @@ fn by_socket(hosts: &Hosts, ask: &Ask, stop: &AtomicBool) -> Result<Outcome, Err
     })?
 }
 
-fn by_card(hosts: &Hosts, cable: &Cable, ask: &Ask, stop: &AtomicBool) -> Result<Outcome, Error> {
+pub(super) fn by_card(hosts: &Hosts, cable: &Cable, ask: &Ask, stop: &AtomicBool) -> Result<Outcome, Error> {
     hosts.client.run(|| {
         host::cores::pin(hosts.client_core)?;
         let link = host::links::link(cable.name)?;

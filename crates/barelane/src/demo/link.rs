@@ -27,14 +27,17 @@ pub(super) static DPDK: Cable =
 pub(super) static BARE: Cable =
     Cable::new("bare0", 4, [198, 18, 3], &[Wish::WholeChecksums, Wish::KnownNeighbour]);
 
-/// The cable whose server is Barelane alone.
+/// The cable whose server is a lane of Barelane's.
 pub(super) static LANE: Cable = Cable::new("lane0", 5, [198, 19, 0], &[]);
+
+/// The cable whose server is Barelane's driver tier.
+pub(super) static DRIVER: Cable = Cable::new("driver0", 6, [198, 19, 1], &[]);
 
 /// The links of all cables.
 pub(super) const PREFIX_LEN: u8 = 24;
 
 /// The usual MTU of Ethernet (RFC 894).
-const MTU: u32 = 1500;
+pub(super) const MTU: u32 = 1500;
 
 /// What a cable has beyond two ends and the client's address. The fewer wishes, the more it is as anyone's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,11 @@ impl Cable {
     /// The Ethernet address of one end: a locally administered one (IEEE 802 8.4).
     const fn mac(&self, host: u8) -> Mac {
         Mac([2, 0, 0, 0, self.number, host])
+    }
+
+    /// The Ethernet address of the client's end.
+    pub(super) const fn client_mac(&self) -> Mac {
+        self.mac(CLIENT)
     }
 
     /// The Ethernet address of the server's end.

@@ -2,6 +2,8 @@
 
 mod json;
 
+pub(super) use json::machine;
+
 use std::path::Path;
 
 use probe::report::Runs;
@@ -201,7 +203,7 @@ impl Outcome {
 
 impl Spread {
     /// Of an even number the upper middle.
-    fn of(mut values: Vec<f64>) -> Option<Self> {
+    pub(super) fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (&min, &max) = (values.first()?, values.last()?);
         let median = *values.get(values.len() / 2)?;

@@ -3,7 +3,7 @@
 use probe::Protocol;
 
 use super::asking::Asking;
-use super::link::{BARE, Cable, DPDK, KERNEL, LANE, POLL};
+use super::link::{BARE, Cable, DPDK, DRIVER, KERNEL, LANE, POLL};
 use super::outside::Program;
 use super::serving::{ClientsEnd, Forward, PORT, STAMP_PORT, Serve, Wait};
 
@@ -26,14 +26,24 @@ pub(super) const REFERENCE: &str = "kernel_udp_blocking";
 
 const ICMP: Asking = Asking::Socket(Protocol::Icmp);
 const UDP: Asking = Asking::Socket(Protocol::Udp { port: PORT });
+const ICMP_BY_XDP: Asking = Asking::Card(Protocol::Icmp);
 const UDP_BY_XDP: Asking = Asking::Card(Protocol::Udp { port: PORT });
 const STAMP: Asking = Asking::Socket(Protocol::Stamp { port: STAMP_PORT });
 const SWAP: Serve = Serve::Swap(ClientsEnd::Pass);
+const IN_DRIVER: Serve = Serve::Driver(ClientsEnd::Pass);
 
 /// All rows, in the order of the table and of a round.
 pub(super) static ROWS: &[Row] = &[
     row("kernel, ICMP echo", "kernel_icmp", &KERNEL, Serve::Kernel, ICMP),
     row("kernel, UDP echo, blocking", REFERENCE, &KERNEL, Serve::Echo(Wait::Block), UDP),
+    row("kernel ICMP, by AF_XDP", "kernel_icmp_asked_by_xdp", &KERNEL, Serve::Kernel, ICMP_BY_XDP),
+    row(
+        "kernel, blocking, by AF_XDP",
+        "kernel_udp_blocking_asked_by_xdp",
+        &KERNEL,
+        Serve::Echo(Wait::Block),
+        UDP_BY_XDP,
+    ),
     row("kernel, UDP echo, spinning", "kernel_udp_spinning", &KERNEL, Serve::Echo(Wait::Spin), UDP),
     row("kernel, UDP echo, busy-poll", "kernel_udp_busy_poll", &POLL, Serve::Echo(Wait::BusyPoll), UDP),
     row("DPDK testpmd icmpecho", "dpdk_icmpecho", &DPDK, Serve::Testpmd(Forward::IcmpEcho), ICMP),
@@ -50,6 +60,22 @@ pub(super) static ROWS: &[Row] = &[
     row("Barelane lane, ICMP echo", "lane_icmp", &LANE, Serve::Lane, ICMP),
     row("Barelane lane, UDP echo", "lane_udp", &LANE, Serve::Lane, UDP),
     row("Barelane lane UDP, by AF_XDP", "lane_udp_asked_by_xdp", &LANE, Serve::Lane, UDP_BY_XDP),
+    row("Barelane driver, ICMP echo", "driver_icmp", &DRIVER, IN_DRIVER, ICMP),
+    row("Barelane driver, UDP echo", "driver_udp", &DRIVER, IN_DRIVER, UDP),
+    row(
+        "Barelane driver, by AF_XDP",
+        "driver_udp_asked_by_xdp",
+        &DRIVER,
+        Serve::Driver(ClientsEnd::Own),
+        UDP_BY_XDP,
+    ),
+    row(
+        "Barelane driver ICMP, AF_XDP",
+        "driver_icmp_asked_by_xdp",
+        &DRIVER,
+        Serve::Driver(ClientsEnd::Own),
+        ICMP_BY_XDP,
+    ),
     row("Barelane lane, STAMP", "lane_stamp", &LANE, Serve::Lane, STAMP),
     row("sockperf, its own server", SOCKPERF_REFERENCE, &KERNEL, Serve::Sockperf, Asking::Sockperf)
         .against(SOCKPERF_REFERENCE),

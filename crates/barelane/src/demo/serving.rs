@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use nic::xdp::ModeChoice;
 use nic::xdp::bare::{self, Bare, BareAttachment};
 use route::Service;
+use telemetry::Kind;
 
 use super::echo::Echo;
 pub(super) use super::echo::Wait;
@@ -15,10 +16,10 @@ use super::sockperf;
 pub(super) use super::testpmd::Forward;
 use super::testpmd::Testpmd;
 use super::{Unmeasured, interrupted};
-use crate::config::Config;
+use crate::config::{Config, EarliestChoice};
 use crate::error::Error;
 use crate::plan::Plan;
-use crate::serve::Server;
+use crate::serve::{Server, Summary};
 
 /// The port of every UDP echo here: its own (RFC 862).
 pub(super) const PORT: NonZeroU16 = NonZeroU16::new(7).unwrap();
@@ -37,10 +38,14 @@ pub(super) enum Serve {
     Testpmd(Forward),
     /// A program in the driver that swaps addresses and checks nothing.
     Swap(ClientsEnd),
-    /// Barelane.
+    /// Barelane, by a lane alone.
     Lane,
+    /// Barelane, by its driver tier.
+    Driver(ClientsEnd),
     /// Sockperf's own server.
     Sockperf,
+    /// Nobody: a program drops whatever comes.
+    Nobody,
 }
 
 /// Which program the client's end has: without one, a veth does not deliver what the other end sends by `XDP_TX`.
@@ -69,7 +74,9 @@ pub(super) enum Serving {
     Testpmd(Testpmd),
     Swap(Swap),
     Lane(Box<Server>),
+    Driver(Box<Server>, Option<BareAttachment>),
     Sockperf(sockperf::Server),
+    Nobody(BareAttachment),
 }
 
 /// The swapping program, and the passing one at the other end.
@@ -85,7 +92,9 @@ impl Serve {
         match self {
             Self::Testpmd(_) => Some(outside::TESTPMD),
             Self::Sockperf => Some(outside::SOCKPERF),
-            Self::Kernel | Self::Echo(_) | Self::Swap(_) | Self::Lane => None,
+            Self::Kernel | Self::Echo(_) | Self::Swap(_) | Self::Lane | Self::Driver(_) | Self::Nobody => {
+                None
+            }
         }
     }
 
@@ -101,13 +110,13 @@ impl Serve {
             Self::Echo(wait) => Serving::Echo(Echo::start(hosts, cable, wait)?),
             Self::Testpmd(forward) => Serving::Testpmd(Testpmd::start(hosts, cable, forward, stop)?),
             Self::Swap(clients_end) => Serving::Swap(Swap::attach(hosts, cable, clients_end)?),
-            Self::Lane => {
-                let config = lane_config(hosts, cable);
-                let start = || Server::start(Plan::new(&config)?, stop);
-                let server = hosts.server.run(start)??;
-                Serving::Lane(Box::new(server.ok_or_else(interrupted)?))
+            Self::Lane => Serving::Lane(serve(hosts, cable, EarliestChoice::Lane, stop)?),
+            Self::Driver(clients_end) => {
+                let client = clients_end.attach(hosts, cable)?;
+                Serving::Driver(serve(hosts, cable, EarliestChoice::Driver, stop)?, client)
             }
             Self::Sockperf => Serving::Sockperf(sockperf::Server::start(hosts, cable, stop)?),
+            Self::Nobody => Serving::Nobody(hosts.server.run(|| attach(Bare::Drop, cable))??),
         })
     }
 }
@@ -128,9 +137,33 @@ impl Serving {
                 server.stop()?.check()?;
                 Ok(served)
             }
+            Self::Driver(server, _client) => {
+                let served = Served::new(SERVED_IN_DRIVER, server.way_of_driver());
+                let summary = server.stop()?;
+                summary.check()?;
+                check_answered_in_driver(&summary)?;
+                Ok(served)
+            }
             Self::Sockperf(server) => server.stop(),
+            Self::Nobody(dropping) => {
+                let mode = format!("XDP_DROP {}", dropping.mode());
+                Ok(Served::new("nobody: a program drops every question", mode))
+            }
         }
     }
+}
+
+/// What answers there.
+const SERVED_IN_DRIVER: &str = "the driver tier, with every check that a lane makes";
+
+/// A figure of the driver tier must have nothing of a lane's in it.
+fn check_answered_in_driver(summary: &Summary) -> Result<(), Error> {
+    let [in_driver, by_lane] =
+        [summary.driver(), summary.counters()].map(|counters| counters.sum(Kind::Replied));
+    if in_driver > 0 && by_lane == 0 {
+        return Ok(());
+    }
+    Err(Error::Failed(format!("{in_driver} answers came from the driver tier and {by_lane} from a lane")))
 }
 
 impl Served {
@@ -141,21 +174,43 @@ impl Served {
 
 impl Swap {
     fn attach(hosts: &Hosts, cable: &Cable, clients_end: ClientsEnd) -> Result<Self, Error> {
-        let attach = |bare| {
-            let link = host::links::link(cable.name)?;
-            Ok::<_, Error>(bare::attach(bare, &link.name, link.index, ModeChoice::Auto)?)
-        };
-        let client = match clients_end {
-            ClientsEnd::Pass => Some(hosts.client.run(|| attach(Bare::Pass))??),
-            ClientsEnd::Own => None,
-        };
-        let server = hosts.server.run(|| attach(Bare::Swap))??;
+        let client = clients_end.attach(hosts, cable)?;
+        let server = hosts.server.run(|| attach(Bare::Swap, cable))??;
         Ok(Self { server, _client: client })
     }
 }
 
-/// One lane on an address that only Barelane has.
-fn lane_config(hosts: &Hosts, cable: &Cable) -> Config {
+impl ClientsEnd {
+    /// Attaches what the client does not attach itself.
+    fn attach(self, hosts: &Hosts, cable: &Cable) -> Result<Option<BareAttachment>, Error> {
+        match self {
+            Self::Pass => Ok(Some(hosts.client.run(|| attach(Bare::Pass, cable))??)),
+            Self::Own => Ok(None),
+        }
+    }
+}
+
+/// Attaches a bare program to a cable's end in the namespace of this thread.
+pub(super) fn attach(bare: Bare, cable: &Cable) -> Result<BareAttachment, Error> {
+    let link = host::links::link(cable.name)?;
+    Ok(bare::attach(bare, &link.name, link.index, ModeChoice::Auto)?)
+}
+
+/// Starts Barelane on a cable.
+fn serve(
+    hosts: &Hosts,
+    cable: &Cable,
+    tier: EarliestChoice,
+    stop: &AtomicBool,
+) -> Result<Box<Server>, Unmeasured> {
+    let config = config(hosts, cable, tier);
+    let server = hosts.server.run(|| Server::start(Plan::new(&config)?, stop))??;
+    Ok(Box::new(server.ok_or_else(interrupted)?))
+}
+
+/// One lane on an address that only Barelane has, with or without the driver tier before it. The tier is forced: by
+/// itself, the plan could not know of a program that the client attaches later.
+fn config(hosts: &Hosts, cable: &Cable, tier: EarliestChoice) -> Config {
     let mut config = Config::default();
     cable.name.clone_into(&mut config.nic.interface);
     config.lane.cores = vec![hosts.server_core];
@@ -168,5 +223,6 @@ fn lane_config(hosts: &Hosts, cable: &Cable) -> Config {
     ];
     // There is only one other host on this cable, and it is ours.
     config.serve.address_check_ms = 0;
+    config.serve.tier = tier;
     config
 }

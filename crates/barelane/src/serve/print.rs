@@ -41,6 +41,11 @@ impl Server {
         format!("AF_XDP {} {copies}", self.card.mode())
     }
 
+    /// The way of packets that the driver tier answers, in two words.
+    pub fn way_of_driver(&self) -> String {
+        format!("XDP_TX {}", self.card.mode())
+    }
+
     /// The wake mode, and whether the kernel has gone along with it.
     fn wake_in_force(&self) -> String {
         let name = name_of(WAKES, &self.plan.card.wake);

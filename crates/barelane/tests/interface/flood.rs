@@ -4,28 +4,18 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use host::links;
-use host::namespace::Namespace;
-use nic::xdp::Settings;
-use probe::frames::{Link, PartialChecksums};
-use probe::own_error::NoPlatform;
-use probe::xdp::Xdp;
-use probe::{
-    Arrivals, Ask, Controls, Counts, End, Ended, MonotonicClock, Outcome, Progress, Protocol, Ramp, Schedule,
-    measure,
-};
+use probe::{Arrivals, Ask, Counts, End, Ended, Outcome, Progress, Protocol, Ramp, Schedule};
 use telemetry::Ns;
-use wire::Mac;
 
+use crate::asking::{by_xdp, dropped};
 use crate::server::Server;
 use crate::tier::Tier;
-use crate::topology::{CLIENT, CLIENT_NIC, SERVER, SERVER_NIC, Topology};
+use crate::topology::{CLIENT_NIC, SERVER, SERVER_NIC, Topology};
 
 /// How many questions are asked in each way; `cargo xtask soak` asks for more by the variable `BARELANE_QUESTIONS`.
 const QUESTION_COUNT: u64 = 100_000;
@@ -85,7 +75,7 @@ fn run(tier: Tier, schedule: Schedule) -> Run {
     let (progress, is_over) = (Progress::default(), AtomicBool::new(false));
     let (outcome, [early, resident]) = thread::scope(|scope| {
         let watching = scope.spawn(|| watch_memory(&progress, &is_over, processes));
-        let outcome = topology.clients.run(|| measure_by_xdp(&ask(schedule), &progress)).unwrap();
+        let outcome = by_xdp(&topology, &ask(schedule), &progress, &AtomicBool::new(false));
         is_over.store(true, Ordering::Relaxed);
         (outcome, watching.join().unwrap())
     });
@@ -100,19 +90,6 @@ fn run(tier: Tier, schedule: Schedule) -> Run {
     Run { outcome, server, dropped, resident }
 }
 
-fn measure_by_xdp(ask: &Ask, progress: &Progress) -> Outcome {
-    let nic = links::link(CLIENT_NIC).unwrap();
-    let ip: IpAddr = CLIENT[0].parse().unwrap();
-    let identity = NonZeroU16::new(40_000).unwrap();
-    let mtu = nic.mtu as usize;
-    let link = Link { mac: Mac(nic.mac), ip, next_hop: Mac([2, 0, 0, 0, 9, 1]), identity, mtu };
-    let settings = Settings { ring_size: 4_096, ..Settings::new(CLIENT_NIC, nic.index, nic.mtu) };
-    let mut xdp = Xdp::open(ask, link, &settings, PartialChecksums::Accept).unwrap();
-    let stop = AtomicBool::new(false);
-    let controls = Controls { stop: &stop, progress, platform: &NoPlatform };
-    measure(ask, &mut xdp, &MonotonicClock::start(), &controls).unwrap()
-}
-
 /// The memory of the processes when a tenth of the questions was sent, and the most that it was from then on.
 fn watch_memory(progress: &Progress, is_over: &AtomicBool, processes: [u32; 2]) -> [[u64; 2]; 2] {
     let mut seen: Option<[[u64; 2]; 2]> = None;
@@ -125,13 +102,6 @@ fn watch_memory(progress: &Progress, is_over: &AtomicBool, processes: [u32; 2]) 
         thread::sleep(Duration::from_millis(1));
     }
     seen.expect("a run takes longer than two looks at it")
-}
-
-/// Frames that an end of the cable received and dropped: the fourth word after the name in `/proc/net/dev` (proc(5)).
-fn dropped(host: &Namespace, nic: &str) -> u64 {
-    let text = host.run(|| fs::read_to_string("/proc/thread-self/net/dev").unwrap()).unwrap();
-    let row = text.lines().find_map(|line| line.trim().strip_prefix(nic)?.strip_prefix(':')).unwrap();
-    row.split_whitespace().nth(3).unwrap().parse().unwrap()
 }
 
 fn say(run: &Run) {

@@ -25,11 +25,13 @@
 //! | `kernel` | does the kernel keep everything that no route claims? |
 //! | `routes` | does the first route that matches answer, and the kernel what is left to it? |
 //! | `reload` | does another configuration take over without losing a packet? |
+//! | `under_load` | … and under load, in either tier, without one lost, doubled or falsified? |
 //! | `probe` | does the measuring client get every answer, by both of its backends? |
 //! | `peers` | do other people's servers answer the measuring client, and does it believe them? |
 //! | `flood` | are questions by the million accounted for on both sides, in memory that does not grow? |
 //! | `service` | does a service manager hear what happens? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
+//! | `leftovers` | … of programs, maps, pins and namespaces? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
 //!
 //! They need root and the clients, so they are marked `#[ignore]`: `cargo xtask test` installs what is missing and
@@ -46,10 +48,12 @@
     reason = "a test may stop"
 )]
 
+mod asking;
 mod echo;
 mod ends;
 mod flood;
 mod kernel;
+mod leftovers;
 mod neighbours;
 mod peers;
 mod probe;
@@ -64,3 +68,4 @@ mod stamp_suite;
 mod steady;
 mod tier;
 mod topology;
+mod under_load;

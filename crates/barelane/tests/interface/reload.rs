@@ -13,23 +13,27 @@ use crate::topology::{SERVER, Topology};
 /// How often the configuration changes while questions are asked.
 const RELOADS: usize = 20;
 /// How long a reload may take on two busy cores: an address check of 20 ms, and a few looks at signals and mailboxes.
-const RELOAD_MAX: Duration = Duration::from_secs(10);
+pub(crate) const RELOAD_MAX: Duration = Duration::from_secs(10);
 
 /// A configuration file that goes with its test.
-struct File(PathBuf);
+pub(crate) struct File(PathBuf);
 
 impl File {
-    fn new(test: &str) -> Self {
+    pub(crate) fn new(test: &str) -> Self {
         Self(std::env::temp_dir().join(format!("barelane-{test}-{}.toml", std::process::id())))
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.to_str().unwrap()
+    }
+
+    pub(crate) fn set(&self, text: &str) {
+        fs::write(&self.0, text).unwrap();
     }
 
     fn write(&self, mode: &str, addresses: &str, respond: &str) {
         let serve = format!("addresses = [{addresses}]\nrespond = [{respond}]\naddress_check_ms = 20\n");
-        fs::write(&self.0, format!("[nic]\nmode = \"{mode}\"\n[serve]\n{serve}")).unwrap();
+        self.set(&format!("[nic]\nmode = \"{mode}\"\n[serve]\n{serve}"));
     }
 }
 
@@ -40,12 +44,12 @@ impl Drop for File {
     }
 }
 
-fn hang_up(server: &Server) {
+pub(crate) fn hang_up(server: &Server) {
     assert!(Command::new("kill").args(["-s", "HUP", &server.id().to_string()]).status().unwrap().success());
 }
 
-const ONE: &str = "\"10.9.0.1/24\"";
-const TWO: &str = "\"10.9.0.1/24\", \"fd09::1/64\"";
+pub(crate) const ONE: &str = "\"10.9.0.1/24\"";
+pub(crate) const TWO: &str = "\"10.9.0.1/24\", \"fd09::1/64\"";
 
 #[test]
 #[ignore = "needs root: a network namespace"]

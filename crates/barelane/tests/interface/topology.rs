@@ -8,8 +8,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use host::links;
 use host::namespace::Namespace;
 use host::veth::{End, VethPair, create};
+use nic::xdp::ModeChoice;
+use nic::xdp::bare::{self, Bare, BareAttachment};
 
 /// What only Barelane has.
 pub(crate) const SERVER: [&str; 2] = ["10.9.0.1", "fd09::1"];
@@ -71,6 +74,16 @@ impl Topology {
         };
         create(&VethPair { a, b, mtu: 1500 }).unwrap();
         topology
+    }
+
+    /// Gives the clients' end a program that passes everything, without which a veth loses what the other end's driver
+    /// answers. It is there until what this gives is dropped.
+    pub(crate) fn carry_what_drivers_answer(&self) -> BareAttachment {
+        let attach = || {
+            let link = links::link(CLIENT_NIC).unwrap();
+            bare::attach(Bare::Pass, CLIENT_NIC, link.index, ModeChoice::Native).unwrap()
+        };
+        self.clients.run(attach).unwrap()
     }
 
     /// Runs one of the clients to its end.

@@ -19,7 +19,20 @@ pub enum Bare {
     Swap,
     /// Passes everything.
     Pass,
+    /// Drops everything: an end of a cable that only counts.
+    Drop,
+    /// Sends everything back as it came. No answer, but what a [`Generator`](super::generator::Generator) sends by.
+    Send,
 }
+
+/// The instructions of `return ACTION`, which need no compiler: `r0 = ACTION`, `exit`.
+const fn always(action: u64) -> [u64; 2] {
+    [action << 32 | 0xb4, 0x95]
+}
+
+/// `XDP_DROP` and `XDP_TX` of `enum xdp_action`.
+static DROP: [u64; 2] = always(1);
+static SEND: [u64; 2] = always(3);
 
 impl Bare {
     /// What the kernel, `bpftool` and `ip link` call it.
@@ -27,13 +40,17 @@ impl Bare {
         match self {
             Self::Swap => "barelane_swap",
             Self::Pass => "barelane_pass",
+            Self::Drop => "barelane_drop",
+            Self::Send => "barelane_send",
         }
     }
 
-    fn instructions(self) -> &'static [u64] {
+    pub(super) fn instructions(self) -> &'static [u64] {
         match self {
             Self::Swap => &swap::INSTRUCTIONS,
             Self::Pass => &pass::INSTRUCTIONS,
+            Self::Drop => &DROP,
+            Self::Send => &SEND,
         }
     }
 }
@@ -62,4 +79,14 @@ pub fn attach(
     let loaded = program::load(bare.name(), bare.instructions())?;
     let attached = program::attach(loaded.as_fd(), interface, ifindex, mode)?;
     Ok(BareAttachment { _link: attached.link, mode: attached.mode })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_by_hand_is_what_the_compiler_writes() {
+        assert_eq!(always(2), pass::INSTRUCTIONS);
+    }
 }

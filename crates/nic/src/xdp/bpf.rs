@@ -16,9 +16,11 @@ const MAP_UPDATE_ELEM: libc::c_int = 2;
 const PROG_LOAD: libc::c_int = 5;
 const PROG_TEST_RUN: libc::c_int = 10;
 const PROG_GET_FD_BY_ID: libc::c_int = 13;
+const MAP_GET_FD_BY_ID: libc::c_int = 14;
 const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const MAP_UPDATE_BATCH: libc::c_int = 26;
 const LINK_CREATE: libc::c_int = 28;
+const LINK_GET_FD_BY_ID: libc::c_int = 30;
 
 const PROG_TYPE_XDP: u32 = 6;
 const ATTACH_TYPE_XDP: u32 = 37;
@@ -298,6 +300,71 @@ struct TestRun {
     padding: u32,
 }
 
+impl TestRun {
+    /// Runs whose results nobody wants.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "frames, of which the kernel takes none beyond a page"
+    )]
+    fn of(program: BorrowedFd<'_>, frame: &[u8], repeat: u32) -> Self {
+        Self {
+            prog_fd: number(program),
+            retval: 0,
+            data_size_in: frame.len() as u32,
+            data_size_out: 0,
+            data_in: frame.as_ptr() as u64,
+            data_out: 0,
+            repeat,
+            duration: 0,
+            ctx_size_in: 0,
+            ctx_size_out: 0,
+            ctx_in: 0,
+            ctx_out: 0,
+            flags: 0,
+            cpu: 0,
+            batch_size: 0,
+            padding: 0,
+        }
+    }
+}
+
+/// `struct xdp_md`: which frame came by which interface.
+#[repr(C)]
+struct XdpContext {
+    data: u32,
+    data_end: u32,
+    data_meta: u32,
+    ingress_ifindex: u32,
+    rx_queue_index: u32,
+    egress_ifindex: u32,
+}
+
+/// The frames of a run are real ones, and go where the program says (`BPF_F_TEST_XDP_LIVE_FRAMES`, since Linux 5.18).
+const LIVE_FRAMES: u32 = 1 << 1;
+
+/// Runs a program on `count` real frames, as if an interface had received them: what it sends is sent. Comes back when
+/// all are on their way. A frame that comes round again is as it was left: only a new one is filled from `frame`.
+#[expect(clippy::cast_possible_truncation, reason = "frames, and a structure of some bytes")]
+pub(super) fn send_live(program: BorrowedFd<'_>, ifindex: u32, frame: &[u8], count: u32) -> io::Result<()> {
+    let context = XdpContext {
+        data: 0,
+        data_end: frame.len() as u32,
+        data_meta: 0,
+        ingress_ifindex: ifindex,
+        rx_queue_index: 0,
+        egress_ifindex: 0,
+    };
+    let mut attributes = TestRun {
+        ctx_size_in: size_of::<XdpContext>() as u32,
+        ctx_in: (&raw const context) as u64,
+        flags: LIVE_FRAMES,
+        ..TestRun::of(program, frame, count)
+    };
+    // SAFETY: the kernel reads `data_size_in` bytes of `frame` and `ctx_size_in` of `context`, both of which live until
+    // the call returns, and writes to neither: there is no room for results.
+    unsafe { call(PROG_TEST_RUN, &mut attributes) }.map(drop)
+}
+
 /// What a program made of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TestResult {
@@ -311,7 +378,7 @@ pub(super) struct TestResult {
 
 /// Runs a program on a frame, as often as `repeat` says, attached or not; `out` receives the frame as the last run left it.
 /// On each run but the first the frame is what the one before has made of it.
-#[expect(clippy::cast_possible_truncation, reason = "frames, of which the kernel takes none beyond a page")]
+#[expect(clippy::cast_possible_truncation, reason = "the room for one frame")]
 pub(super) fn test_run(
     program: BorrowedFd<'_>,
     frame: &[u8],
@@ -319,22 +386,9 @@ pub(super) fn test_run(
     repeat: u32,
 ) -> io::Result<TestResult> {
     let mut attributes = TestRun {
-        prog_fd: number(program),
-        retval: 0,
-        data_size_in: frame.len() as u32,
         data_size_out: out.len() as u32,
-        data_in: frame.as_ptr() as u64,
         data_out: out.as_mut_ptr() as u64,
-        repeat,
-        duration: 0,
-        ctx_size_in: 0,
-        ctx_size_out: 0,
-        ctx_in: 0,
-        ctx_out: 0,
-        flags: 0,
-        cpu: 0,
-        batch_size: 0,
-        padding: 0,
+        ..TestRun::of(program, frame, repeat)
     };
     // SAFETY: the kernel reads `data_size_in` bytes of `frame` and writes at most `data_size_out` bytes to `out`, and
     // both live until the call returns.
@@ -368,12 +422,38 @@ struct ProgramInfo {
 const PROGRAM_INFO_SIZE: u32 = 80;
 const _: () = assert!(size_of::<ProgramInfo>() == PROGRAM_INFO_SIZE as usize);
 
+/// What the kernel has by numbers that are the same for every process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Program,
+    Map,
+    Link,
+}
+
+/// A descriptor of an object that somebody has made. `NotFound` where there is none of this number.
+pub(super) fn open(kind: Kind, id: u32) -> io::Result<OwnedFd> {
+    let command = match kind {
+        Kind::Program => PROG_GET_FD_BY_ID,
+        Kind::Map => MAP_GET_FD_BY_ID,
+        Kind::Link => LINK_GET_FD_BY_ID,
+    };
+    let mut attributes = ById { id, next_id: 0, open_flags: 0 };
+    // SAFETY: the attributes of these commands hold no address.
+    let result = unsafe { call(command, &mut attributes) };
+    descriptor(result?)
+}
+
+/// The number of the map that is the only value of a map of maps.
+pub(super) fn inner_map(id: u32) -> io::Result<u32> {
+    let map =
+        Map { descriptor: open(Kind::Map, id)?, key_size: size_of::<u32>(), value_size: size_of::<u32>() };
+    let value = map.value(&[0; size_of::<u32>()])?;
+    value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)).ok_or(io::ErrorKind::InvalidData.into())
+}
+
 /// The name of a loaded program.
 pub(super) fn program_name(id: u32) -> io::Result<String> {
-    let mut attributes = ById { id, next_id: 0, open_flags: 0 };
-    // SAFETY: the attributes of PROG_GET_FD_BY_ID hold no address.
-    let result = unsafe { call(PROG_GET_FD_BY_ID, &mut attributes) };
-    let program: OwnedFd = descriptor(result?)?;
+    let program = open(Kind::Program, id)?;
     let mut info = ProgramInfo::default();
     let mut attributes = ObjectInfo {
         bpf_fd: number(program.as_fd()),

@@ -62,7 +62,7 @@ impl Outcome {
 }
 
 /// What figures depend on, as far as the kernel tells.
-fn machine() -> Value {
+pub(in crate::demo) fn machine() -> Value {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo").lines().find_map(|line| {
         line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim().to_owned())
