@@ -13,7 +13,7 @@ use nic::xdp::{
     Answers, CLAIMS_MAX, ClaimKey, ClaimedAddress, Claims, OWNED_MAX, RefinedKey, Settings, Vlans,
 };
 use route::{
-    Address, Asked, LaneSettings, Numbered, Owner, PartialChecksums, Prefix, Responder, RouteError,
+    Address, Asked, LaneSettings, NextHop, Numbered, Owner, PartialChecksums, Prefix, Responder, RouteError,
     RouteTable, Terms, Tier, VlanSet,
 };
 use wire::checksum::Summer;
@@ -174,6 +174,7 @@ fn lane_settings(config: &Config, facts: &Facts) -> Result<LaneSettings, Wrong> 
         partial_checksums,
         hop_limit: config.lane.hop_limit,
         errors_per_second: config.lane.errors_per_second,
+        next_hop: NextHop::Reflect,
         stamp_key: stamp_key(config)?,
     })
 }

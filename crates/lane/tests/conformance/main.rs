@@ -12,6 +12,7 @@
 mod counts;
 mod faults;
 mod limits;
+mod next_hops;
 mod simulated;
 mod stamp;
 mod sweeps;
