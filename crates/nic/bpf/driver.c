@@ -140,7 +140,7 @@ static ALWAYS_INLINE int ipv4(const struct packet *packet, const u8 *ip, const u
 		tier = class ? tier_of(class) : refined4(packet, ip, kind, be16(selector), &class);
 		if (tier != T_NOBODY && (protocol == UDP || transport[1] == 0)) {
 			if (tier == T_DRIVER && class)
-				return answer4(packet, ip, stop, class->broadcast);
+				return answer4(packet, ip, stop, class);
 			return tier == T_LANE ? to_lane(packet) : pass(packet);
 		}
 	}
@@ -191,15 +191,14 @@ static ALWAYS_INLINE enum counter reason6(const u8 *ip, const u8 *stop)
 }
 
 /* As `refined4`; `ip` has 40 bytes. */
-static ALWAYS_INLINE u8 refined6(const struct packet *packet, const u8 *ip, enum kind kind, u32 selector)
+static ALWAYS_INLINE u8 refined6(const struct packet *packet, const u8 *ip, enum kind kind, u32 selector,
+				 const struct class **any)
 {
-	const struct class *any =
-		find6(packet->image, packet->header, load64(ip + 24), load64(ip + 32), ANY_QUESTION(kind));
-
-	if (!any || group_of(any) == 0)
+	*any = find6(packet->image, packet->header, load64(ip + 24), load64(ip + 32), ANY_QUESTION(kind));
+	if (!*any || group_of(*any) == 0)
 		return T_NOBODY;
 
-	struct asked asked = { .group = group_of(any) - 1,
+	struct asked asked = { .group = group_of(*any) - 1,
 			       .selector = selector,
 			       .high = __builtin_bswap64(load64(ip + 8)),
 			       .low = __builtin_bswap64(load64(ip + 16)),
@@ -237,10 +236,10 @@ static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u
 
 		class = find6(packet->image, packet->header, load64(ip + 24), load64(ip + 32),
 			      QUESTION(kind, selector));
-		tier = class ? tier_of(class) : refined6(packet, ip, kind, be16(selector));
+		tier = class ? tier_of(class) : refined6(packet, ip, kind, be16(selector), &class);
 		if (tier != T_NOBODY && (next == UDP || transport[1] == 0)) {
-			if (tier == T_DRIVER)
-				return answer6(packet, ip, stop);
+			if (tier == T_DRIVER && class)
+				return answer6(packet, ip, stop, class);
 			return tier == T_LANE ? to_lane(packet) : pass(packet);
 		}
 	}

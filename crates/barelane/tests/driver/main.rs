@@ -14,6 +14,7 @@
 extern crate lane as barelane_lane;
 extern crate route as barelane_route;
 
+mod on_link;
 mod refined;
 #[path = "../../../lane/tests/conformance/simulated.rs"]
 #[expect(dead_code, reason = "what only the lane's own tests use")]

@@ -23,7 +23,7 @@ const ASKER: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const PORT: u16 = 50_000;
 
 /// The question as a frame to `mac`.
-fn frame(mac: [u8; 6], question: &Question) -> Vec<u8> {
+pub(crate) fn frame(mac: [u8; 6], question: &Question) -> Vec<u8> {
     let mut frame = Vec::new();
     let ethernet = PacketBuilder::ethernet2(ASKER, mac);
     let payload = [0xa5; 20];

@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `echo` | does every client get its echo, for every length, without a loss? |
 //! | `neighbours` | do ARP, neighbour discovery and duplicate address detection work? |
+//! | `next_hop` | do answers to askers behind routers go where the kernel's routes say? |
 //! | `sockets` | do ordinary sockets on a kernel with offloads get what they sent? |
 //! | `stamp` | is our STAMP reflector one to senders that others wrote, and does it count what its answers say? |
 //! | `sockperf` | does sockperf's client take our server for its own? |
@@ -48,6 +49,7 @@ mod ends;
 mod flood;
 mod kernel;
 mod neighbours;
+mod next_hop;
 mod peers;
 mod probe;
 mod reload;
