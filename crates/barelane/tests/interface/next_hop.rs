@@ -3,6 +3,7 @@
 //! the other.
 
 use std::net::IpAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use etherparse::PacketBuilder;
@@ -179,4 +180,29 @@ fn a_dead_gateway_is_named_and_asked_for_once_a_second_and_answers_flow_when_it_
     assert!(took < 2 * FOLLOWED_MAX, "followed after {took:?}");
     let counts = server.counts();
     assert!(counts.get("next_hop_unresolved").is_some_and(|&count| count >= 1), "{counts:?}");
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_reload_changes_who_gets_the_answers_there_and_back() {
+    let topology = Topology::new();
+    let wire = Wire::new(&topology);
+    wire.route(FAR[0]);
+    topology.server.run(|| neighbours::add(wire.ifindex, ip(FAR[0].3), BACK)).unwrap().unwrap();
+    let file = std::env::temp_dir().join(format!("barelane-next-hop-{}.toml", std::process::id()));
+    let write = |next_hop: &str| {
+        let serve = format!("addresses = [\"{}/24\"]\nrespond = [\"udp-echo:7\"]\n", SERVER[0]);
+        std::fs::write(&file, format!("[serve]\n{serve}next_hop = \"{next_hop}\"\n")).unwrap();
+    };
+    write("reflect");
+    let server = Server::start(&topology, &["--config", file.to_str().unwrap()]);
+    for (next_hop, station) in [("auto", BACK), ("reflect", THERE), ("auto", BACK)] {
+        write(next_hop);
+        let told = Command::new("kill").args(["-s", "HUP", &server.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        server.line("barelane: reloaded", SOON);
+        wire.ask(FAR[0].0, SERVER[0]);
+        assert_eq!(wire.answered(SOON), Some(station), "{next_hop}");
+    }
+    std::fs::remove_file(&file).unwrap();
 }
