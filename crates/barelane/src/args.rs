@@ -105,6 +105,10 @@ pub struct ServeArguments {
     /// [default: auto]
     #[arg(long, value_name = "TIER")]
     pub tier: Option<String>,
+    /// Where answers to askers behind routers go: auto (by the kernel's routes), reflect (to the station that asked)
+    /// [default: auto]
+    #[arg(long, value_name = "WAY")]
+    pub next_hop: Option<String>,
 }
 
 /// What to look at.

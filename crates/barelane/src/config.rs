@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use nic::xdp::{ModeChoice, RING_SIZE_DEFAULT, Vlans, Wake, ZeroCopyChoice};
-use route::{Limit, Prefix, Route, Service, TierChoice, VlanSet};
+use route::{Limit, NextHop, Prefix, Route, Service, TierChoice, VlanSet};
 
 use crate::args::ServeArguments;
 use crate::error::{Error, Wrong};
@@ -100,6 +100,8 @@ pub struct ServeConfig {
     pub vlans: Vlans,
     /// Where answers are made.
     pub tier: EarliestChoice,
+    /// Who gets the frame of an answer.
+    pub next_hop: NextHop,
     /// How long to wait for another host that has one of our addresses; 0 does not ask.
     pub address_check_ms: u32,
 }
@@ -160,6 +162,7 @@ impl Default for Config {
                 respond: vec![Service::IcmpEcho],
                 vlans: Vlans::UNTAGGED,
                 tier: EarliestChoice::Auto,
+                next_hop: NextHop::Auto,
                 address_check_ms: 1000,
             },
             stamp: StampConfig::default(),
@@ -213,6 +216,7 @@ impl Config {
             (keys::RESPOND, arguments.respond.clone()),
             (keys::VLANS, arguments.vlan.clone()),
             (keys::TIER, one(&arguments.tier)),
+            (keys::NEXT_HOP, one(&arguments.next_hop)),
             (keys::STAMP_KEY_FILE, one(&arguments.stamp_key)),
         ];
         for (setting, values) in options {

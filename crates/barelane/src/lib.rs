@@ -16,7 +16,7 @@
 //! use std::sync::Arc;
 //!
 //! use barelane::nic::sim::{Card, Faults};
-//! use barelane::route::{Address, LaneSettings, Owner, PartialChecksums, RouteTable, Service};
+//! use barelane::route::{Address, LaneSettings, NextHop, Owner, PartialChecksums, RouteTable, Service};
 //! use barelane::telemetry::{Counter, Page, Still, Tick};
 //! use barelane::wire::arp::Arp;
 //! use barelane::wire::checksum::Summer;
@@ -33,6 +33,7 @@
 //!     partial_checksums: PartialChecksums::Refuse,
 //!     hop_limit: 64,
 //!     errors_per_second: 100,
+//!     next_hop: NextHop::Reflect,
 //!     stamp_key: None,
 //! });
 //!

@@ -13,7 +13,7 @@ use nic::xdp::{
     Answers, CLAIMS_MAX, ClaimKey, ClaimedAddress, Claims, OWNED_MAX, RefinedKey, Settings, Vlans,
 };
 use route::{
-    Address, Asked, LaneSettings, Numbered, Owner, PartialChecksums, Prefix, Responder, RouteError,
+    Address, Asked, LaneSettings, NextHop, Numbered, Owner, PartialChecksums, Prefix, Responder, RouteError,
     RouteTable, Terms, Tier, VlanSet,
 };
 use wire::checksum::Summer;
@@ -38,7 +38,7 @@ mod tier;
 pub(crate) use card::free;
 pub use facts::Facts;
 pub use lanes::LanePlan;
-pub(crate) use print::{NEXT_HOP, row};
+pub(crate) use print::row;
 pub use tier::EarliestTier;
 
 /// What will run, and how it was decided.
@@ -124,7 +124,7 @@ pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, neighbo
     let mut claims = Claims {
         mac: lane.mac.0,
         vlans,
-        addresses: routes.addresses().iter().map(|address| claimed(address, neighbours)).collect(),
+        addresses: routes.addresses().iter().map(|address| claimed(address, lane, neighbours)).collect(),
         claims: Vec::new(),
         refined: Vec::new(),
         refinements: refinements::of(routes),
@@ -157,13 +157,17 @@ pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, neighbo
     claims
 }
 
-fn claimed(address: &Address, neighbours: Tier) -> ClaimedAddress {
+fn claimed(address: &Address, lane: &LaneSettings, neighbours: Tier) -> ClaimedAddress {
     let owner = match address.owner {
         Owner::Kernel => nic::xdp::Owner::Kernel,
         Owner::Barelane => nic::xdp::Owner::Barelane,
     };
     let neighbours = refinements::tier_of(neighbours);
-    ClaimedAddress { ip: address.ip, owner, broadcast: address.broadcast(), neighbours }
+    let link_len = match lane.next_hop {
+        NextHop::Auto => address.prefix_len,
+        NextHop::Reflect => 0,
+    };
+    ClaimedAddress { ip: address.ip, owner, broadcast: address.broadcast(), link_len, neighbours }
 }
 
 fn lane_settings(config: &Config, facts: &Facts) -> Result<LaneSettings, Wrong> {
@@ -178,6 +182,7 @@ fn lane_settings(config: &Config, facts: &Facts) -> Result<LaneSettings, Wrong> 
         partial_checksums,
         hop_limit: config.lane.hop_limit,
         errors_per_second: config.lane.errors_per_second,
+        next_hop: config.serve.next_hop,
         stamp_key: stamp_key(config)?,
     })
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use lane::Lane;
 use nic::pcap::{CaptureError, Card, Reader, Writer};
-use route::{Address, LaneSettings, Owner, PartialChecksums, RouteTable, Tier};
+use route::{Address, LaneSettings, NextHop, Owner, PartialChecksums, RouteTable, Tier};
 use telemetry::{Counter, Counters, Page, Still, Tick};
 use wire::checksum::Summer;
 
@@ -97,6 +97,8 @@ fn resolve(config: &Config, heard: &Heard) -> Result<(RouteTable, LaneSettings),
         partial_checksums,
         hop_limit: config.lane.hop_limit,
         errors_per_second: config.lane.errors_per_second,
+        // A capture has no routing table: answers go where its questions came from.
+        next_hop: NextHop::Reflect,
         stamp_key: stamp_key(config)?,
     };
     Ok((routes, settings))

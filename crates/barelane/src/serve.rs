@@ -31,6 +31,7 @@ use crate::{Config, Plan, say};
 
 mod address_check;
 mod lanes;
+mod next_hops;
 mod print;
 mod reload;
 mod server;
@@ -89,6 +90,7 @@ fn supervise(server: &mut Server, signals: &Signals, arguments: &ServeArguments)
             watch = Watch::new(server.plan());
         }
         server.tell_time();
+        server.look_at_next_hops().iter().for_each(say::note);
         server.look_at_link()?.iter().for_each(say::note);
         watch.look(server.plan())?.iter().for_each(say::note);
         if let Err(error) = server.announce_again() {

@@ -7,7 +7,7 @@
 //! | question | module |
 //! |---|---|
 //! | which interface, which MAC, how many queues, whose XDP program? | [`links`], [`ethtool`] |
-//! | who is the next hop? | [`routes`], [`neighbours`] |
+//! | who is the next hop, and is it still? | [`routes`], [`neighbours`], [`changes`] |
 //! | a link of our own, without a cable | [`namespace`], [`veth`] |
 //! | which UDP ports have the host's own programs? | [`ports`] |
 //! | may a socket drive its NIC itself? | [`busy_poll`] |
@@ -24,6 +24,7 @@
 //! time-stamp counter).
 
 pub mod busy_poll;
+pub mod changes;
 pub mod clock;
 pub mod cores;
 pub mod error;

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
 use rustix::io::Errno;
 
 use crate::HostError;
@@ -21,6 +23,50 @@ pub fn lookup(ifindex: u32, address: IpAddr) -> Result<Option<[u8; 6]>, HostErro
         Err(error) if error.errno() == Some(Errno::NOENT) => Ok(None),
         other => Ok(other?.iter().find_map(usable_mac)),
     }
+}
+
+/// A neighbour, as the kernel knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its MAC address, where the kernel would send to it.
+    pub mac: Option<[u8; 6]>,
+    /// Whether that was heard of so lately, or is so certain, that nobody need be asked.
+    pub is_fresh: bool,
+}
+
+/// All neighbours on an interface, of both families.
+pub fn on(ifindex: u32) -> Result<Vec<Neighbour>, HostError> {
+    let question = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
+    let answers = ask_route(question, Ask::List, "list the neighbours")?;
+    Ok(answers.iter().filter_map(|answer| neighbour(answer, ifindex)).collect())
+}
+
+fn neighbour(answer: &RouteNetlinkMessage, ifindex: u32) -> Option<Neighbour> {
+    let RouteNetlinkMessage::NewNeighbour(message) = answer else { return None };
+    if message.header.ifindex != ifindex {
+        return None;
+    }
+    let address = message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) => Some(IpAddr::from(*ip)),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(ip)) => Some(IpAddr::from(*ip)),
+        _ => None,
+    })?;
+    let mac = usable_mac(answer);
+    let is_fresh = mac.is_some() && message.header.state != NeighbourState::Stale;
+    Some(Neighbour { address, mac, is_fresh })
+}
+
+/// Lets the kernel find a neighbour's MAC address, or see whether it still holds, as if a packet were to be sent there: what it
+/// does not know it asks for at once, up to three times a second apart; what has grown stale it asks about if nothing is heard
+/// within five seconds (`mcast_solicit`, `delay_first_probe_time`, arp(7)). It asks IPv6 neighbours from the interface's
+/// link-local address, and does not ask where there is none (`ndisc_send_ns`, `net/ipv6/ndisc.c`).
+pub fn ask(ifindex: u32, address: IpAddr) -> Result<(), HostError> {
+    let mut message = message(ifindex, address);
+    message.header.flags = NeighbourFlags::Use;
+    let asked = format!("find the neighbour {address}");
+    ask_route(RouteNetlinkMessage::NewNeighbour(message), Ask::One(NLM_F_CREATE), &asked).map(drop)
 }
 
 /// Tells the kernel a neighbour's MAC address once and for all, in place of whatever it knew.

@@ -15,6 +15,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use barelane_host::changes::Changes;
 use barelane_host::ethtool::{self, Offload};
 use barelane_host::groups::{SolicitedNode, Told, solicited_node};
 use barelane_host::links::{AddressState, InterfaceAddress};
@@ -290,6 +291,51 @@ fn a_neighbour_that_nobody_is_does_not_become_known() {
     client.send_to(b"nobody", ("10.9.0.200", 9)).unwrap();
     let known = hosts.a.run(|| neighbours::lookup(hosts.indices.a, ip("10.9.0.200")).unwrap());
     assert_eq!(known.unwrap(), None);
+}
+
+#[test]
+fn the_main_table_and_the_neighbours_are_listed_and_every_change_of_them_is_told() {
+    let Some(hosts) = Hosts::new() else { return };
+    let index = hosts.indices.a;
+    // Without an address for the link alone the kernel asks no IPv6 neighbour of its own accord.
+    hosts.a.run(|| links::add_address(index, ip("fe80::1"), 64)).unwrap().unwrap();
+    let mut changes = hosts.a.run(|| Changes::of(index)).unwrap().unwrap();
+    let table = || hosts.a.run(routes::main_table).unwrap().unwrap();
+    let way = |prefix: &str| table().into_iter().find(|route| route.destination == ip(prefix));
+    let neighbour = |who: &str| {
+        let known = hosts.a.run(|| neighbours::on(index)).unwrap().unwrap();
+        known.into_iter().find(|neighbour| neighbour.address == ip(who))
+    };
+    assert!(!changes.have_come().unwrap(), "nothing has changed yet");
+    for (prefix, len, gateway, link) in
+        [("192.0.2.0", 24, "10.9.0.2", "10.9.0.0"), ("2001:db8::", 32, "fd09::2", "fd09::")]
+    {
+        assert_eq!(way(prefix), None);
+        hosts.a.run(|| routes::add(index, ip(prefix), len, ip(gateway)).unwrap()).unwrap();
+        wait_until("the route is told", || changes.have_come().unwrap());
+        let route = way(prefix).unwrap();
+        assert_eq!((route.prefix_len, route.ifindex, route.gateway), (len, index, Some(ip(gateway))));
+        assert_eq!(way(link).map(|route| (route.ifindex, route.gateway)), Some((index, None)));
+        assert_eq!(neighbour(gateway), None);
+        hosts.a.run(|| neighbours::ask(index, ip(gateway)).unwrap()).unwrap();
+        wait_until("the neighbour is told", || changes.have_come().unwrap());
+        wait_until("it has answered", || neighbour(gateway).is_some_and(|one| one.mac == Some(MAC_B)));
+        assert!(neighbour(gateway).unwrap().is_fresh);
+        wait_until("all of it is told", || !changes.have_come().unwrap());
+        hosts.a.run(|| routes::remove(index, ip(prefix), len, ip(gateway)).unwrap()).unwrap();
+        wait_until("the removal is told", || changes.have_come().unwrap());
+        assert_eq!(way(prefix), None);
+    }
+}
+
+#[test]
+fn a_neighbour_that_nobody_is_is_listed_without_an_address() {
+    let Some(hosts) = Hosts::new() else { return };
+    let index = hosts.indices.a;
+    hosts.a.run(|| neighbours::ask(index, ip("10.9.0.200")).unwrap()).unwrap();
+    let known = hosts.a.run(|| neighbours::on(index)).unwrap().unwrap();
+    let nobody = known.iter().find(|neighbour| neighbour.address == ip("10.9.0.200")).unwrap();
+    assert_eq!((nobody.mac, nobody.is_fresh), (None, false));
 }
 
 #[test]

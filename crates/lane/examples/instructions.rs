@@ -23,7 +23,7 @@ use barelane_lane::{Lane, mailbox};
 use many::Many;
 use nic::xdp::testing::{self, MemoryKernel};
 use nic::xdp::{Wake, XdpQueue};
-use route::{Address, LaneSettings, Owner, PartialChecksums, RouteTable, Service};
+use route::{Address, LaneSettings, NextHop, Owner, PartialChecksums, RouteTable, Service};
 use telemetry::{Kind, Page, Still, Tick};
 use testkit::endpoint::{self, Endpoint};
 use testkit::packets::{self, exchange};
@@ -187,6 +187,7 @@ fn lane(
         partial_checksums: PartialChecksums::Refuse,
         hop_limit: endpoint.hop_limit,
         errors_per_second: endpoint.errors_per_second,
+        next_hop: NextHop::Auto,
         stamp_key,
     });
     let queue = testing::queue(RING_SIZE, Wake::NeedWakeup)?;

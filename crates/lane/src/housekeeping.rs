@@ -1,8 +1,10 @@
-//! The seldom work of a lane: publishing its counters, and taking new tables and the time of day.
+//! The seldom work of a lane: publishing its counters, taking new tables, ways and the time of day, and saying
+//! which gateways it has answers for.
 
 use telemetry::{Clock, Counter};
 
 use crate::lane::Lane;
+use crate::mailbox::GatewaysUsed;
 
 /// Housekeeping is done every so many turns. A power of two. Under full load (64 frames a turn, 50 ns a frame) that
 /// is every 13 ms, idle every 100 µs or less. Smaller makes the 50 ns of a publication show in the mean; larger makes
@@ -17,10 +19,25 @@ impl<Q: nic::Queue, C: Clock> Lane<Q, C> {
             self.state.set_limits(&self.tables);
             self.state.counters.count(Counter::TablesTaken);
         }
+        self.tell_gateways_used();
+        if self.mailbox.exchange_next_hops(&mut self.state.next_hops) {
+            // What could not be told of the ways before is noted anew by the next answer.
+            self.state.gateways_used = 0;
+            self.state.counters.count(Counter::NextHopsTaken);
+        }
         if let Some(wall) = self.mailbox.wall_clock() {
             self.state.set_wall(wall);
         }
         self.publish();
+    }
+
+    /// Says which gateways answers were for: those that are not known are looked for then, and the others seen to be there.
+    fn tell_gateways_used(&mut self) {
+        let used =
+            GatewaysUsed { generation: self.state.next_hops.generation, gateways: self.state.gateways_used };
+        if used.gateways != 0 && self.mailbox.tell_use(used) {
+            self.state.gateways_used = 0;
+        }
     }
 
     /// Publishes the counters now. Housekeeping does it by itself; this is for the end of a lane's life.

@@ -45,6 +45,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
         if let Some(wall) = mailbox.wall_clock() {
             state.set_wall(wall);
         }
+        mailbox.exchange_next_hops(&mut state.next_hops);
         Self { queue, tables, state, mailbox, page, turns: 0 }
     }
 

@@ -24,6 +24,6 @@ mod verdict;
 
 pub use classify::classify;
 pub use lane::Lane;
-pub use mailbox::{Mailbox, MailboxFull, TableSender, mailbox};
+pub use mailbox::{GatewaysUsed, Mailbox, MailboxFull, TableSender, mailbox};
 pub use respond::{State, respond};
 pub use verdict::{Verdict, verdict_of};

@@ -1,10 +1,13 @@
 //! How new tables reach a lane: whole, between two turns, without a wait on either side.
 //!
 //! Two wait-free rings of one place each. New tables travel to the lane; the ones they replace travel back, so that
-//! it is the sender who frees them and never the lane. A third ring carries the lines by which the lane's ticks are times
-//! of day; they are small and are copied, and none travels back.
+//! it is the sender who frees them and never the lane. The ways to askers that are not on the link change by themselves, as
+//! the kernel's do, and have two such rings of their own.
+//!
+//! What is small is copied, in one direction: the lines by which the lane's ticks are times of day; and from the lane, which
+//! gateways it has answers for.
 
-use route::LaneTables;
+use route::{LaneTables, NextHops};
 use rtrb::{Consumer, Producer, RingBuffer};
 use telemetry::WallClock;
 
@@ -12,44 +15,72 @@ use telemetry::WallClock;
 /// only where its core is taken away for seconds.
 const LINES: usize = 4;
 
+/// How many words about gateways wait for the other end, at most. One that finds no room is told the next time.
+const USES: usize = 4;
+
 /// The lane's end.
 #[derive(Debug)]
 pub struct Mailbox {
-    incoming: Consumer<Box<LaneTables>>,
-    outgoing: Producer<Box<LaneTables>>,
+    tables: Taker<LaneTables>,
+    next_hops: Taker<NextHops>,
     lines: Consumer<WallClock>,
+    uses: Producer<GatewaysUsed>,
 }
 
 /// The other end, on a housekeeping core.
 #[derive(Debug)]
 pub struct TableSender {
-    outgoing: Producer<Box<LaneTables>>,
-    returned: Consumer<Box<LaneTables>>,
+    tables: Giver<LaneTables>,
+    next_hops: Giver<NextHops>,
     lines: Producer<WallClock>,
+    uses: Consumer<GatewaysUsed>,
 }
 
 /// The lane has not yet taken what was sent before; here are the tables again.
 #[derive(Debug)]
-pub struct MailboxFull(pub Box<LaneTables>);
+pub struct MailboxFull<T>(pub Box<T>);
+
+/// Which gateways a lane had answers for since it last said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatewaysUsed {
+    /// [`NextHops::generation`] of the table whose gateways these are.
+    pub generation: u32,
+    /// A bit for each gateway of that table; where it has more than 64, gateways share bits: the one of index `i` has bit
+    /// `i % 64`.
+    pub gateways: u64,
+}
 
 /// Both ends of a new mailbox.
 pub fn mailbox() -> (TableSender, Mailbox) {
-    let (outgoing, incoming) = RingBuffer::new(1);
-    let (back, returned) = RingBuffer::new(1);
+    let (tables, tables_taker) = exchange();
+    let (next_hops, next_hops_taker) = exchange();
     let (lines, lines_incoming) = RingBuffer::new(LINES);
-    (TableSender { outgoing, returned, lines }, Mailbox { incoming, outgoing: back, lines: lines_incoming })
+    let (uses, uses_incoming) = RingBuffer::new(USES);
+    let sender = TableSender { tables, next_hops, lines, uses: uses_incoming };
+    (sender, Mailbox { tables: tables_taker, next_hops: next_hops_taker, lines: lines_incoming, uses })
 }
 
 impl TableSender {
     /// Sends new tables. The lane takes them within its next housekeeping.
-    pub fn send(&mut self, tables: Box<LaneTables>) -> Result<(), MailboxFull> {
-        self.outgoing.push(tables).map_err(|rtrb::PushError::Full(tables)| MailboxFull(tables))
+    pub fn send(&mut self, tables: Box<LaneTables>) -> Result<(), MailboxFull<LaneTables>> {
+        self.tables.send(tables)
     }
 
     /// Frees the tables that the lane has given back, and says whether there were any: the lane now answers by the
     /// newer ones.
     pub fn collect(&mut self) -> bool {
-        self.returned.pop().is_ok()
+        self.tables.collect()
+    }
+
+    /// Sends new ways, and frees those that the lane has given back meanwhile.
+    pub fn send_next_hops(&mut self, next_hops: Box<NextHops>) -> Result<(), MailboxFull<NextHops>> {
+        self.next_hops.collect();
+        self.next_hops.send(next_hops)
+    }
+
+    /// Which gateways the lane has had answers for, if it has said so since this was last asked.
+    pub fn gateways_used(&mut self) -> Option<GatewaysUsed> {
+        self.uses.pop().ok()
     }
 
     /// Tells the lane the time of day: it goes by this line from its next housekeeping on. Nothing happens where it has
@@ -62,19 +93,65 @@ impl TableSender {
 impl Mailbox {
     /// Exchanges `tables` for newer ones, if there are any and the old ones have a place to go.
     pub(crate) fn exchange(&mut self, tables: &mut Box<LaneTables>) -> bool {
-        if self.outgoing.is_full() {
-            return false;
-        }
-        let Ok(newer) = self.incoming.pop() else { return false };
-        let older = std::mem::replace(tables, newer);
-        // There is room: only this side pushes, and it was not full above.
-        let pushed = self.outgoing.push(older);
-        assert!(pushed.is_ok(), "the ring had room and no other writer");
-        true
+        self.tables.exchange(tables)
+    }
+
+    /// The same of the ways.
+    pub(crate) fn exchange_next_hops(&mut self, next_hops: &mut Box<NextHops>) -> bool {
+        self.next_hops.exchange(next_hops)
+    }
+
+    /// Says which gateways answers were for, if there is room for the word.
+    pub(crate) fn tell_use(&mut self, used: GatewaysUsed) -> bool {
+        self.uses.push(used).is_ok()
     }
 
     /// The newest line that has come, if any has.
     pub(crate) fn wall_clock(&mut self) -> Option<WallClock> {
         (0..LINES).map_while(|_| self.lines.pop().ok()).last()
+    }
+}
+
+/// Who sends something whole, and gets back what it replaced.
+#[derive(Debug)]
+struct Giver<T> {
+    outgoing: Producer<Box<T>>,
+    returned: Consumer<Box<T>>,
+}
+
+/// Who has it, and takes newer ones.
+#[derive(Debug)]
+struct Taker<T> {
+    incoming: Consumer<Box<T>>,
+    outgoing: Producer<Box<T>>,
+}
+
+fn exchange<T>() -> (Giver<T>, Taker<T>) {
+    let (outgoing, incoming) = RingBuffer::new(1);
+    let (back, returned) = RingBuffer::new(1);
+    (Giver { outgoing, returned }, Taker { incoming, outgoing: back })
+}
+
+impl<T> Giver<T> {
+    fn send(&mut self, newer: Box<T>) -> Result<(), MailboxFull<T>> {
+        self.outgoing.push(newer).map_err(|rtrb::PushError::Full(newer)| MailboxFull(newer))
+    }
+
+    fn collect(&mut self) -> bool {
+        self.returned.pop().is_ok()
+    }
+}
+
+impl<T> Taker<T> {
+    fn exchange(&mut self, held: &mut Box<T>) -> bool {
+        if self.outgoing.is_full() {
+            return false;
+        }
+        let Ok(newer) = self.incoming.pop() else { return false };
+        let older = std::mem::replace(held, newer);
+        // There is room: only this side pushes, and it was not full above.
+        let pushed = self.outgoing.push(older);
+        assert!(pushed.is_ok(), "the ring had room and no other writer");
+        true
     }
 }

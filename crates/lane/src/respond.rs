@@ -1,14 +1,16 @@
 //! One `match`: each class has one responder, which writes the answer into the frame that the question came in.
 //!
 //! Every responder checks in the same order: that the asker can be asked back, that the packet is undamaged, that an
-//! answer may be given. Only then does it write an answer. A frame that is passed on is unchanged; in one that is dropped,
-//! what follows the packet may have been cleared, and a length trimmed, before the checksum was found wrong.
+//! answer may be given. Only then does it write an answer, and at last finds its [next hop](next_hop). A frame that is passed
+//! on is unchanged; in one that is dropped, what follows the packet may have been cleared, and a length trimmed, before the
+//! checksum was found wrong, and an answer may stand in one that has no next hop.
 
 mod arp;
 mod closed;
 mod datagram;
 mod icmp;
 mod ndp;
+mod next_hop;
 mod sockperf;
 mod source;
 mod stamp;
@@ -16,7 +18,7 @@ mod udp;
 
 use std::sync::Arc;
 
-use route::{Class, LaneTables, Responder};
+use route::{Class, LaneTables, NextHops, Responder};
 use telemetry::{Clock, Counters, Ns, Page, Reason, Tick, WallClock};
 use wire::headers::{Headers, Kind};
 use wire::stamp::{ErrorEstimate, Format, Synchronised};
@@ -40,6 +42,10 @@ pub struct State<C> {
     errors: Bucket,
     pub(crate) limits: Limits,
     defences: Bucket,
+    /// The ways to askers that are not on the link.
+    pub(crate) next_hops: Box<NextHops>,
+    /// Which gateways there were answers for, as [`GatewaysUsed`](crate::GatewaysUsed) says it.
+    pub(crate) gateways_used: u64,
     clock: C,
     wall: WallClock,
     /// What an answer says of `wall`.
@@ -60,6 +66,8 @@ impl<C: Clock> State<C> {
             errors: Bucket::new(rate, tables.errors_per_second, ERRORS_BURST),
             limits: Limits::new(rate, &tables.limits),
             defences: Bucket::every(rate.ticks(DEFENCE_INTERVAL_NS), 1),
+            next_hops: Box::default(),
+            gateways_used: 0,
             clock,
             wall,
             error_estimate: estimate(wall),
@@ -114,8 +122,8 @@ pub(crate) fn answer<C: Clock>(
     match (headers.kind, class.responder) {
         (Kind::Udpv4, Responder::UdpEcho) => udp::answer_v4(class, headers, room, tables, state),
         (Kind::Udpv6, Responder::UdpEcho) => udp::answer_v6(class, headers, room, tables, state),
-        (Kind::Icmpv4, Responder::Echo) => icmp::answer_v4(class, headers, room, tables),
-        (Kind::Icmpv6, Responder::Echo) => icmp::answer_v6(class, headers, room, tables),
+        (Kind::Icmpv4, Responder::Echo) => icmp::answer_v4(class, headers, room, tables, state),
+        (Kind::Icmpv6, Responder::Echo) => icmp::answer_v6(class, headers, room, tables, state),
         (Kind::Arp, Responder::Arp) => arp::answer(class, headers, room, tables, state, now),
         (Kind::Solicitation, Responder::Neighbour) => ndp::answer(class, headers, room, tables),
         (Kind::Udpv4, Responder::UdpClosed) => Err(closed::answer_v4(class, span, room, tables, state, now)),

@@ -14,6 +14,7 @@ pub(crate) fn host4() -> Host4 {
         icmp: Ipv4Template::new(ip, 1, 64),
         udp: Ipv4Template::new(ip, 17, 64),
         arp: ArpTemplate::new(MAC, ip),
+        link_mask: u32::from_ne_bytes([255, 255, 255, 0]),
     }
 }
 
@@ -23,5 +24,6 @@ pub(crate) fn host6() -> Host6 {
         address: ip.octets(),
         ipv6: Ipv6Template::new(ip, 64),
         advertisement: AdvertisementTemplate::new(MAC, ip),
+        link_mask: (u128::MAX << 64).to_be(),
     }
 }

@@ -1,7 +1,8 @@
 /* The driver tier's answers: those of crates/lane/src/respond, byte for byte, with the same checks in the same order.
  *
- * What cannot be finished here goes to the lane as it came: a datagram that ends before its packet does, a frame with more
- * behind its packet than padding, a solicitation with other options than the asker's address, ARP that is no request.
+ * What cannot be finished here goes to the lane as it came: a question whose way back is the kernel's routes' to say, a
+ * datagram that ends before its packet does, a frame with more behind its packet than padding, a solicitation with other
+ * options than the asker's address, ARP that is no request.
  * So everything is judged before the first byte is written, and the frame's length is changed before that too. */
 
 static long (*const adjust_tail)(struct xdp_md *context, int delta) = (void *)65;
@@ -201,9 +202,18 @@ static ALWAYS_INLINE int answer_udp4(const struct packet *packet, const u8 *ip, 
 	return action;
 }
 
-/* A claimed question over plain IPv4, of which 28 bytes are there. */
-static ALWAYS_INLINE int answer4(const struct packet *packet, const u8 *ip, const u8 *stop, u32 broadcast)
+/* Whether an asker is on the link of the address that he asks, so that his answer goes back to the station that asked. */
+static ALWAYS_INLINE int is_on_link4(const u8 *ip, u32 len)
 {
+	u32 differ = __builtin_bswap32(load32(ip + 12) ^ load32(ip + 16));
+
+	return len > 32 || (differ & (u32)(0xffffffff00000000ULL >> len)) == 0;
+}
+
+/* A claimed question over plain IPv4, of which 28 bytes are there. */
+static ALWAYS_INLINE int answer4(const struct packet *packet, const u8 *ip, const u8 *stop, const struct class *class)
+{
+	u32 broadcast = class->broadcast;
 	const u8 *transport = ip + IPV4_LEN;
 	u32 total_len = be16(load16(ip + 2)), len = total_len - IPV4_LEN;
 	int is_udp = ip[9] == UDP;
@@ -220,6 +230,8 @@ static ALWAYS_INLINE int answer4(const struct packet *packet, const u8 *ip, cons
 	if (has_wrong_source(packet))
 		return drop(packet, ETHERNET_SOURCE);
 	if (total_len > PACKET_LEN_MAX || (is_udp && be16(load16(transport + 4)) != len))
+		return to_lane(packet);
+	if (!is_on_link4(ip, link_len_of(class)))
 		return to_lane(packet);
 	if (!sum(transport, stop, len, ip + 2, IPV4_LEN, packet->header->zero, &summed))
 		return to_lane(packet);
@@ -313,8 +325,21 @@ static ALWAYS_INLINE int answer_udp6(const struct packet *packet, const u8 *ip, 
 	return action;
 }
 
+/* As `is_on_link4`; who has an address for this link alone (RFC 4291 2.5.6) is on it. */
+static ALWAYS_INLINE int is_on_link6(const u8 *ip, u32 len)
+{
+	u64 high = __builtin_bswap64(load64(ip + 8) ^ load64(ip + 24));
+	u64 low = __builtin_bswap64(load64(ip + 16) ^ load64(ip + 32));
+
+	if ((load16(ip + 8) & BE16(0xffc0)) == BE16(0xfe80))
+		return 1;
+	if (len <= 64)
+		return len == 0 || (high & ones_from(64 - len)) == 0;
+	return high == 0 && (low & ones_from(len < 128 ? 128 - len : 0)) == 0;
+}
+
 /* A claimed question over plain IPv6, of which 48 bytes are there. */
-static ALWAYS_INLINE int answer6(const struct packet *packet, const u8 *ip, const u8 *stop)
+static ALWAYS_INLINE int answer6(const struct packet *packet, const u8 *ip, const u8 *stop, const struct class *class)
 {
 	const u8 *transport = ip + IPV6_LEN;
 	u32 len = be16(load16(ip + 4));
@@ -330,6 +355,8 @@ static ALWAYS_INLINE int answer6(const struct packet *packet, const u8 *ip, cons
 	if (has_wrong_source(packet))
 		return drop(packet, ETHERNET_SOURCE);
 	if (len > PACKET_LEN_MAX - IPV6_LEN || (is_udp && be16(load16(transport + 4)) != len))
+		return to_lane(packet);
+	if (!is_on_link6(ip, link_len_of(class)))
 		return to_lane(packet);
 	if (!may_ask6(ip, ip + 24))
 		return drop(packet, SOURCE_INVALID);

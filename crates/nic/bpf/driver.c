@@ -121,8 +121,8 @@ static ALWAYS_INLINE u32 refined4(const struct packet *packet, const u8 *ip, enu
 }
 
 /* Answers as often as the limit says, if there is one. */
-static ALWAYS_INLINE int answer4_within(const struct packet *packet, const u8 *ip, const u8 *stop, u32 broadcast,
-					u32 limit)
+static ALWAYS_INLINE int answer4_within(const struct packet *packet, const u8 *ip, const u8 *stop,
+					const struct class *class, u32 limit)
 {
 	struct permit permit = {};
 
@@ -133,7 +133,7 @@ static ALWAYS_INLINE int answer4_within(const struct packet *packet, const u8 *i
 			return drop(packet, reached);
 	}
 
-	int action = answer4(packet, ip, stop, broadcast);
+	int action = answer4(packet, ip, stop, class);
 
 	if (limit && action == XDP_TX) {
 		take(&permit.route);
@@ -164,7 +164,7 @@ static ALWAYS_INLINE int ipv4(const struct packet *packet, const u8 *ip, const u
 		said = class ? tier_of(class) : refined4(packet, ip, kind, be16(selector), &class);
 		if ((u8)said != T_NOBODY && (protocol == UDP || transport[1] == 0)) {
 			if ((u8)said == T_DRIVER && class)
-				return answer4_within(packet, ip, stop, class->broadcast, said >> 8);
+				return answer4_within(packet, ip, stop, class, said >> 8);
 			if ((u8)said == T_LANE)
 				return to_lane(packet);
 		}
@@ -217,15 +217,14 @@ static ALWAYS_INLINE enum counter reason6(const u8 *ip, const u8 *stop)
 }
 
 /* As `refined4`; `ip` has 40 bytes. */
-static ALWAYS_INLINE u32 refined6(const struct packet *packet, const u8 *ip, enum kind kind, u32 selector)
+static ALWAYS_INLINE u32 refined6(const struct packet *packet, const u8 *ip, enum kind kind, u32 selector,
+				  const struct class **any)
 {
-	const struct class *any =
-		find6(packet->image, packet->header, load64(ip + 24), load64(ip + 32), ANY_QUESTION(kind));
-
-	if (!any || group_of(any) == 0)
+	*any = find6(packet->image, packet->header, load64(ip + 24), load64(ip + 32), ANY_QUESTION(kind));
+	if (!*any || group_of(*any) == 0)
 		return T_NOBODY;
 
-	struct asked asked = { .group = group_of(any) - 1,
+	struct asked asked = { .group = group_of(*any) - 1,
 			       .selector = selector,
 			       .high = __builtin_bswap64(load64(ip + 8)),
 			       .low = __builtin_bswap64(load64(ip + 16)),
@@ -234,7 +233,8 @@ static ALWAYS_INLINE u32 refined6(const struct packet *packet, const u8 *ip, enu
 	return refine(packet->image, 1, &asked);
 }
 
-static ALWAYS_INLINE int answer6_within(const struct packet *packet, const u8 *ip, const u8 *stop, u32 limit)
+static ALWAYS_INLINE int answer6_within(const struct packet *packet, const u8 *ip, const u8 *stop,
+					const struct class *class, u32 limit)
 {
 	struct permit permit = {};
 
@@ -245,7 +245,7 @@ static ALWAYS_INLINE int answer6_within(const struct packet *packet, const u8 *i
 			return drop(packet, reached);
 	}
 
-	int action = answer6(packet, ip, stop);
+	int action = answer6(packet, ip, stop, class);
 
 	if (limit && action == XDP_TX) {
 		take(&permit.route);
@@ -284,10 +284,10 @@ static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u
 
 		class = find6(packet->image, packet->header, load64(ip + 24), load64(ip + 32),
 			      QUESTION(kind, selector));
-		said = class ? tier_of(class) : refined6(packet, ip, kind, be16(selector));
+		said = class ? tier_of(class) : refined6(packet, ip, kind, be16(selector), &class);
 		if ((u8)said != T_NOBODY && (next == UDP || transport[1] == 0)) {
-			if ((u8)said == T_DRIVER)
-				return answer6_within(packet, ip, stop, said >> 8);
+			if ((u8)said == T_DRIVER && class)
+				return answer6_within(packet, ip, stop, class, said >> 8);
 			if ((u8)said == T_LANE)
 				return to_lane(packet);
 		}

@@ -45,7 +45,7 @@ enum { ACCEPTS_PARTIAL = 1 };
 enum tier { T_DRIVER, T_LANE, T_KERNEL, T_NOBODY };
 
 struct class {
-	u32 tier_and_refinement; /* the tier in the lowest 8 bits; above, one more than the group that says it, or 0 */
+	u32 tier_and_refinement; /* the tier in 2 bits; in 8, the link's prefix length; above, one more than the group, or 0 */
 	u32 broadcast; /* IPv4: the link's broadcast address, which may not ask */
 };
 struct slot4 {
@@ -60,13 +60,19 @@ _Static_assert(sizeof(struct slot4) == 16 && sizeof(struct slot6) == 32, "4 and 
 
 static ALWAYS_INLINE u8 tier_of(const struct class *class)
 {
-	return class->tier_and_refinement;
+	return class->tier_and_refinement & 3;
+}
+
+/* How many bits of his address an asker on the link shares with ours; 0 where every answer is sent back. */
+static ALWAYS_INLINE u32 link_len_of(const struct class *class)
+{
+	return class->tier_and_refinement >> 2 & 0xff;
 }
 
 /* One more than the group that says the tier, or 0. */
 static ALWAYS_INLINE u32 group_of(const struct class *class)
 {
-	return class->tier_and_refinement >> 8;
+	return class->tier_and_refinement >> 10;
 }
 
 /* What a packet asks, beside whom. */

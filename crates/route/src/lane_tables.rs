@@ -33,6 +33,16 @@ pub enum PartialChecksums {
     Refuse,
 }
 
+/// Who gets the Ethernet frame of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NextHop {
+    /// Whoever is on the link, the station that asked; everybody else, the gateway that [`NextHops`](crate::NextHops) names.
+    #[default]
+    Auto,
+    /// The station that asked, wherever the asker is.
+    Reflect,
+}
+
 /// What a lane's tables need beside the routes.
 #[derive(Clone, Debug)]
 pub struct LaneSettings {
@@ -46,6 +56,8 @@ pub struct LaneSettings {
     pub hop_limit: u8,
     /// How many ICMP errors a lane may send in a second, at most (RFC 1812 4.3.2.8, RFC 4443 2.4 (f)); 0 for none.
     pub errors_per_second: u32,
+    /// Who gets the frame of an answer.
+    pub next_hop: NextHop,
     /// The key of authenticated STAMP; none for unauthenticated STAMP. A reflector serves one mode (RFC 8762 section 4).
     pub stamp_key: Option<stamp::Key>,
 }
@@ -64,6 +76,20 @@ pub struct Host4 {
     pub udp: Ipv4Template,
     /// The ARP answer.
     pub arp: ArpTemplate,
+    /// Of the bits of an asker's address, in memory order, those that it shares with ours if it is on the link; none where
+    /// every answer is reflected.
+    pub link_mask: u32,
+}
+
+const _: () = assert!(size_of::<Host4>() == 64);
+
+impl Host4 {
+    /// Whether an answer to this address goes back to the station that asked.
+    #[inline(always)]
+    pub fn is_on_link(&self, asker: [u8; 4]) -> bool {
+        let [asker, own] = [asker, self.address].map(u32::from_ne_bytes);
+        (asker ^ own) & self.link_mask == 0
+    }
 }
 
 /// One of our IPv6 addresses, with all that can be written before a question comes. In cache lines of its own.
@@ -76,6 +102,18 @@ pub struct Host6 {
     pub ipv6: Ipv6Template,
     /// The neighbour advertisement.
     pub advertisement: AdvertisementTemplate,
+    /// As [`Host4::link_mask`].
+    pub link_mask: u128,
+}
+
+impl Host6 {
+    /// Whether an answer to this address goes back to the station that asked; one on the link by its scope alone
+    /// (`fe80::/10`) is left to [`NextHops`](crate::NextHops).
+    #[inline(always)]
+    pub fn is_on_link(&self, asker: [u8; 16]) -> bool {
+        let [asker, own] = [asker, self.address].map(u128::from_ne_bytes);
+        (asker ^ own) & self.link_mask == 0
+    }
 }
 
 /// Everything that a lane knows. Nothing in it changes; a lane gets a new one whole.
@@ -173,7 +211,7 @@ impl RouteTable {
         for address in self.addresses() {
             match address.ip {
                 IpAddr::V4(ip) => hosts4.push(host4(ip, address.prefix_len, settings)),
-                IpAddr::V6(ip) => hosts6.push(host6(ip, settings)),
+                IpAddr::V6(ip) => hosts6.push(host6(ip, address.prefix_len, settings)),
             }
         }
         let (limits, limit_of) = self.limits();
@@ -194,22 +232,40 @@ impl RouteTable {
     }
 }
 
-fn host4(ip: Ipv4Addr, prefix_len: u8, &LaneSettings { mac, hop_limit, .. }: &LaneSettings) -> Host4 {
+fn host4(ip: Ipv4Addr, prefix_len: u8, settings: &LaneSettings) -> Host4 {
+    let &LaneSettings { mac, hop_limit, .. } = settings;
+    let link = Ipv4Addr::from_bits(low_bits(link_mask(Family::V4, prefix_len, settings.next_hop)));
     Host4 {
         address: ip.octets(),
         broadcast: broadcast_of(ip, prefix_len).unwrap_or(Ipv4Addr::BROADCAST).octets(),
         icmp: Ipv4Template::new(ip, wire::ipv4::ICMP, hop_limit),
         udp: Ipv4Template::new(ip, wire::ipv4::UDP, hop_limit),
         arp: ArpTemplate::new(mac, ip),
+        link_mask: u32::from_ne_bytes(link.octets()),
     }
 }
 
-fn host6(ip: Ipv6Addr, &LaneSettings { mac, hop_limit, .. }: &LaneSettings) -> Host6 {
+fn host6(ip: Ipv6Addr, prefix_len: u8, settings: &LaneSettings) -> Host6 {
+    let &LaneSettings { mac, hop_limit, .. } = settings;
     Host6 {
         address: ip.octets(),
         ipv6: Ipv6Template::new(ip, hop_limit),
         advertisement: AdvertisementTemplate::new(mac, ip),
+        link_mask: link_mask(Family::V6, prefix_len, settings.next_hop).to_be(),
     }
+}
+
+/// The bits of an asker's address that tell whether it is on the link.
+fn link_mask(family: Family, prefix_len: u8, next_hop: NextHop) -> u128 {
+    match next_hop {
+        NextHop::Auto => family.mask(prefix_len),
+        NextHop::Reflect => 0,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "an IPv4 address has 32 bits")]
+const fn low_bits(number: u128) -> u32 {
+    number as u32
 }
 
 /// One bit a port.
@@ -240,6 +296,10 @@ mod tests {
     use crate::table::{Address, Owner};
 
     fn tables(owner: Owner) -> LaneTables {
+        tables_with(owner, NextHop::Auto)
+    }
+
+    fn tables_with(owner: Owner, next_hop: NextHop) -> LaneTables {
         let address = |ip: &str, prefix_len| Address { ip: ip.parse().unwrap(), prefix_len, owner };
         let services = ["icmp-echo", "udp-echo:7", "udp-echo:4000", "stamp", "sockperf:5000"];
         let services = services.map(|name| name.parse().unwrap());
@@ -251,6 +311,7 @@ mod tests {
             partial_checksums: PartialChecksums::Refuse,
             hop_limit: 64,
             errors_per_second: 100,
+            next_hop,
             stamp_key: None,
         })
     }
@@ -287,6 +348,23 @@ mod tests {
         assert_eq!(responder(&tables, "fd00::1", Kind::Solicitation, 135), None);
         assert_eq!(responder(&tables, "10.0.0.1", Kind::Udpv4, 8), None);
         assert_eq!(responder(&tables, "10.0.0.1", Kind::Udpv4, 7), Some(Responder::UdpEcho));
+    }
+
+    #[test]
+    fn who_is_on_the_link_is_told_by_the_prefix_of_who_was_asked() {
+        for (next_hop, is_reflected) in [(NextHop::Auto, false), (NextHop::Reflect, true)] {
+            let tables = tables_with(Owner::Barelane, next_hop);
+            let is_on_link = |ip: IpAddr| match ip {
+                IpAddr::V4(ip) => tables.hosts4.iter().all(|host| host.is_on_link(ip.octets())),
+                IpAddr::V6(ip) => tables.hosts6.iter().all(|host| host.is_on_link(ip.octets())),
+            };
+            for ip in ["10.0.0.0", "10.0.0.255", "fd00::", "fd00::ffff:ffff:ffff:ffff"] {
+                assert!(is_on_link(ip.parse().unwrap()), "{ip}");
+            }
+            for ip in ["10.0.1.0", "9.255.255.255", "138.0.0.1", "fd00:0:0:1::", "fcff:ffff::", "fe80::1"] {
+                assert_eq!(is_on_link(ip.parse().unwrap()), is_reflected, "{ip}");
+            }
+        }
     }
 
     #[test]

@@ -99,6 +99,12 @@ impl Prefix {
         if masked == number(network) { Ok(prefix) } else { Err(PrefixError::HostBits(prefix)) }
     }
 
+    /// The prefix of `len` bits in which an address lies; nothing where it has not as many.
+    pub fn around(ip: IpAddr, len: u8) -> Option<Self> {
+        let family = Family::of(ip);
+        Self::new(address(family, number(ip) & family.mask(len)), len).ok()
+    }
+
     /// Every address of a family.
     pub(crate) fn everything(family: Family) -> Self {
         Self { network: address(family, 0), len: 0 }
@@ -243,6 +249,16 @@ mod tests {
         }
         assert_eq!(prefix("10.0.0.0/31").last(), prefix("10.0.0.1").first());
         assert_eq!((prefix("::/0").last(), prefix("0.0.0.0/0").last()), (u128::MAX, u32::MAX.into()));
+    }
+
+    #[test]
+    fn an_address_lies_in_the_prefix_around_it() {
+        for (ip, len, text) in
+            [("10.1.2.3", 8, "10.0.0.0/8"), ("10.1.2.3", 32, "10.1.2.3"), ("fd00::1", 0, "::/0")]
+        {
+            assert_eq!(Prefix::around(ip.parse().unwrap(), len), Some(prefix(text)));
+        }
+        assert_eq!(Prefix::around("10.1.2.3".parse().unwrap(), 33), None);
     }
 
     #[test]

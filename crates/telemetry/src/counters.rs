@@ -119,6 +119,7 @@ table! {
         Turn "turns" Note Turn "Passes of the lane's loop that found at least one frame.";
         TurnEmpty "turns_empty" Note Turn "Passes of the lane's loop that found nothing.";
         TablesTaken "tables_taken" Note Turn "New tables taken over between two turns.";
+        NextHopsTaken "next_hops_taken" Note Turn "New ways to askers behind routers taken over between two turns.";
     }
     reasons {
         FrameTruncated "frame_truncated" Parse "The frame ends inside a header that it announces.";
@@ -165,6 +166,10 @@ table! {
         SourceLimited "source_limited" Respond
             "The route has answered this source as often as it may: `answers_per_second_per_source`.";
         ErrorWithheld "error_withheld" Respond "A closed port, and the error rate limit is reached.";
+        NextHopUnresolved "next_hop_unresolved" Respond
+            "The way back leads by a gateway whose Ethernet address the kernel does not know (RFC 1122 2.3.2); it is asked to find it.";
+        NextHopElsewhere "next_hop_elsewhere" Respond
+            "The kernel's way back leads out of another interface, or there is none: a lane sends on its own alone.";
         TailroomMissing "tailroom_missing" Respond "The answer would not fit into the frame.";
         TxRingFull "tx_ring_full" Tx "The transmit ring had no room for the answer.";
     }

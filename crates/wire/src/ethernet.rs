@@ -219,6 +219,15 @@ pub fn turn_round(room: &mut [u8], own: Mac) -> Option<()> {
     Some(())
 }
 
+/// Sends the frame to `to`, as `own`. Tags and ethertype stay.
+///
+/// Gives nothing, and has written nothing, where the room is shorter than the header.
+pub fn send_to(room: &mut [u8], to: Mac, own: Mac) -> Option<()> {
+    let ethernet = Ethernet::of_mut(room, 0)?;
+    (ethernet.dst, ethernet.src) = (to, own);
+    Some(())
+}
+
 /// Makes the frame at least [`FRAME_LEN_MIN`] bytes long, and gives the length to send.
 ///
 /// The added bytes are zero: what an earlier packet left in the buffer never leaves the machine (RFC 1042, "padded
@@ -296,6 +305,16 @@ mod tests {
         assert_eq!(turn_round(&mut room, own), Some(()));
         let ethernet = Ethernet::of(&room, 0).unwrap();
         assert_eq!((ethernet.dst, ethernet.src, ethernet.ethertype.get()), (asker, own, 0xa5a5));
+    }
+
+    #[test]
+    fn a_frame_sent_to_another_station_goes_there() {
+        let mut room = [0xa5; 14];
+        let (router, own) = (Mac([2, 0, 0, 0, 0, 3]), Mac([2, 0, 0, 0, 0, 2]));
+        assert_eq!(send_to(&mut room, router, own), Some(()));
+        let ethernet = Ethernet::of(&room, 0).unwrap();
+        assert_eq!((ethernet.dst, ethernet.src, ethernet.ethertype.get()), (router, own, 0xa5a5));
+        assert_eq!(send_to(&mut room[..13], router, own), None);
     }
 
     #[test]

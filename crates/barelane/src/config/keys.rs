@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 
 use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
-use route::{ServiceError, TierChoice, VlanSet};
+use route::{NextHop, ServiceError, TierChoice, VlanSet};
 
 use super::values::{Fault, address, choice, number, prefix, unique};
 use super::{Config, EarliestChoice, PartialChoice, RouteConfig};
@@ -33,6 +33,7 @@ settings! {
     RESPOND "serve.respond" Some("--respond");
     VLANS "serve.vlans" Some("--vlan");
     TIER "serve.tier" Some("--tier");
+    NEXT_HOP "serve.next_hop" Some("--next-hop");
     ADDRESS_CHECK_MS "serve.address_check_ms" None;
     STAMP_KEY_FILE "stamp.key_file" Some("--stamp-key");
     ROUTE_NIC "route.nic" None;
@@ -64,6 +65,9 @@ pub const PARTIALS: &[(&str, PartialChoice)] =
 /// Where answers are made at the earliest, by name.
 pub const TIERS: &[(&str, EarliestChoice)] =
     &[("auto", EarliestChoice::Auto), ("driver", EarliestChoice::Driver), ("lane", EarliestChoice::Lane)];
+
+/// Who gets the frame of an answer, by name.
+pub const NEXT_HOPS: &[(&str, NextHop)] = &[("auto", NextHop::Auto), ("reflect", NextHop::Reflect)];
 
 /// What stands for every number that there can be.
 pub const ALL: &str = "all";
@@ -124,6 +128,7 @@ keys! {
     RESPOND Texts |config, texts| config.serve.respond = unique(texts, service)?;
     VLANS NumbersOrAll |config, texts| config.serve.vlans = vlans(texts)?;
     TIER Text |config, texts| config.serve.tier = choice(TIERS, texts)?;
+    NEXT_HOP Text |config, texts| config.serve.next_hop = choice(NEXT_HOPS, texts)?;
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
     STAMP_KEY_FILE Text |config, texts| config.stamp.key_file = texts.concat().into();
     ROUTE_NIC Text |config, texts| last_route(config).nic = Some(texts.concat());

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use nic::xdp::{Vlans, Wake};
-use route::{Owner, PartialChecksums, PortRange, Route, RouteTable, Service, Tier, TierChoice};
+use route::{NextHop, Owner, PartialChecksums, PortRange, Route, RouteTable, Service, Tier, TierChoice};
 
 use super::{Plan, why_unusable};
 use crate::config::PartialChoice;
@@ -24,7 +24,7 @@ impl fmt::Display for Plan {
         row(out, "tier", self.explain_tier())?;
         row(out, "VLANs", self.explain_vlans())?;
         row(out, "checksums", self.explain_checksums())?;
-        row(out, "next hop", NEXT_HOP)?;
+        row(out, "next hop", self.explain_next_hop())?;
         self.fmt_stamp(out)?;
         row(
             out,
@@ -42,10 +42,6 @@ impl fmt::Display for Plan {
 pub(crate) fn row(out: &mut fmt::Formatter<'_>, name: &str, text: impl fmt::Display) -> fmt::Result {
     writeln!(out, "{name:<12} {text}")
 }
-
-/// Where answers go. True for every lane of this version.
-pub(crate) const NEXT_HOP: &str =
-    "the Ethernet address that asked (reflected; no routing table is consulted)";
 
 impl Plan {
     fn fmt_card(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,6 +113,17 @@ impl Plan {
             Tier::Lane | Tier::Kernel => "lane: everything is answered in the lanes",
         };
         format!("{answered}; {}", self.earliest.why)
+    }
+
+    /// Where answers go.
+    pub(crate) fn explain_next_hop(&self) -> &'static str {
+        match self.lane.next_hop {
+            NextHop::Auto => {
+                "the station that asked, where the asker is on the link; else the gateway that the kernel's main routing \
+                 table names"
+            }
+            NextHop::Reflect => "the station that asked (reflected; no routing table is consulted)",
+        }
     }
 
     /// How UDP checksums are judged, and why.

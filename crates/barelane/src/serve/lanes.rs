@@ -10,10 +10,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use host::clock::Clock;
-use lane::{Lane, MailboxFull, TableSender, mailbox};
+use lane::{GatewaysUsed, Lane, MailboxFull, TableSender, mailbox};
 use nic::Queue;
 use nic::xdp::{XdpQueue, XdpSocket};
-use route::LaneTables;
+use route::{LaneTables, NextHops};
 use telemetry::{Counters, Histogram, Page, Tick, TickRate, WallClock};
 
 use crate::error::Error;
@@ -75,21 +75,26 @@ pub(super) struct Running {
     tables: TableSender,
     /// Tables that were sent and whose predecessors have not come back yet.
     tables_under_way: u32,
+    /// Ways that the lane could not take yet.
+    next_hops: Option<Box<NextHops>>,
     page: Arc<Page>,
     stop: Arc<AtomicBool>,
 }
 
 impl Running {
-    /// Starts a lane on `queue`, told the time of day, and waits until it spins.
+    /// Starts a lane on `queue`, told the time of day and the ways, and waits until it spins.
     pub(super) fn start(
         plan: LanePlan,
         queue: XdpQueue<XdpSocket>,
         tables: LaneTables,
         clock: Clock,
         wall: WallClock,
+        next_hops: NextHops,
     ) -> Result<Self, Error> {
         let (mut sender, mailbox) = mailbox();
         sender.tell_time(wall);
+        let sent = sender.send_next_hops(Box::new(next_hops));
+        debug_assert!(sent.is_ok(), "a new mailbox is empty");
         let page = Arc::new(Page::default());
         let stop = Arc::new(AtomicBool::new(false));
         let (started, starting) = mpsc::sync_channel(1);
@@ -101,7 +106,15 @@ impl Running {
             .map_err(|cause| {
                 Error::Failed(format!("no thread for the lane of queue {}: {cause}", plan.queue))
             })?;
-        let running = Self { plan, thread: Some(thread), tables: sender, tables_under_way: 0, page, stop };
+        let running = Self {
+            plan,
+            thread: Some(thread),
+            tables: sender,
+            tables_under_way: 0,
+            next_hops: None,
+            page,
+            stop,
+        };
         running.wait_until_started(&starting)
     }
 
@@ -145,6 +158,21 @@ impl Running {
         Error::Failed(format!(
             "the lane of queue {queue} does not take new tables: core {core} is busy with something else"
         ))
+    }
+
+    /// Tells the lane new ways, once it has taken those before; they wait here until then.
+    pub(super) fn tell_next_hops(&mut self, newer: Option<&NextHops>) {
+        if let Some(newer) = newer {
+            self.next_hops = Some(Box::new(newer.clone()));
+        }
+        if let Some(next_hops) = self.next_hops.take() {
+            self.next_hops = self.tables.send_next_hops(next_hops).err().map(|MailboxFull(back)| back);
+        }
+    }
+
+    /// Which gateways the lane has answered by since it was last asked.
+    pub(super) fn gateways_used(&mut self) -> Option<GatewaysUsed> {
+        self.tables.gateways_used()
     }
 
     /// Tells the lane the time of day.

@@ -9,7 +9,6 @@ use super::server::Server;
 use crate::config::keys::{WAKES, name_of};
 use crate::counts::{Counts, write_row};
 use crate::error::Error;
-use crate::plan::NEXT_HOP;
 
 impl Server {
     /// What an operator should know of how it runs, one line each.
@@ -20,7 +19,7 @@ impl Server {
             self.wake_in_force(),
             format!("tier {}", plan.explain_tier()),
             format!("checksums: {}", plan.explain_checksums()),
-            format!("answers go to {NEXT_HOP}"),
+            format!("answers go to {}", plan.explain_next_hop()),
         ];
         if let Some(why) = self.card.why_not_native() {
             facts.push(format!("warning: mode generic, because the driver refuses native: {why}"));

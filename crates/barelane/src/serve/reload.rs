@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use host::groups::SolicitedNode;
 
 use super::address_check::{self, Announced};
+use super::next_hops::KernelWays;
 use super::server::Server;
 use crate::Config;
 use crate::config::keys::{self, CORES, INTERFACE, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY, name_of};
@@ -39,6 +40,8 @@ struct Successor {
     groups: Option<SolicitedNode>,
     /// Addresses of Barelane's own that the plan before did not have.
     added: Vec<IpAddr>,
+    /// The kernel's ways, where answers go by them.
+    kernel_ways: Option<KernelWays>,
 }
 
 impl Server {
@@ -64,14 +67,16 @@ impl Server {
         let added: Vec<IpAddr> =
             ours.iter().copied().filter(|&ip| self.plan.own_addresses().all(|old| old != ip)).collect();
         let groups = address_check::join_groups(&plan, &ours)?;
+        let kernel_ways = KernelWays::of(&plan)?;
         address_check::check(&plan, &added, stop)?;
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Failed("the server was told to stop".to_owned()));
         }
-        Ok(Successor { plan, groups, added })
+        Ok(Successor { plan, groups, added, kernel_ways })
     }
 
-    fn take_over(&mut self, Successor { plan, groups, added }: Successor) -> Result<(), Error> {
+    fn take_over(&mut self, Successor { plan, groups, added, kernel_ways }: Successor) -> Result<(), Error> {
+        self.go_by(kernel_ways);
         self.change_over(&plan)?;
         self.plan = plan;
         self.groups = groups;

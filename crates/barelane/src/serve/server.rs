@@ -12,6 +12,7 @@ use telemetry::{Counter, Counters, Histogram, Ns, Tick, TickRate, WallClock, Wal
 
 use super::address_check::{self, Announced};
 use super::lanes::Running;
+use super::next_hops::KernelWays;
 use super::print::Summary;
 use crate::config::keys::{INTERFACE, MODE, ZERO_COPY};
 use crate::error::{Error, Wrong};
@@ -34,6 +35,9 @@ pub struct Server {
     pub(super) lanes: Vec<Running>,
     pub(super) groups: Option<SolicitedNode>,
     pub(super) announced: Announced,
+    kernel_ways: Option<KernelWays>,
+    /// The number of the ways that the lanes had before `kernel_ways`.
+    ways_told: u32,
     wall: Wall,
     time_told: Instant,
     link_looked_at: Instant,
@@ -56,9 +60,11 @@ impl Server {
         let mut lanes = Vec::new();
         let clock = Clock::calibrate();
         let wall = Wall::new(clock);
+        let kernel_ways = KernelWays::of(&plan)?;
+        let next_hops = kernel_ways.as_ref().map(KernelWays::next_hops).unwrap_or_default();
         for (&lane, queue) in plan.lanes.iter().zip(queues) {
             let tables = plan.routes.compile(&plan.lane);
-            lanes.push(Running::start(lane, queue, tables, clock, told(wall.line()))?);
+            lanes.push(Running::start(lane, queue, tables, clock, told(wall.line()), next_hops.clone())?);
         }
         if is_told_to_stop() {
             return Ok(None);
@@ -67,7 +73,18 @@ impl Server {
         let announced = Announced::once(&plan, ours)?;
         let now = Instant::now();
         let (time_told, link_looked_at) = (now, now);
-        Ok(Some(Self { plan, card, lanes, groups, announced, wall, time_told, link_looked_at }))
+        Ok(Some(Self {
+            plan,
+            card,
+            lanes,
+            groups,
+            announced,
+            kernel_ways,
+            ways_told: 0,
+            wall,
+            time_told,
+            link_looked_at,
+        }))
     }
 
     /// Tells the lanes the time of day, when it is due: once a second. To be called more often than that for as long as
@@ -96,6 +113,27 @@ impl Server {
         self.change_over(&plan)?;
         self.plan = plan;
         Ok(Some(format!("tier {}", self.plan.explain_tier())))
+    }
+
+    /// Follows the kernel's routes and neighbours, and has the kernel look after the gateways that the lanes answer by. Gives
+    /// what to say. To be called some ten times a second for as long as the server runs: so late are changes followed.
+    pub(super) fn look_at_next_hops(&mut self) -> Vec<String> {
+        let Some(kernel_ways) = &mut self.kernel_ways else { return Vec::new() };
+        let used = self.lanes.iter_mut().filter_map(Running::gateways_used);
+        // What the kernel does not tell now it may tell at the next look; until then the lanes go by what they have.
+        let look = kernel_ways.look(&self.plan, used).unwrap_or_else(|error| kernel_ways.failed(&error));
+        self.lanes.iter_mut().for_each(|lane| lane.tell_next_hops(look.newer.as_ref()));
+        look.lines
+    }
+
+    /// Goes by these ways from now on. Where there are none the lanes keep what they have, which their next tables will not ask.
+    pub(super) fn go_by(&mut self, kernel_ways: Option<KernelWays>) {
+        if let Some(before) = self.kernel_ways.take() {
+            self.ways_told = before.generation();
+        }
+        self.kernel_ways = kernel_ways.map(|ways| ways.numbered_after(self.ways_told));
+        let newer = self.kernel_ways.as_ref().map(KernelWays::next_hops);
+        self.lanes.iter_mut().for_each(|lane| lane.tell_next_hops(newer.as_ref()));
     }
 
     /// Goes from the tables and claims in force to those of another plan, so that nothing is redirected to a lane that cannot

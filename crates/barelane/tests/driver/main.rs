@@ -24,6 +24,7 @@ extern crate route as barelane_route;
 mod cable;
 mod differential;
 mod limited;
+mod on_link;
 mod oracle;
 mod refined;
 #[path = "../../../lane/tests/conformance/simulated.rs"]

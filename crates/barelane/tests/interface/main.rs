@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `echo` | does every client get its echo, for every length, without a loss? |
 //! | `neighbours` | do ARP, neighbour discovery and duplicate address detection work? |
+//! | `next_hop` | do answers to askers behind routers go where the kernel's routes say? |
 //! | `sockets` | do ordinary sockets on a kernel with offloads get what they sent? |
 //! | `stamp` | is our STAMP reflector one to senders that others wrote, and does it count what its answers say? |
 //! | `sockperf` | does sockperf's client take our server for its own? |
@@ -55,6 +56,7 @@ mod flood;
 mod kernel;
 mod leftovers;
 mod neighbours;
+mod next_hop;
 mod peers;
 mod probe;
 mod reload;

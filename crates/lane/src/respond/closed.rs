@@ -6,7 +6,6 @@
 
 use route::{Class, LaneTables};
 use telemetry::{Counter, Reason, Tick};
-use wire::ethernet;
 use wire::headers::{Headers, Kind};
 use wire::ipv4::Ipv4;
 use wire::ipv6::Ipv6;
@@ -15,8 +14,8 @@ use wire::{icmpv4, icmpv6};
 
 use super::source::{may_ask_v4, may_ask_v6};
 use super::udp::check_odd;
-use super::{IMPOSSIBLE, State};
-use crate::verdict::{Reply, Verdict};
+use super::{IMPOSSIBLE, State, next_hop};
+use crate::verdict::{Answer, Reply, Verdict};
 
 #[cold]
 #[inline(never)]
@@ -37,7 +36,9 @@ pub(super) fn answer_v4<C>(
     if let Err(reason) = may_be_refused(headers, room, tables, state, now) {
         return Verdict::Drop(reason);
     }
-    reply(icmpv4::port_unreachable(room, headers, &host.icmp, &tables.checksum), room, tables)
+    let is_on_link = host.is_on_link(ip.src);
+    let end = icmpv4::port_unreachable(room, headers, &host.icmp, &tables.checksum);
+    Verdict::of(reply(end, is_on_link, headers, room, tables, state))
 }
 
 #[cold]
@@ -59,7 +60,9 @@ pub(super) fn answer_v6<C>(
     if let Err(reason) = may_be_refused(headers, room, tables, state, now) {
         return Verdict::Drop(reason);
     }
-    reply(icmpv6::port_unreachable(room, headers, &host.ipv6, &tables.checksum), room, tables)
+    let is_on_link = host.is_on_link(ip.src);
+    let end = icmpv6::port_unreachable(room, headers, &host.ipv6, &tables.checksum);
+    Verdict::of(reply(end, is_on_link, headers, room, tables, state))
 }
 
 /// Whether the datagram is undamaged and the limit not reached.
@@ -74,8 +77,15 @@ fn may_be_refused<C>(
     if state.errors.take(now) { Ok(()) } else { Err(Reason::ErrorWithheld) }
 }
 
-fn reply(end: Option<usize>, room: &mut [u8], tables: &LaneTables) -> Verdict {
-    let Some(end) = end else { return Verdict::Drop(Reason::TailroomMissing) };
-    let Some(()) = ethernet::turn_round(room, tables.mac) else { return IMPOSSIBLE };
-    Verdict::of(Ok(Reply::padded(room, end, Counter::RepliedUnreachable)))
+fn reply<C>(
+    end: Option<usize>,
+    is_on_link: bool,
+    headers: Headers,
+    room: &mut [u8],
+    tables: &LaneTables,
+    state: &mut State<C>,
+) -> Answer {
+    let end = end.ok_or(Verdict::Drop(Reason::TailroomMissing))?;
+    next_hop::address(is_on_link, headers, room, tables, state)?;
+    Ok(Reply::padded(room, end, Counter::RepliedUnreachable))
 }

@@ -33,14 +33,15 @@ fn pong<C>(
     tables: &LaneTables,
     state: &mut State<C>,
 ) -> Answer {
-    let headers = datagram::admit(class, headers, room, tables, state)?.headers;
+    let question = datagram::admit(class, headers, room, tables, state)?;
+    let headers = question.headers;
     let payload = udp::payload_mut(room, headers).ok_or(IMPOSSIBLE)?;
     if let Some(reason) = unanswered(sockperf::request(payload)) {
         return Err(Verdict::Drop(reason));
     }
     let message = Message::of_mut(payload, 0).ok_or(IMPOSSIBLE)?;
     message.flags = sockperf::answered(message.flags.get()).into();
-    datagram::turn_round(class, headers, room, tables).ok_or(IMPOSSIBLE)?;
+    datagram::turn_round(class, &question, room, tables, state)?;
     let sum = udp::begin_checksum(room, headers, &tables.checksum).ok_or(IMPOSSIBLE)?;
     udp::finish_checksum(room, headers, sum).ok_or(IMPOSSIBLE)?;
     Ok(Reply::cleared(headers.end, Counter::RepliedSockperf))

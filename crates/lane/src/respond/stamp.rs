@@ -50,12 +50,13 @@ fn reflect<C: Clock>(
     now: Tick,
 ) -> Answer {
     state.find(now);
-    let Question { headers, ttl } = datagram::admit(class, headers, room, tables, state)?;
+    let question = datagram::admit(class, headers, room, tables, state)?;
     let key = tables.stamp_key.as_deref();
-    let headers = check(headers, room, key)?;
-    let received = state.received(ttl);
+    let headers = check(question.headers, room, key)?;
+    let question = Question { headers, ..question };
+    let received = state.received(question.ttl);
     write(headers, room, &received, key).ok_or(IMPOSSIBLE)?;
-    datagram::turn_round(class, headers, room, tables).ok_or(IMPOSSIBLE)?;
+    datagram::turn_round(class, &question, room, tables, state)?;
     let sum = udp::begin_checksum(room, headers, &tables.checksum).ok_or(IMPOSSIBLE)?;
     let sent = state.sent();
     let written = stamp(headers, room, sent, key).ok_or(IMPOSSIBLE)?;

@@ -1,6 +1,6 @@
 //! UDP echo (RFC 862), with every check of RFC 768, RFC 1122 4.1.3 and RFC 8200 8.1.
 
-use route::{Class, LaneTables, PartialChecksums};
+use route::{Class, Host4, Host6, LaneTables, PartialChecksums};
 use telemetry::{Counter, Reason};
 use wire::ethernet;
 use wire::headers::{Headers, Kind};
@@ -9,7 +9,7 @@ use wire::ipv6::Ipv6;
 use wire::udp::{self, Checksum, Udp};
 
 use super::source::{may_ask_v4, may_ask_v6};
-use super::{IMPOSSIBLE, State};
+use super::{IMPOSSIBLE, State, next_hop};
 use crate::verdict::{Answer, Reply, Verdict};
 
 #[inline(always)]
@@ -28,6 +28,21 @@ pub(super) fn answer_v4<C>(
     if !may_ask_v4(ip.src, host) {
         return Err(Verdict::Drop(Reason::SourceInvalid));
     }
+    if !host.is_on_link(ip.src) {
+        return Err(answer_by_route(class, [headers.network, headers.end], Kind::Udpv4, room, tables, state));
+    }
+    reply_v4(class, host, headers, room, tables, state)
+}
+
+#[inline(always)]
+fn reply_v4<C>(
+    class: Class,
+    host: &Host4,
+    headers: Headers,
+    room: &mut [u8],
+    tables: &LaneTables,
+    state: &mut State<C>,
+) -> Answer {
     if refuses_source(headers, room, tables) {
         return Err(Verdict::Drop(Reason::UdpSourcePort));
     }
@@ -58,6 +73,21 @@ pub(super) fn answer_v6<C>(
     if !may_ask_v6(ip.src, host) {
         return Err(Verdict::Drop(Reason::SourceInvalid));
     }
+    if !host.is_on_link(ip.src) {
+        return Err(answer_by_route(class, [headers.network, headers.end], Kind::Udpv6, room, tables, state));
+    }
+    reply_v6(class, host, headers, room, tables, state)
+}
+
+#[inline(always)]
+fn reply_v6<C>(
+    class: Class,
+    host: &Host6,
+    headers: Headers,
+    room: &mut [u8],
+    tables: &LaneTables,
+    state: &mut State<C>,
+) -> Answer {
     if refuses_source(headers, room, tables) {
         return Err(Verdict::Drop(Reason::UdpSourcePort));
     }
@@ -70,6 +100,26 @@ pub(super) fn answer_v6<C>(
             Err(answer_odd(checksum, class, [headers.network, headers.end], Kind::Udpv6, room, tables, state))
         }
     }
+}
+
+/// The answer to an asker behind a router.
+#[cold]
+#[inline(never)]
+fn answer_by_route<C>(
+    class: Class,
+    [network, end]: [usize; 2],
+    kind: Kind,
+    room: &mut [u8],
+    tables: &LaneTables,
+    state: &mut State<C>,
+) -> Verdict {
+    let headers = Headers { network, end, selector: 0, kind };
+    let answer = match (kind, tables.host4(class), tables.host6(class)) {
+        (Kind::Udpv4, Some(host), _) => reply_v4(class, host, headers, room, tables, state),
+        (Kind::Udpv6, _, Some(host)) => reply_v6(class, host, headers, room, tables, state),
+        _ => Err(IMPOSSIBLE),
+    };
+    next_hop::by_route(answer, headers, room, tables, state)
 }
 
 /// Answers the datagram alone: IP payload behind it is not echoed. Nothing covers that payload, so that what is wrong

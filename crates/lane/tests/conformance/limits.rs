@@ -15,7 +15,7 @@ use crate::tables::limited;
 const SECOND: u64 = 1_000_000_000;
 
 /// The question of a vector.
-fn question(id: &str) -> Vec<u8> {
+pub(crate) fn question(id: &str) -> Vec<u8> {
     vectors::load().unwrap().into_iter().find(|vector| vector.rule.id == id).unwrap().question
 }
 

@@ -12,6 +12,7 @@
 mod counts;
 mod faults;
 mod limits;
+mod next_hops;
 mod routes;
 mod simulated;
 mod stamp;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use barelane_lane::{Lane, mailbox};
 use nic::sim::Card;
-use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteTable, Terms, TierChoice, VlanSet};
+use route::{
+    Address, LaneSettings, NextHop, Owner, PartialChecksums, Route, RouteTable, Terms, TierChoice, VlanSet,
+};
 use telemetry::{Counter, Page, Still, Tick};
 use testkit::endpoint::{self, Endpoint};
 use testkit::packets::{self, exchange};
@@ -40,6 +42,7 @@ fn lane(endpoint: &Endpoint, owner: Owner, routes: &[Route]) -> Lane<Card, Still
         hop_limit: endpoint.hop_limit,
         errors_per_second: endpoint.errors_per_second,
         stamp_key: None,
+        next_hop: NextHop::Reflect,
     });
     let (_, mailbox) = mailbox();
     Lane::new(card(), Box::new(tables), Still::default(), Arc::new(Page::default()), mailbox)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use barelane_lane::{Lane, TableSender, mailbox};
 use nic::sim::{Card, Faults};
 use nic::{Burst, Frame, Queue};
-use route::{Address, LaneSettings, Owner, PartialChecksums, Route, RouteTable};
+use route::{Address, LaneSettings, NextHop, NextHops, Owner, PartialChecksums, Route, RouteTable};
 use telemetry::{Counter, Counters, Kind, Ns, Page, Reason, Tick, TickRate, WallClock, WallTime};
 use testkit::allocations::{self, Allocations};
 use testkit::clock::SimulatedClock;
@@ -100,11 +100,26 @@ impl<Q: Window> SimulatedLane<Q> {
         Self::with(queue, LaneSettings { stamp_key, ..settings })
     }
 
+    /// One for which every asker is behind a router, by these ways.
+    pub(crate) fn by_routes(queue: Q, next_hops: NextHops) -> Self {
+        let mut endpoint = endpoint::load().unwrap();
+        endpoint
+            .addresses
+            .iter_mut()
+            .for_each(|one| one.prefix_len = if one.ip.is_ipv4() { 32 } else { 128 });
+        let settings = settings_of(&endpoint, PartialChecksums::Accept, Summer::fastest());
+        Self::build(queue, &endpoint, LaneSettings { next_hop: NextHop::Auto, ..settings }, next_hops)
+    }
+
     pub(crate) fn with(queue: Q, settings: LaneSettings) -> Self {
-        let endpoint = endpoint::load().unwrap();
-        let tables = Box::new(table_of(&endpoint).compile(&settings));
+        Self::build(queue, &endpoint::load().unwrap(), settings, NextHops::default())
+    }
+
+    fn build(queue: Q, endpoint: &Endpoint, settings: LaneSettings, next_hops: NextHops) -> Self {
+        let tables = Box::new(table_of(endpoint).compile(&settings));
         let (mut sender, mailbox) = mailbox();
-        sender.tell_time(still(&endpoint));
+        sender.send_next_hops(Box::new(next_hops)).unwrap();
+        sender.tell_time(still(endpoint));
         let (page, clock) = (Arc::new(Page::default()), SimulatedClock::default());
         let lane = Lane::new(queue, tables, clock.clone(), page.clone(), mailbox);
         Self { lane, page, clock, sender, settings, now: Tick(0), watch: Conservation::default() }
@@ -199,6 +214,7 @@ pub(crate) fn settings_of(
         partial_checksums,
         hop_limit: endpoint.hop_limit,
         errors_per_second: endpoint.errors_per_second,
+        next_hop: NextHop::Reflect,
         stamp_key: None,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use barelane_lane::{Lane, MailboxFull, mailbox};
 use nic::sim::{Card, Faults};
-use route::{LaneSettings, LaneTables, PartialChecksums};
+use route::{LaneSettings, LaneTables, NextHop, PartialChecksums};
 use telemetry::{Counter, Page, Still, Tick};
 use testkit::endpoint;
 use wire::checksum::Summer;
@@ -24,6 +24,7 @@ pub(crate) fn limited(errors_per_second: u32) -> Box<LaneTables> {
         partial_checksums: PartialChecksums::Refuse,
         hop_limit: endpoint.hop_limit,
         errors_per_second,
+        next_hop: NextHop::Reflect,
         stamp_key: None,
     };
     Box::new(table_of(&endpoint).compile(&settings))

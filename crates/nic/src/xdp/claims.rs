@@ -55,14 +55,17 @@ pub struct ClaimedAddress {
     pub owner: Owner,
     /// Its link's broadcast address, which may not ask; none for IPv6, and for links without one.
     pub broadcast: Option<Ipv4Addr>,
+    /// How many bits of its address an asker on the link shares with this one: who shares fewer is answered by the lane,
+    /// which knows the way. 0 where every answer goes back to the station that asked.
+    pub link_len: u8,
     /// Where ARP and NDP are answered, if Barelane alone has the address.
     pub neighbours: Tier,
 }
 
 impl ClaimedAddress {
-    /// An address that the lane answers for, on a link without a broadcast address.
+    /// An address that the lane answers for, on a link without a broadcast address, every answer sent back.
     pub const fn new(ip: IpAddr, owner: Owner) -> Self {
-        Self { ip, owner, broadcast: None, neighbours: Tier::Lane }
+        Self { ip, owner, broadcast: None, link_len: 0, neighbours: Tier::Lane }
     }
 }
 

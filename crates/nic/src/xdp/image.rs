@@ -70,23 +70,25 @@ fn any_question(kind: Kind) -> u64 {
     question(kind, 0) | 1 << 40
 }
 
-/// `struct class`: the tier, or the group that says it; and which address may not ask, for it is the link's broadcast
-/// address.
+/// `struct class`: the tier, or the group that says it; who is on the link; and which address may not ask, for it is the
+/// link's broadcast address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Class {
     tier: Tier,
-    /// One more than the group, in 24 bits; 0 for none.
+    /// How many bits of its address an asker on the link shares with ours.
+    link_len: u8,
+    /// One more than the group, in 22 bits; 0 for none.
     refinement: u32,
     broadcast: u32,
 }
 
 impl Class {
-    const VACANT: Self = Self { tier: Tier::Kernel, refinement: 0, broadcast: 0 };
+    const VACANT: Self = Self { tier: Tier::Kernel, link_len: 0, refinement: 0, broadcast: 0 };
 
     fn bytes(self) -> [u8; 8] {
-        let [low, middle, high, _] = self.refinement.to_le_bytes();
-        let [a, b, c, d] = self.broadcast.to_ne_bytes();
-        [self.tier as u8, low, middle, high, a, b, c, d]
+        let first = self.tier as u32 | u32::from(self.link_len) << 2 | self.refinement << 10;
+        // Two words of 32 bits, as the little-endian machine that the program is compiled for has them.
+        (u64::from(self.broadcast) << 32 | u64::from(first)).to_le_bytes()
     }
 }
 
@@ -179,15 +181,18 @@ impl Entries {
         for address in &claims.addresses {
             entries.add_address(address);
         }
-        let broadcasts: BTreeMap<IpAddr, Option<Ipv4Addr>> =
-            claims.addresses.iter().map(|address| (address.ip, address.broadcast)).collect();
-        let broadcast_of = |ip| word_of(broadcasts.get(&ip).copied().flatten());
+        let links: BTreeMap<IpAddr, (Option<Ipv4Addr>, u8)> =
+            claims.addresses.iter().map(|one| (one.ip, (one.broadcast, one.link_len))).collect();
+        let class = |ip, tier, refinement| {
+            let (broadcast, link_len) = links.get(&ip).copied().unwrap_or_default();
+            Class { tier, link_len, refinement, broadcast: word_of(broadcast) }
+        };
         for &Claim { key: ClaimKey { address, protocol, selector }, tier } in &claims.claims {
-            let class = Class { tier, refinement: 0, broadcast: broadcast_of(address) };
+            let class = class(address, tier, 0);
             entries.add(address, protocol, |kind| question(kind, selector), class);
         }
         for &RefinedKey { address, protocol, group } in &claims.refined {
-            let class = Class { tier: Tier::Kernel, refinement: group + 1, broadcast: broadcast_of(address) };
+            let class = class(address, Tier::Kernel, group + 1);
             entries.add(address, protocol, any_question, class);
         }
         entries
@@ -198,7 +203,7 @@ impl Entries {
         if owner == Owner::Kernel {
             return;
         }
-        let class = Class { tier, refinement: 0, broadcast: 0 };
+        let class = Class { tier, link_len: 0, refinement: 0, broadcast: 0 };
         match ip {
             IpAddr::V4(ip) => {
                 for question in [question(Kind::Arp, ARP_REQUEST), any_question(Kind::Arp)] {
