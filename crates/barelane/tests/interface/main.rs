@@ -30,6 +30,7 @@
 //! | `probe` | does the measuring client get every answer, by both of its backends? |
 //! | `peers` | do other people's servers answer the measuring client, and does it believe them? |
 //! | `flood` | are questions by the million accounted for on both sides, in memory that does not grow? |
+//! | `spoofed` | does a flood from sources that do not exist take anything from those that do? |
 //! | `service` | does a service manager hear what happens? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
 //! | `leftovers` | … of programs, maps, pins and namespaces? |
@@ -65,6 +66,7 @@ mod server;
 mod service;
 mod sockets;
 mod sockperf;
+mod spoofed;
 mod stamp;
 mod stamp_suite;
 mod steady;
