@@ -12,10 +12,10 @@ use std::time::Duration;
 use probe::{Arrivals, Ask, Counts, End, Ended, Outcome, Progress, Protocol, Ramp, Schedule};
 use telemetry::Ns;
 
-use crate::asking::{by_xdp, dropped};
+use crate::asking::{by_xdp, dropped_towards_clients, dropped_towards_server};
 use crate::server::Server;
 use crate::tier::Tier;
-use crate::topology::{CLIENT_NIC, SERVER, SERVER_NIC, Topology};
+use crate::topology::{SERVER, Topology};
 
 /// How many questions are asked in each way; `cargo xtask soak` asks for more by the variable `BARELANE_QUESTIONS`.
 const QUESTION_COUNT: u64 = 100_000;
@@ -60,7 +60,7 @@ fn resident_kib(process: u32) -> u64 {
 struct Run {
     outcome: Outcome,
     server: HashMap<String, u64>,
-    /// Frames dropped on arrival, at the probe's end and at the server's.
+    /// Frames dropped on the cable, on the way to the probe and on the way to the server.
     dropped: [u64; 2],
     /// The most memory of the probe and of the server, in KiB.
     resident: [u64; 2],
@@ -86,7 +86,7 @@ fn run(tier: Tier, schedule: Schedule) -> Run {
         );
     }
     let server = tier.counts(&server.counts());
-    let dropped = [dropped(&topology.clients, CLIENT_NIC), dropped(&topology.server, SERVER_NIC)];
+    let dropped = [dropped_towards_clients(&topology), dropped_towards_server(&topology)];
     Run { outcome, server, dropped, resident }
 }
 
@@ -131,17 +131,17 @@ fn a_flood_that_waits_for_its_answers_loses_none() {
 /// More than anybody carries: what is not answered has been dropped at a place that counts it.
 #[test]
 #[ignore = "needs root: a network namespace"]
-fn a_flood_past_what_the_server_carries_is_accounted_for_on_both_sides() {
+fn a_flood_past_whtowards_server_carries_is_accounted_for_on_both_sides() {
     let rate = Ramp::constant(FLOOD_RATE);
     let run = run(Tier::Lane, Schedule::Open { arrivals: Arrivals::Periodic, rate });
     say(&run);
     let counts = run.outcome.counts;
     assert_eq!((counts.sent, &run.outcome.ended), (question_count(), &Ended::Done));
     assert_eq!(counts.sent, counts.answered + counts.lost + counts.late);
-    let [at_the_probe, at_the_server] = run.dropped;
-    assert_eq!(counts.sent + WARM_UP_COUNT, run.server["rx"] + at_the_server, "what was asked");
+    let [towards_probe, towards_server] = run.dropped;
+    assert_eq!(counts.sent + WARM_UP_COUNT, run.server["rx"] + towards_server, "what was asked");
     let arrived = counts.answered + counts.late + counts.duplicated + counts.corrupted + counts.unmatched;
-    assert_eq!(run.server["replied_udp"], arrived + WARM_UP_COUNT + at_the_probe, "what was answered");
+    assert_eq!(run.server["replied_udp"], arrived + WARM_UP_COUNT + towards_probe, "what was answered");
     assert_eq!((counts.duplicated, counts.corrupted), (0, 0));
-    assert!(run.outcome.overruns.unwrap() <= at_the_probe, "{:?}", run.outcome.overruns);
+    assert!(run.outcome.overruns.unwrap() <= towards_probe, "{:?}", run.outcome.overruns);
 }

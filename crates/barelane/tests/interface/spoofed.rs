@@ -15,10 +15,10 @@ use probe::{
 };
 use telemetry::Ns;
 
-use crate::asking::dropped;
+use crate::asking::dropped_towards_server;
 use crate::server::Server;
 use crate::tier::Tier;
-use crate::topology::{SERVER, SERVER_NIC, Topology, finish};
+use crate::topology::{SERVER, Topology, finish};
 
 /// Questions from a source that exists, and how many a second.
 const COUNT: u64 = 2_000;
@@ -87,7 +87,7 @@ fn a_flood_from_spoofed_sources_takes_nothing_from_the_others() {
         let flood = flood(&topology, pace);
         let asked = ask(&topology);
         let flooded = end(flood);
-        let dropped = dropped(&topology.server, SERVER_NIC);
+        let dropped = dropped_towards_server(&topology);
         let counts: HashMap<String, u64> = server.counts();
 
         let ends = ENDS.map(|end| counts.get(end).copied().unwrap_or(0));
