@@ -31,6 +31,7 @@ use crate::stamp_key;
 mod card;
 pub mod facts;
 mod lanes;
+mod next_hops;
 mod print;
 mod refinements;
 mod tier;
@@ -38,6 +39,7 @@ mod tier;
 pub(crate) use card::free;
 pub use facts::Facts;
 pub use lanes::LanePlan;
+pub use next_hops::next_hops_of;
 pub(crate) use print::row;
 pub use tier::EarliestTier;
 

@@ -1,8 +1,7 @@
 /* The driver tier's answers: those of crates/lane/src/respond, byte for byte, with the same checks in the same order.
  *
- * What cannot be finished here goes to the lane as it came: a question whose way back is the kernel's routes' to say, a
- * datagram that ends before its packet does, a frame with more behind its packet than padding, a solicitation with other
- * options than the asker's address, ARP that is no request.
+ * What cannot be finished here goes to the lane as it came: a datagram that ends before its packet does, a frame with more
+ * behind its packet than padding, a solicitation with other options than the asker's address, ARP that is no request.
  * So everything is judged before the first byte is written, and the frame's length is changed before that too. */
 
 static long (*const adjust_tail)(struct xdp_md *context, int delta) = (void *)65;
@@ -21,6 +20,12 @@ static ALWAYS_INLINE u8 *start(const struct packet *packet)
 static ALWAYS_INLINE u8 *end(const struct packet *packet)
 {
 	return (u8 *)(u64)packet->context->data_end;
+}
+
+/* Whether this is the byte that there is. It is read each time, so that the verifier forgets what it was. */
+static ALWAYS_INLINE int is_of(u8 protocol, const u8 *field)
+{
+	return *(const volatile u8 *)field == protocol;
 }
 
 /* Gives the frame the length of an answer that ends at `answer_end`, padded with zeros, where its question ended at
@@ -58,10 +63,11 @@ static ALWAYS_INLINE void copy6(u8 *to, const u8 *from)
 	*(u16 *)(to + 4) = load16(from + 4);
 }
 
-/* Sends the frame back to the station that it came from. */
-static ALWAYS_INLINE void turn_ethernet(const struct packet *packet, u8 *frame)
+/* Sends the frame to a station, from us. */
+static ALWAYS_INLINE void send_to(const struct packet *packet, u8 *frame, const struct mac *to)
 {
-	copy6(frame, frame + 6);
+	*(u32 *)frame = to->first;
+	*(u16 *)(frame + 4) = to->last;
 	copy6(frame + 6, packet->header->mac);
 }
 
@@ -137,13 +143,13 @@ static ALWAYS_INLINE void turn4(u8 *ip, u8 hop_limit)
 
 /* An echo request, whose checksum is right, becomes its reply. Where the reply consists of zeros alone, its checksum is
  * 0xffff; an update gives zero. */
-static ALWAYS_INLINE int reply_echo4(const struct packet *packet, u32 packet_end, u64 message)
+static ALWAYS_INLINE int reply_echo4(const struct packet *packet, u32 packet_end, u64 message, const struct mac *to)
 {
 	u8 *frame = make_room(packet, packet_end, packet_end);
 
 	if (!frame)
 		return to_lane(packet);
-	if (frame + packet->network + IPV4_LEN + UDP_LEN > end(packet))
+	if (frame + ETHERNET_LEN > end(packet) || frame + packet->network + IPV4_LEN + UDP_LEN > end(packet))
 		return to_lane(packet);
 
 	u8 *ip = frame + packet->network, *icmp = ip + IPV4_LEN;
@@ -154,18 +160,18 @@ static ALWAYS_INLINE int reply_echo4(const struct packet *packet, u32 packet_end
 	turn4(ip, packet->header->hop_limit);
 	*(u16 *)icmp = 0;
 	*(u16 *)(icmp + 2) = updated;
-	turn_ethernet(packet, frame);
+	send_to(packet, frame, to);
 	count(packet, REPLIED_ICMPV4);
 	return XDP_TX;
 }
 
-static ALWAYS_INLINE int reply_udp4(const struct packet *packet, u32 packet_end, u16 checksum)
+static ALWAYS_INLINE int reply_udp4(const struct packet *packet, u32 packet_end, u16 checksum, const struct mac *to)
 {
 	u8 *frame = make_room(packet, packet_end, packet_end);
 
 	if (!frame)
 		return to_lane(packet);
-	if (frame + packet->network + IPV4_LEN + UDP_LEN > end(packet))
+	if (frame + ETHERNET_LEN > end(packet) || frame + packet->network + IPV4_LEN + UDP_LEN > end(packet))
 		return to_lane(packet);
 
 	u8 *ip = frame + packet->network, *udp = ip + IPV4_LEN;
@@ -174,32 +180,27 @@ static ALWAYS_INLINE int reply_udp4(const struct packet *packet, u32 packet_end,
 	turn4(ip, packet->header->hop_limit);
 	*(u32 *)udp = ports << 16 | ports >> 16;
 	*(u16 *)(udp + 6) = checksum;
-	turn_ethernet(packet, frame);
+	send_to(packet, frame, to);
 	count(packet, REPLIED_UDP);
 	return XDP_TX;
 }
 
-static ALWAYS_INLINE int answer_udp4(const struct packet *packet, const u8 *ip, u32 broadcast, u32 len, u64 datagram)
+/* What is wrong with a datagram, or 0; its answer's checksum, and whether its own was a partial one. */
+static ALWAYS_INLINE u32 fault_of_udp4(const struct packet *packet, const u8 *ip, u32 len, u64 datagram, u16 *checksum,
+				       int *is_partial)
 {
 	const u8 *udp = ip + IPV4_LEN;
 	u64 pseudo = sum8(ip + 12) + pseudo_rest(UDP, len);
-	u16 checksum;
 
-	if (!may_ask4(ip, broadcast))
-		return drop(packet, SOURCE_INVALID);
 	if (refuses_source(packet->image, load16(udp)))
-		return drop(packet, UDP_SOURCE_PORT);
+		return UDP_SOURCE_PORT;
 
-	enum checksum judged = check_udp(load16(udp + 6), datagram, pseudo, &checksum);
+	enum checksum judged = check_udp(load16(udp + 6), datagram, pseudo, checksum);
 
+	*is_partial = judged == C_PARTIAL;
 	if (judged == C_WRONG || (judged == C_PARTIAL && !(packet->header->flags & ACCEPTS_PARTIAL)))
-		return drop(packet, UDP_CHECKSUM);
-
-	int action = reply_udp4(packet, packet->network + IPV4_LEN + len, checksum);
-
-	if (judged == C_PARTIAL && action == XDP_TX)
-		count(packet, UDP_CHECKSUM_PARTIAL);
-	return action;
+		return UDP_CHECKSUM;
+	return 0;
 }
 
 /* Whether an asker is on the link of the address that he asks, so that his answer goes back to the station that asked. */
@@ -213,35 +214,55 @@ static ALWAYS_INLINE int is_on_link4(const u8 *ip, u32 len)
 /* A claimed question over plain IPv4, of which 28 bytes are there. */
 static ALWAYS_INLINE int answer4(const struct packet *packet, const u8 *ip, const u8 *stop, const struct class *class)
 {
-	u32 broadcast = class->broadcast;
+	/* A way that the verifier does not know, so that it goes through the rest once for all ways. */
+	u32 broadcast = class->broadcast, way = LINK + packet->header->zero, fault = 0;
 	const u8 *transport = ip + IPV4_LEN;
 	u32 total_len = be16(load16(ip + 2)), len = total_len - IPV4_LEN;
-	int is_udp = ip[9] == UDP;
+	int is_partial = 0;
 	u64 summed = 0;
+	u16 checksum = 0;
 
 	if (total_len < IPV4_LEN || ip + total_len > stop)
 		return drop(packet, IPV4_LENGTH);
 	if (!is_right4(ip))
 		return drop(packet, IPV4_CHECKSUM);
 	if (total_len < IPV4_LEN + UDP_LEN)
-		return drop(packet, is_udp ? UDP_LENGTH : ICMP_LENGTH);
-	if (is_udp && be16(load16(transport + 4)) - UDP_LEN > len - UDP_LEN)
+		return drop(packet, is_of(UDP, ip + 9) ? UDP_LENGTH : ICMP_LENGTH);
+	if (is_of(UDP, ip + 9) && be16(load16(transport + 4)) - UDP_LEN > len - UDP_LEN)
 		return drop(packet, UDP_LENGTH);
 	if (has_wrong_source(packet))
 		return drop(packet, ETHERNET_SOURCE);
-	if (total_len > PACKET_LEN_MAX || (is_udp && be16(load16(transport + 4)) != len))
+	if (total_len > PACKET_LEN_MAX || (is_of(UDP, ip + 9) && be16(load16(transport + 4)) != len))
 		return to_lane(packet);
-	if (!is_on_link4(ip, link_len_of(class)))
-		return to_lane(packet);
+	if (!is_on_link4(ip, link_len_of(class))) {
+		struct source asker = source4(ip);
+
+		way = way_to(packet->image, 0, &asker);
+	}
 	if (!sum(transport, stop, len, ip + 2, IPV4_LEN, packet->header->zero, &summed))
 		return to_lane(packet);
-	if (is_udp)
-		return answer_udp4(packet, ip, broadcast, len, summed);
 	if (!may_ask4(ip, broadcast))
 		return drop(packet, SOURCE_INVALID);
-	if (fold(summed) != 0xffff)
-		return drop(packet, ICMP_CHECKSUM);
-	return reply_echo4(packet, packet->network + total_len, summed);
+	if (is_of(UDP, ip + 9))
+		fault = fault_of_udp4(packet, ip, len, summed, &checksum, &is_partial);
+	else if (fold(summed) != 0xffff)
+		fault = ICMP_CHECKSUM;
+	if (fault)
+		return drop(packet, fault);
+
+	struct mac to = mac_at(packet->frame + 6);
+	int action;
+
+	fault = find_station(packet->image, way, &to);
+	if (fault)
+		action = drop(packet, fault);
+	else if (is_of(UDP, ip + 9))
+		action = reply_udp4(packet, packet->network + total_len, checksum, &to);
+	else
+		action = reply_echo4(packet, packet->network + total_len, summed, &to);
+	if (is_partial && action != XDP_REDIRECT && action != XDP_PASS)
+		count(packet, UDP_CHECKSUM_PARTIAL);
+	return action;
 }
 
 static ALWAYS_INLINE u64 sum16(const u8 *at)
@@ -277,13 +298,14 @@ static ALWAYS_INLINE void turn6(u8 *ip, u8 hop_limit)
 	*(u64 *)(ip + 32) = asker_low;
 }
 
-static ALWAYS_INLINE int reply6(const struct packet *packet, u32 packet_end, int is_udp, u16 checksum)
+static ALWAYS_INLINE int reply6(const struct packet *packet, u32 packet_end, int is_udp, u16 checksum,
+				const struct mac *to)
 {
 	u8 *frame = make_room(packet, packet_end, packet_end);
 
 	if (!frame)
 		return to_lane(packet);
-	if (frame + packet->network + IPV6_LEN + UDP_LEN > end(packet))
+	if (frame + ETHERNET_LEN > end(packet) || frame + packet->network + IPV6_LEN + UDP_LEN > end(packet))
 		return to_lane(packet);
 
 	u8 *ip = frame + packet->network, *transport = ip + IPV6_LEN;
@@ -298,31 +320,28 @@ static ALWAYS_INLINE int reply6(const struct packet *packet, u32 packet_end, int
 		*(u16 *)transport = ECHO_REPLY6;
 		*(u16 *)(transport + 2) = update(load16(transport + 2), 1);
 	}
-	turn_ethernet(packet, frame);
+	send_to(packet, frame, to);
 	count(packet, is_udp ? REPLIED_UDP : REPLIED_ICMPV6);
 	return XDP_TX;
 }
 
-static ALWAYS_INLINE int answer_udp6(const struct packet *packet, const u8 *ip, u32 len, u64 datagram, u64 pseudo)
+/* As `fault_of_udp4`. */
+static ALWAYS_INLINE u32 fault_of_udp6(const struct packet *packet, const u8 *ip, u64 datagram, u64 pseudo, u16 *checksum,
+				       int *is_partial)
 {
 	const u8 *udp = ip + IPV6_LEN;
-	u16 checksum;
 
 	if (refuses_source(packet->image, load16(udp)))
-		return drop(packet, UDP_SOURCE_PORT);
+		return UDP_SOURCE_PORT;
 
-	enum checksum judged = check_udp(load16(udp + 6), datagram, pseudo, &checksum);
+	enum checksum judged = check_udp(load16(udp + 6), datagram, pseudo, checksum);
 
+	*is_partial = judged == C_PARTIAL;
 	if (judged == C_ABSENT)
-		return drop(packet, UDP_CHECKSUM_MISSING);
+		return UDP_CHECKSUM_MISSING;
 	if (judged == C_WRONG || (judged == C_PARTIAL && !(packet->header->flags & ACCEPTS_PARTIAL)))
-		return drop(packet, UDP_CHECKSUM);
-
-	int action = reply6(packet, packet->network + IPV6_LEN + len, 1, checksum);
-
-	if (judged == C_PARTIAL && action == XDP_TX)
-		count(packet, UDP_CHECKSUM_PARTIAL);
-	return action;
+		return UDP_CHECKSUM;
+	return 0;
 }
 
 /* As `is_on_link4`; who has an address for this link alone (RFC 4291 2.5.6) is on it. */
@@ -343,30 +362,48 @@ static ALWAYS_INLINE int answer6(const struct packet *packet, const u8 *ip, cons
 {
 	const u8 *transport = ip + IPV6_LEN;
 	u32 len = be16(load16(ip + 4));
-	int is_udp = ip[6] == UDP;
+	u32 way = LINK + packet->header->zero, fault = 0;
+	int is_partial = 0;
+	u16 checksum = 0;
 	u64 summed = 0, pseudo = sum16(ip + 8) + sum16(ip + 24) + pseudo_rest(ip[6], len);
 
 	if (transport + len > stop)
 		return drop(packet, IPV6_LENGTH);
 	if (len < UDP_LEN)
-		return drop(packet, is_udp ? UDP_LENGTH : ICMP_LENGTH);
-	if (is_udp && be16(load16(transport + 4)) - UDP_LEN > len - UDP_LEN)
+		return drop(packet, is_of(UDP, ip + 6) ? UDP_LENGTH : ICMP_LENGTH);
+	if (is_of(UDP, ip + 6) && be16(load16(transport + 4)) - UDP_LEN > len - UDP_LEN)
 		return drop(packet, UDP_LENGTH);
 	if (has_wrong_source(packet))
 		return drop(packet, ETHERNET_SOURCE);
-	if (len > PACKET_LEN_MAX - IPV6_LEN || (is_udp && be16(load16(transport + 4)) != len))
-		return to_lane(packet);
-	if (!is_on_link6(ip, link_len_of(class)))
+	if (len > PACKET_LEN_MAX - IPV6_LEN || (is_of(UDP, ip + 6) && be16(load16(transport + 4)) != len))
 		return to_lane(packet);
 	if (!may_ask6(ip, ip + 24))
 		return drop(packet, SOURCE_INVALID);
+	if (!is_on_link6(ip, link_len_of(class))) {
+		struct source asker = source6(ip);
+
+		way = way_to(packet->image, 1, &asker);
+	}
 	if (!sum(transport, stop, len, ip + 4, 0, packet->header->zero, &summed))
 		return to_lane(packet);
-	if (is_udp)
-		return answer_udp6(packet, ip, len, summed, pseudo);
-	if (fold(summed + pseudo) != 0xffff)
-		return drop(packet, ICMP_CHECKSUM);
-	return reply6(packet, packet->network + IPV6_LEN + len, 0, 0);
+	if (is_of(UDP, ip + 6))
+		fault = fault_of_udp6(packet, ip, summed, pseudo, &checksum, &is_partial);
+	else if (fold(summed + pseudo) != 0xffff)
+		fault = ICMP_CHECKSUM;
+	if (fault)
+		return drop(packet, fault);
+
+	struct mac to = mac_at(packet->frame + 6);
+	int action;
+
+	fault = find_station(packet->image, way, &to);
+	if (fault)
+		action = drop(packet, fault);
+	else
+		action = reply6(packet, packet->network + IPV6_LEN + len, is_of(UDP, ip + 6), checksum, &to);
+	if (is_partial && action != XDP_REDIRECT && action != XDP_PASS)
+		count(packet, UDP_CHECKSUM_PARTIAL);
+	return action;
 }
 
 /* Writes the advertisement (RFC 4861 4.4): to the asker; or, where the question came from nobody, to all nodes. */
@@ -377,7 +414,7 @@ static ALWAYS_INLINE int advertise(const struct packet *packet, u32 question_end
 
 	if (!frame)
 		return to_lane(packet);
-	if (frame + packet->network + IPV6_LEN + ADVERTISEMENT_LEN > end(packet))
+	if (frame + ETHERNET_LEN > end(packet) || frame + packet->network + IPV6_LEN + ADVERTISEMENT_LEN > end(packet))
 		return to_lane(packet);
 
 	u8 *ip = frame + packet->network, *message = ip + IPV6_LEN;
@@ -470,7 +507,7 @@ static ALWAYS_INLINE int answer_arp(const struct packet *packet, const u8 *at)
 
 	if (!frame)
 		return to_lane(packet);
-	if (frame + packet->network + ARP_LEN > end(packet))
+	if (frame + ETHERNET_LEN > end(packet) || frame + packet->network + ARP_LEN > end(packet))
 		return to_lane(packet);
 
 	u8 *arp = frame + packet->network;

@@ -20,10 +20,12 @@
 
 #include "xdp.h"
 #include "image.h"
-#include "refine.h"
 #include "checksum.h"
+#include "sources.h"
+#include "refine.h"
 #include "counters.h"
 #include "limit.h"
+#include "next_hop.h"
 
 extern struct map images, counts, sockets;
 
@@ -112,9 +114,9 @@ static ALWAYS_INLINE u32 refined4(const struct packet *packet, const u8 *ip, enu
 	if (!*any || group_of(*any) == 0)
 		return T_NOBODY;
 
-	struct asked asked = { .group = group_of(*any) - 1,
+	struct asked asked = { .source = source4(ip),
+			       .group = group_of(*any) - 1,
 			       .selector = selector,
-			       .low = __builtin_bswap32(load32(ip + 12)),
 			       .vid = packet->vid };
 
 	return refine(packet->image, 0, &asked);
@@ -124,7 +126,7 @@ static ALWAYS_INLINE u32 refined4(const struct packet *packet, const u8 *ip, enu
 static ALWAYS_INLINE int answer4_within(const struct packet *packet, const u8 *ip, const u8 *stop,
 					const struct class *class, u32 limit)
 {
-	struct permit permit = {};
+	struct permit permit = unlimited(packet);
 
 	if (limit) {
 		u32 reached = ask(packet, limit, __builtin_bswap32(load32(ip + 12)), 1, &permit);
@@ -135,10 +137,8 @@ static ALWAYS_INLINE int answer4_within(const struct packet *packet, const u8 *i
 
 	int action = answer4(packet, ip, stop, class);
 
-	if (limit && action == XDP_TX) {
-		take(&permit.route);
-		take(&permit.source);
-	}
+	if (action == XDP_TX && limit + packet->header->zero)
+		take(&permit);
 	return action;
 }
 
@@ -224,10 +224,9 @@ static ALWAYS_INLINE u32 refined6(const struct packet *packet, const u8 *ip, enu
 	if (!*any || group_of(*any) == 0)
 		return T_NOBODY;
 
-	struct asked asked = { .group = group_of(*any) - 1,
+	struct asked asked = { .source = source6(ip),
+			       .group = group_of(*any) - 1,
 			       .selector = selector,
-			       .high = __builtin_bswap64(load64(ip + 8)),
-			       .low = __builtin_bswap64(load64(ip + 16)),
 			       .vid = packet->vid };
 
 	return refine(packet->image, 1, &asked);
@@ -236,7 +235,7 @@ static ALWAYS_INLINE u32 refined6(const struct packet *packet, const u8 *ip, enu
 static ALWAYS_INLINE int answer6_within(const struct packet *packet, const u8 *ip, const u8 *stop,
 					const struct class *class, u32 limit)
 {
-	struct permit permit = {};
+	struct permit permit = unlimited(packet);
 
 	if (limit) {
 		u32 reached = ask(packet, limit, __builtin_bswap64(load64(ip + 8)), 0, &permit);
@@ -247,10 +246,8 @@ static ALWAYS_INLINE int answer6_within(const struct packet *packet, const u8 *i
 
 	int action = answer6(packet, ip, stop, class);
 
-	if (limit && action == XDP_TX) {
-		take(&permit.route);
-		take(&permit.source);
-	}
+	if (action == XDP_TX && limit + packet->header->zero)
+		take(&permit);
 	return action;
 }
 
@@ -275,6 +272,12 @@ static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u
 	}
 	if (is_group)
 		return pass(packet);
+
+	/* Nor does it know on, of which packets so much was there. */
+	ip = start(packet) + packet->network;
+	if (ip + IPV6_LEN > stop)
+		return pass(packet);
+	transport = ip + IPV6_LEN;
 
 	int has_ports = is_ipv6 && (next == UDP || next == ICMPV6) && transport + UDP_LEN <= stop;
 
@@ -316,7 +319,6 @@ static ALWAYS_INLINE int judge(struct packet *packet)
 
 	u16 type = load16(at + 12);
 
-	packet->frame = at;
 	at += ETHERNET_LEN;
 	packet->network = ETHERNET_LEN;
 #pragma unroll
@@ -332,6 +334,16 @@ static ALWAYS_INLINE int judge(struct packet *packet)
 		at += VLAN_LEN;
 		packet->network += VLAN_LEN;
 	}
+
+	/* What the verifier knows of how many tags there were ends here, so that it goes through the rest once for all. */
+	packet->network = (packet->network + packet->header->zero) & 31;
+	packet->vid += packet->header->zero;
+	packet->frame = start(packet);
+	stop = end(packet);
+	HIDE(packet->frame);
+	if (packet->frame + ETHERNET_LEN > stop)
+		return pass(packet);
+	at = start(packet) + packet->network;
 
 	if (type == BE16(0x0800) && is_ours)
 		return ipv4(packet, at, stop);

@@ -1,11 +1,12 @@
 /* The driver's form of the route table, and how it is read. src/xdp/image.rs writes it.
  *
- *   cell   0          1..9     9..137    137..139      then
- *        ┌────────┬────────┬──────────┬─────────────┬────────────────────────────┬────────────────────────────┐
- *        │ header │ VLANs  │ refused  │ refinements │ IPv4: displacements, slots │ IPv6: displacements, slots │ …
- *        └────────┴────────┴──────────┴─────────────┴────────────────────────────┴────────────────────────────┘
+ *   cell   0          1..9     9..137    137..139      139..141    then
+ *        ┌────────┬────────┬──────────┬─────────────┬───────────┬────────────────────────────┬───────────────┐
+ *        │ header │ VLANs  │ refused  │ refinements │ next hops │ IPv4: displacements, slots │ IPv6: as IPv4 │ …
+ *        └────────┴────────┴──────────┴─────────────┴───────────┴────────────────────────────┴───────────────┘
  *
- * An image is an array of cells of one cache line each. It is never changed: a new one takes the place of the old one in
+ * An image is an array of cells of one cache line each. It is never changed, but for one word in which the program notes
+ * which gateways it uses: a new one takes the place of the old one in
  * `images`, by one store, so that a packet is judged by one of the two and never by both. What holds an image counts as
  * in use until the packet is done (RCU).
  *
@@ -16,7 +17,7 @@ struct map;
 
 static void *(*const map_lookup)(struct map *map, const void *key) = (void *)1;
 
-enum { CELL_SIZE = 64, VLANS_CELL = 1, REFUSED_CELL = 9, REFINEMENTS_CELL = 137 };
+enum { CELL_SIZE = 64, VLANS_CELL = 1, REFUSED_CELL = 9, REFINEMENTS_CELL = 137, NEXT_HOPS_CELL = 139 };
 
 /* One of the two tables of an image: masks for its two indices, and its first cells. */
 struct table {

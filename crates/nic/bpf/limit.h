@@ -22,17 +22,27 @@ struct limit {
 };
 _Static_assert(sizeof(struct limit) * 2 == CELL_SIZE, "two limits a cell, behind the one that has the seed");
 
-/* A token that may be taken: where from, what is there now, and what will be. */
+/* A token that may be taken: what its bucket has now and what it will have; where there is no limit, a step of 0. */
 struct token {
-	u64 *bucket;
 	u64 found;
 	u64 after;
 	u64 step;
 };
+/* Where the buckets are is told by their indices: an address would have the verifier go through all that follows twice. */
 struct permit {
 	struct token route;
 	struct token source;
+	u32 route_index;
+	u32 source_index;
 };
+
+/* No limit at all, and the verifier does not know it. */
+static ALWAYS_INLINE struct permit unlimited(const struct packet *packet)
+{
+	u64 zero = packet->header->zero;
+
+	return (struct permit){ .route = { .step = zero }, .source = { .step = zero } };
+}
 
 /* Whether an event may happen now, as `Pace::after_event`. */
 static ALWAYS_INLINE int may(const struct pace *pace, u64 now, struct token *token)
@@ -66,18 +76,20 @@ static ALWAYS_INLINE u32 ask(const struct packet *packet, u32 limit, u64 prefix,
 	u64 seed = seeds[0], now = now_ns();
 	u64 hash = folded_product(folded_product(prefix ^ seed, is_ipv4 ^ FOLD) ^ index, seed);
 	u32 word = hash & (SOURCE_COUNT - 1);
+
+	permit->route_index = index;
+	permit->source_index = word;
+
 	u64 *bucket = map_lookup(&buckets, &index), *source = map_lookup(&sources, &word);
 
 	if (!bucket || !source)
 		return ROUTE_LIMITED;
 	if (limits->source.interval) {
-		permit->source.bucket = source;
 		permit->source.found = *source;
 		if (!may(&limits->source, now, &permit->source))
 			return SOURCE_LIMITED;
 	}
 	if (limits->route.interval) {
-		permit->route.bucket = bucket;
 		permit->route.found = *bucket;
 		if (!may(&limits->route, now, &permit->route))
 			return ROUTE_LIMITED;
@@ -86,10 +98,16 @@ static ALWAYS_INLINE u32 ask(const struct packet *packet, u32 limit, u64 prefix,
 }
 
 /* The answer is on its way. Where another core has taken a token in between, this one comes on top of it. */
-static ALWAYS_INLINE void take(const struct token *token)
+static ALWAYS_INLINE void take_from(u64 *bucket, const struct token *token)
 {
-	if (!token->bucket)
+	if (!bucket || !token->step)
 		return;
-	if (__sync_val_compare_and_swap(token->bucket, token->found, token->after) != token->found)
-		__sync_fetch_and_add(token->bucket, token->step);
+	if (__sync_val_compare_and_swap(bucket, token->found, token->after) != token->found)
+		__sync_fetch_and_add(bucket, token->step);
+}
+
+static ALWAYS_INLINE void take(const struct permit *permit)
+{
+	take_from(map_lookup(&buckets, &permit->route_index), &permit->route);
+	take_from(map_lookup(&sources, &permit->source_index), &permit->source);
 }

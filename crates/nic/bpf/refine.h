@@ -5,8 +5,6 @@
 enum { NONE = 0xffffffff };
 /* How many cells a map has: of 65,536 selectors, of 4,096 VIDs, two bytes each. */
 enum { PORT_MAP_CELLS = 2048, VLAN_MAP_CELLS = 128 };
-/* With all 129 lengths of IPv6 in use, a binary search ends after eight probes. */
-enum { PROBES_MAX = 8 };
 
 /* The two cells from REFINEMENTS_CELL on: tables, and where the arrays begin. */
 struct refinements {
@@ -14,14 +12,11 @@ struct refinements {
 	struct table exceptions;
 	u32 groups;
 	u32 cells;
-	u32 source_maps;
-	u32 lengths;
-};
-struct refinements_too {
-	struct table nodes4;
-	struct table nodes6;
 	u32 verdicts;
 	u32 port_maps;
+};
+struct refinements_too {
+	struct sources sources;
 	u32 vlan_maps;
 	u32 limits;
 };
@@ -29,77 +24,15 @@ _Static_assert(sizeof(struct refinements) == CELL_SIZE && sizeof(struct refineme
 
 /* A question of which nothing is known by its address and port alone. */
 struct asked {
+	struct source source;
 	u32 group;
 	u32 selector;
-	u64 high; /* the source, its first bit the highest of 128, or of the lower 32 */
-	u64 low;
 	u32 vid;
 };
 
-static ALWAYS_INLINE u64 ones_from(u32 shift)
-{
-	return shift > 63 ? 0 : ~0ULL << shift;
-}
-
-/* The class of the longest prefix of this length that the source has; nothing where it has none. */
-static ALWAYS_INLINE const u32 *node4(struct map *image, const struct refinements_too *too, u32 source_map, u32 len,
-				      const struct asked *asked)
-{
-	u64 masked = asked->low & ones_from(32 - len) & 0xffffffff;
-
-	return find_word(image, &too->nodes4, (u64)source_map << 38 | (u64)len << 32 | masked);
-}
-
-static ALWAYS_INLINE const u32 *node6(struct map *image, const struct refinements_too *too, u32 source_map, u32 len,
-				      const struct asked *asked)
-{
-	u64 high = asked->high & (len < 64 ? ones_from(64 - len) : ~0ULL);
-	u64 low = asked->low & (len > 64 ? ones_from(128 - len) : 0);
-
-	return find_words(image, &too->nodes6, high, low, (u64)source_map << 8 | len);
-}
-
-/* The class of the source in a source map: by the longest prefix that it has, searched for by halves. */
-static ALWAYS_INLINE u32 source_class(struct map *image, const struct refinements *about,
-				      const struct refinements_too *too, u32 source_map, int is_ipv6,
-				      const struct asked *asked)
-{
-	const u32 *source_maps = cell(image, about->source_maps + (source_map >> 3));
-	u32 class = 0;
-
-	if (!source_maps)
-		return 0;
-
-	u32 low = source_maps[(source_map & 7) * 2], high = low + source_maps[(source_map & 7) * 2 + 1];
-
-#pragma nounroll
-	for (int probe = 0; probe < PROBES_MAX; probe++) {
-		if (low >= high)
-			break;
-
-		u32 middle = (low + high) / 2;
-		const u8 *lengths = cell(image, about->lengths + (middle >> 6));
-
-		if (!lengths)
-			break;
-
-		u32 len = lengths[middle & 63];
-		const u32 *found = is_ipv6 ? node6(image, too, source_map, len, asked)
-					   : node4(image, too, source_map, len, asked);
-
-		if (found) {
-			class = *found;
-			low = middle + 1;
-		} else {
-			high = middle;
-		}
-	}
-	return class;
-}
-
 /* Which cell of a group has a selector: one more than its place, or 0. */
-static ALWAYS_INLINE u32 cell_index(struct map *image, const struct refinements *about,
-				    const struct refinements_too *too, u32 port_map, const struct asked *asked)
+static ALWAYS_INLINE u32 cell_index(struct map *image, const struct refinements *about, u32 port_map,
+				    const struct asked *asked)
 {
 	if (port_map == NONE) {
 		const u32 *found = find_word(image, &about->selectors, (u64)asked->group << 16 | asked->selector);
@@ -107,7 +40,7 @@ static ALWAYS_INLINE u32 cell_index(struct map *image, const struct refinements 
 		return found ? *found : 0;
 	}
 
-	u32 place = too->port_maps + port_map * PORT_MAP_CELLS + (asked->selector >> 5);
+	u32 place = about->port_maps + port_map * PORT_MAP_CELLS + (asked->selector >> 5);
 	const u16 *ports = cell(image, place);
 
 	return ports ? ports[asked->selector & 31] : 0;
@@ -128,7 +61,7 @@ static ALWAYS_INLINE u32 refine(struct map *image, int is_ipv6, const struct ask
 		return T_NOBODY;
 
 	u32 first = groups[(asked->group & 7) * 2 + 1];
-	u32 index = cell_index(image, about, too, groups[(asked->group & 7) * 2], asked);
+	u32 index = cell_index(image, about, groups[(asked->group & 7) * 2], asked);
 
 	if (!index)
 		return T_NOBODY;
@@ -143,9 +76,9 @@ static ALWAYS_INLINE u32 refine(struct map *image, int is_ipv6, const struct ask
 	u32 source_map = cells[0], vlan_map = cells[1], place = cells[2];
 
 	if (source_map != NONE)
-		place += source_class(image, about, too, source_map, is_ipv6, asked);
+		place += source_class(image, &too->sources, source_map, is_ipv6, &asked->source);
 
-	const u32 *verdicts = cell(image, too->verdicts + (place >> 4));
+	const u32 *verdicts = cell(image, about->verdicts + (place >> 4));
 
 	if (!verdicts)
 		return T_NOBODY;

@@ -17,6 +17,7 @@
 //! | `socket` | AF_XDP socket, bind, counts |
 //! | `claims` | what is taken from the kernel, and where it is answered |
 //! | `refinements` | the part of it that depends on who asks, on VLANs and on ranges of ports |
+//! | `next_hops`, `sources` | the ways to askers that are not on the link, and how a source's prefix is found |
 //! | `image` | all of it as the program reads it |
 //! | `program` | the XDP program, its maps, attaching it |
 //! | [`dry_run`] | the program on frames that no wire has brought |
@@ -42,12 +43,14 @@ pub mod generator;
 mod image;
 mod interface;
 mod lent;
+mod next_hops;
 pub mod objects;
 mod program;
 mod queue;
 mod refinements;
 mod rings;
 mod socket;
+mod sources;
 mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -58,12 +61,14 @@ pub use claims::{
     Answers, Claim, ClaimKey, ClaimedAddress, Claims, Owner, PartialChecksums, RefinedKey, Tier,
 };
 pub use error::{AttachedProgram, XdpError};
+pub use next_hops::NextHops;
 use program::Program;
 pub use program::{CLAIMS_MAX, COUNT_MAX, Mode, ModeChoice, OWNED_MAX, PROGRAM_NAME, QUEUES_MAX};
 pub use queue::{Depths, Kernel, Kick, Kicks, Wake, XdpQueue};
 pub use refinements::{LIMIT_COUNT_MAX, Limit, Refinements, Verdict};
 use socket::{Bound, Prepared, Watch};
 pub use socket::{BusyPoll, Statistics, XdpSocket};
+pub use sources::Sources;
 pub use umem::{Layout, PageSize, RING_SIZE_MAX, RING_SIZE_MIN};
 pub use vlans::{VlanError, Vlans};
 
@@ -234,6 +239,17 @@ impl Attachment {
     /// Takes as long as the kernel takes to see every core pass a quiet point (RCU), some ten milliseconds.
     pub fn set_claims(&mut self, claims: &Claims) -> Result<(), XdpError> {
         self.program.set_claims(claims)
+    }
+
+    /// The same for the ways to askers that are not on the link. Until they are set, such askers are not answered.
+    pub fn set_next_hops(&mut self, next_hops: &NextHops) -> Result<(), XdpError> {
+        self.program.set_next_hops(next_hops)
+    }
+
+    /// Which gateways the program has answered by since the last time, or since anything was put in force: a bit for each, by
+    /// its index modulo 64.
+    pub fn take_gateways_used(&self) -> Result<u64, XdpError> {
+        self.program.take_gateways_used()
     }
 
     /// How often claims were put in force.

@@ -132,6 +132,16 @@ impl NextHops {
     pub fn gateways(&self) -> &[Gateway] {
         &self.gateways
     }
+
+    /// From askers to the numbers of their ways, as the drawing has them: source map 0 is of IPv4, 1 of IPv6.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// The number for askers that no prefix has but that of length 0, by family.
+    pub fn otherwise(&self) -> [u32; 2] {
+        self.otherwise
+    }
 }
 
 /// Ways as numbers.

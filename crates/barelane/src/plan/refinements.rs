@@ -1,7 +1,7 @@
 //! What routes with more conditions are compiled to, in the program's terms: the same arrays.
 
 use nic::xdp::{self, Refinements, Verdict};
-use route::refinement::NONE;
+use route::refinement::{NONE, Sources};
 use route::table::LIMIT_COUNT_MAX;
 use route::{Decision, Responder, RouteTable, Tier};
 
@@ -10,7 +10,6 @@ pub(super) fn of(routes: &RouteTable) -> Refinements {
     let refinements = routes.compiled().refinements();
     let (limits, limit_of) = routes.limits();
     let verdict_of = |decision: Decision| verdict_of(decision, &limit_of);
-    let sources = refinements.sources();
     Refinements {
         groups: refinements.groups().iter().map(|group| [group.port_map, group.first_cell]).collect(),
         port_maps: refinements.port_maps().iter().map(|map| map.to_vec()).collect(),
@@ -20,10 +19,7 @@ pub(super) fn of(routes: &RouteTable) -> Refinements {
             .iter()
             .map(|cell| [cell.source_map, cell.vlan_map, cell.first_class])
             .collect(),
-        source_maps: sources.source_maps().iter().map(|map| [map.first, map.count]).collect(),
-        lengths: sources.lengths().to_vec(),
-        nodes4: sources.nodes4().clone(),
-        nodes6: sources.nodes6().clone(),
+        sources: sources_of(refinements.sources()),
         vlan_maps: refinements.vlan_maps().iter().map(|map| map.to_vec()).collect(),
         verdicts: refinements.classes().iter().map(|&decision| verdict_of(decision)).collect(),
         exceptions: refinements.exceptions().map(verdict_of),
@@ -31,6 +27,16 @@ pub(super) fn of(routes: &RouteTable) -> Refinements {
             .into_iter()
             .map(|limit| xdp::Limit { per_second: limit.per_second, per_source: limit.per_source })
             .collect(),
+    }
+}
+
+/// The program's form of source maps.
+pub(super) fn sources_of(sources: &Sources) -> xdp::Sources {
+    xdp::Sources {
+        source_maps: sources.source_maps().iter().map(|map| [map.first, map.count]).collect(),
+        lengths: sources.lengths().to_vec(),
+        nodes4: sources.nodes4().clone(),
+        nodes6: sources.nodes6().clone(),
     }
 }
 

@@ -1,8 +1,8 @@
-//! The ways to askers that are not on the link, as the kernel has them now, and what the lanes are told of them.
+//! The ways to askers that are not on the link, as the kernel has them now, and what the tiers are told of them.
 //!
 //! ```text
 //!   routes (main table) ─┐                    whole, when they differ
-//!   neighbours ──────────┼─▶ ways ─▶ NextHops ─────────────────────▶ lanes
+//!   neighbours ──────────┼─▶ ways ─▶ NextHops ─────────────────────▶ lanes, and the program
 //!   addresses served ────┘     ▲                                       │ which gateways
 //!                              │ "something has changed"               ▼ they answer by
 //!                            kernel ◀──────── asked for them, once a second each
@@ -13,6 +13,7 @@
 //! its Ethernet address, or has not heard of it for long, the kernel is told that it is used, and asks.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -100,11 +101,11 @@ impl KernelWays {
     }
 
     /// The ways as they were last read.
-    pub(super) fn next_hops(&self) -> NextHops {
-        self.next_hops.clone()
+    pub(super) fn next_hops(&self) -> &NextHops {
+        &self.next_hops
     }
 
-    /// The number of what the lanes have been told.
+    /// The number of these ways.
     pub(super) fn generation(&self) -> u32 {
         self.next_hops.generation
     }
@@ -115,8 +116,8 @@ impl KernelWays {
         self
     }
 
-    /// What has changed, if anything has and it is time to read it; and what is to be said of the gateways that the lanes have
-    /// `used`.
+    /// What has changed, if anything has and it is time to read it; and what is to be said of the gateways that
+    /// answers have gone by.
     pub(super) fn look(
         &mut self,
         plan: &Plan,
@@ -137,7 +138,7 @@ impl KernelWays {
     }
 
     /// What is made of a look that failed: all is read anew at the next one.
-    pub(super) fn failed(&mut self, error: &HostError) -> Look {
+    pub(super) fn failed(&mut self, error: &impl Display) -> Look {
         self.is_dirty = true;
         let is_due = self.failure_said.is_none_or(|at| at.elapsed() >= SAY_INTERVAL);
         if is_due {

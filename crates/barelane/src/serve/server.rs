@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use host::clock::Clock;
 use host::groups::SolicitedNode;
 use host::wall::{Line, Wall};
+use lane::GatewaysUsed;
 use nic::xdp::{self, Attachment, Claims, XdpError};
 use telemetry::{Counter, Counters, Histogram, Ns, Tick, TickRate, WallClock, WallTime};
 
@@ -16,7 +17,7 @@ use super::next_hops::KernelWays;
 use super::print::Summary;
 use crate::config::keys::{INTERFACE, MODE, ZERO_COPY};
 use crate::error::{Error, Wrong};
-use crate::plan::{Plan, free};
+use crate::plan::{Plan, free, next_hops_of};
 
 /// How often the lanes are told the time of day. A clock that is stepped is followed so late at most; one that is slewed by
 /// 500 parts in a million, the most that the kernel does, leads half a millisecond away until then, which the error that
@@ -38,6 +39,8 @@ pub struct Server {
     kernel_ways: Option<KernelWays>,
     /// The number of the ways that the lanes had before `kernel_ways`.
     ways_told: u32,
+    /// The number of the ways that the program has.
+    ways_in_program: u32,
     wall: Wall,
     time_told: Instant,
     link_looked_at: Instant,
@@ -61,7 +64,7 @@ impl Server {
         let clock = Clock::calibrate();
         let wall = Wall::new(clock);
         let kernel_ways = KernelWays::of(&plan)?;
-        let next_hops = kernel_ways.as_ref().map(KernelWays::next_hops).unwrap_or_default();
+        let next_hops = kernel_ways.as_ref().map(KernelWays::next_hops).cloned().unwrap_or_default();
         for (&lane, queue) in plan.lanes.iter().zip(queues) {
             let tables = plan.routes.compile(&plan.lane);
             lanes.push(Running::start(lane, queue, tables, clock, told(wall.line()), next_hops.clone())?);
@@ -69,6 +72,7 @@ impl Server {
         if is_told_to_stop() {
             return Ok(None);
         }
+        card.set_next_hops(&next_hops_of(&next_hops))?;
         card.set_claims(&plan.claims())?;
         let announced = Announced::once(&plan, ours)?;
         let now = Instant::now();
@@ -81,6 +85,7 @@ impl Server {
             announced,
             kernel_ways,
             ways_told: 0,
+            ways_in_program: next_hops.generation,
             wall,
             time_told,
             link_looked_at,
@@ -115,25 +120,48 @@ impl Server {
         Ok(Some(format!("tier {}", self.plan.explain_tier())))
     }
 
-    /// Follows the kernel's routes and neighbours, and has the kernel look after the gateways that the lanes answer by. Gives
-    /// what to say. To be called some ten times a second for as long as the server runs: so late are changes followed.
+    /// Follows the kernel's routes and neighbours, and has the kernel look after the gateways that answers go by. Gives what to
+    /// say. To be called some ten times a second for as long as the server runs: so late are changes followed.
     pub(super) fn look_at_next_hops(&mut self) -> Vec<String> {
         let Some(kernel_ways) = &mut self.kernel_ways else { return Vec::new() };
-        let used = self.lanes.iter_mut().filter_map(Running::gateways_used);
-        // What the kernel does not tell now it may tell at the next look; until then the lanes go by what they have.
-        let look = kernel_ways.look(&self.plan, used).unwrap_or_else(|error| kernel_ways.failed(&error));
+        let mut lines = Vec::new();
+        let by_program = self.card.take_gateways_used().unwrap_or_else(|error| {
+            lines.extend(kernel_ways.failed(&error).lines);
+            0
+        });
+        let by_program = GatewaysUsed { generation: self.ways_in_program, gateways: by_program };
+        let by_lanes = self.lanes.iter_mut().filter_map(Running::gateways_used);
+        // What the kernel does not tell now it may tell at the next look; until then answers go by what is known.
+        let look = kernel_ways
+            .look(&self.plan, by_lanes.chain([by_program]))
+            .unwrap_or_else(|error| kernel_ways.failed(&error));
         self.lanes.iter_mut().for_each(|lane| lane.tell_next_hops(look.newer.as_ref()));
-        look.lines
+        lines.extend(look.lines);
+        if let Err(error) = self.tell_program() {
+            lines.extend(self.kernel_ways.iter_mut().flat_map(|ways| ways.failed(&error).lines));
+        }
+        lines
     }
 
-    /// Goes by these ways from now on. Where there are none the lanes keep what they have, which their next tables will not ask.
-    pub(super) fn go_by(&mut self, kernel_ways: Option<KernelWays>) {
+    /// Puts the ways in force in the program, where it has others.
+    fn tell_program(&mut self) -> Result<(), XdpError> {
+        let Some(next_hops) = self.kernel_ways.as_ref().map(KernelWays::next_hops) else { return Ok(()) };
+        if next_hops.generation != self.ways_in_program {
+            self.card.set_next_hops(&next_hops_of(next_hops))?;
+            self.ways_in_program = next_hops.generation;
+        }
+        Ok(())
+    }
+
+    /// Goes by these ways from now on. Where there are none the tiers keep what they have, which their next tables will not ask.
+    pub(super) fn go_by(&mut self, kernel_ways: Option<KernelWays>) -> Result<(), Error> {
         if let Some(before) = self.kernel_ways.take() {
             self.ways_told = before.generation();
         }
         self.kernel_ways = kernel_ways.map(|ways| ways.numbered_after(self.ways_told));
         let newer = self.kernel_ways.as_ref().map(KernelWays::next_hops);
-        self.lanes.iter_mut().for_each(|lane| lane.tell_next_hops(newer.as_ref()));
+        self.lanes.iter_mut().for_each(|lane| lane.tell_next_hops(newer));
+        Ok(self.tell_program()?)
     }
 
     /// Goes from the tables and claims in force to those of another plan, so that nothing is redirected to a lane that cannot

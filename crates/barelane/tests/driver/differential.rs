@@ -84,9 +84,14 @@ impl Queue for Telling {
     }
 }
 
-/// A lane on such a card.
+/// Such a card.
+pub(crate) fn telling() -> Telling {
+    Telling { card: card(), has_refused: false }
+}
+
+/// A lane on it.
 pub(crate) fn lane(settings: Settings) -> SimulatedLane<Telling> {
-    SimulatedLane::with(Telling { card: card(), has_refused: false }, lane_settings(settings))
+    SimulatedLane::with(telling(), lane_settings(settings))
 }
 
 /// What the lane alone does: an answer, a drop, or a pass with the reason that it would have counted.
@@ -206,9 +211,9 @@ fn untagged(frame: &[u8]) -> (Vec<u16>, u16, &[u8]) {
 
 /// What became of the frames, by the way through the program and by the lane's verdict.
 #[derive(Default)]
-struct Summary {
-    fates: BTreeMap<(String, &'static str), u64>,
-    failed: u64,
+pub(crate) struct Summary {
+    pub(crate) fates: BTreeMap<(String, &'static str), u64>,
+    pub(crate) failed: u64,
     shown: Vec<String>,
 }
 
@@ -242,16 +247,19 @@ fn told(outcome: &Outcome) -> String {
     }
 }
 
-/// Compares the two on the frames of these seeds.
-fn compare(seeds: Range<u64>, partial_checksums: PartialChecksums) -> Summary {
-    let settings = Settings { partial_checksums, ..Settings::default() };
+/// Compares the two on the frames of these seeds. `what` says to a reader how the two are set.
+pub(crate) fn compare(
+    seeds: Range<u64>,
+    what: &impl fmt::Debug,
+    alone: &mut SimulatedLane<Telling>,
+    driver: &mut Driver,
+) -> Summary {
     let (endpoint, vectors) = (endpoint::load().unwrap(), vectors::load().unwrap());
-    let (mutants, mut driver) = (Mutants::new(&endpoint, &vectors), Driver::load(settings));
-    let mut alone = lane(settings);
+    let mutants = Mutants::new(&endpoint, &vectors);
     let (own, mut summary) = (Own::of(&endpoint), Summary::default());
     for seed in seeds {
         let frame = mutants.of(seed);
-        let wanted = judge(&mut alone, &frame);
+        let wanted = judge(alone, &frame);
         let (stage, mut found) = driver.judge(&frame);
         if stage == Some(Stage::HandedOn) {
             found = driver.lane().ask(&frame, QUIET);
@@ -262,7 +270,7 @@ fn compare(seeds: Range<u64>, partial_checksums: PartialChecksums) -> Summary {
             if summary.shown.len() < SHOWN_MAX {
                 let rows = hex::rows(&frame);
                 summary.shown.push(format!(
-                    "BARELANE_FRAMES={seed}..{} repeats this one, {partial_checksums:?}:\n{rows}  lane alone: {}\n  {stage:?}: {}",
+                    "BARELANE_FRAMES={seed}..{} repeats this one, {what:?}:\n{rows}  lane alone: {}\n  {stage:?}: {}",
                     seed + 1,
                     told(&wanted),
                     told(&found),
@@ -274,7 +282,7 @@ fn compare(seeds: Range<u64>, partial_checksums: PartialChecksums) -> Summary {
 }
 
 /// The seeds of this run.
-fn seeds() -> Range<u64> {
+pub(crate) fn seeds() -> Range<u64> {
     let Ok(wanted) = env::var("BARELANE_FRAMES") else { return FRAMES };
     let (first, end) = wanted.split_once("..").expect("BARELANE_FRAMES=FIRST..END");
     first.parse().unwrap()..end.parse().unwrap()
@@ -291,7 +299,8 @@ fn the_lane_and_the_driver_do_the_same_with_every_frame_of_a_random_run() {
     let runs = [(start..middle[1], PartialChecksums::Refuse), (middle[0]..end, PartialChecksums::Accept)];
     for (seeds, setting) in runs {
         let count = seeds.end - seeds.start;
-        let summary = compare(seeds, setting);
+        let settings = Settings { partial_checksums: setting, ..Settings::default() };
+        let summary = compare(seeds, &setting, &mut lane(settings), &mut Driver::load(settings));
         println!("{count} frames, partial checksums: {setting:?}\n{summary}");
         assert_eq!(summary.failed, 0, "of {count}, partial checksums: {setting:?}\n{summary}");
     }

@@ -6,6 +6,8 @@
 //! | `cable` | the program on a virtual cable, with a lane over AF_XDP behind it; and that lane alone |
 //! | `differential` | random and mutated frames, to the program and to the lane |
 //! | `oracle` | the same to the Linux kernel and to the lane |
+//! | `on_link`, `next_hops` | who is answered where, by the program, and by the lane |
+//! | `refined`, `limited` | routes with conditions, and with limits, in the program |
 //!
 //! It needs the privileges that the program needs. Where they are missing each test says that it did not run.
 #![allow(
@@ -24,6 +26,7 @@ extern crate route as barelane_route;
 mod cable;
 mod differential;
 mod limited;
+mod next_hops;
 mod on_link;
 mod oracle;
 mod refined;

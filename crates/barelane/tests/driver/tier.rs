@@ -2,17 +2,17 @@
 
 use std::{fmt, mem};
 
-use barelane::plan::claims_of;
+use barelane::plan::{claims_of, next_hops_of};
 use nic::xdp::dry_run::{Action, DryRun};
 use nic::xdp::{COUNT_MAX, Claims, Vlans};
-use route::{LaneSettings, RouteTable, Terms, Tier as Where};
+use route::{LaneSettings, NextHops, RouteTable, Terms, Tier as Where};
 use telemetry::{Counter, Counters, Kind, Ns, Reason};
 use testkit::endpoint;
 use testkit::vectors::{Outcome, PartialChecksums, Settings, Stamp, Tier};
 use wire::checksum::Summer;
 use wire::stamp::Key;
 
-use crate::simulated::{Alone, SimulatedLane, card, settings_of, table_of};
+use crate::simulated::{Alone, SimulatedLane, card, far_from_all, settings_of, table_of};
 
 /// What the program did with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +44,21 @@ impl Driver {
     pub(crate) fn load(settings: Settings) -> Self {
         let settings = lane_settings(settings);
         let program = DryRun::load(&claims(&settings, Where::Driver)).unwrap();
-        Self {
-            counted: program.counts().unwrap(),
-            program,
-            lane: SimulatedLane::with(Alone(card()), settings),
-            counts: [0; 4],
-        }
+        Self::new(program, SimulatedLane::with(Alone(card()), settings))
+    }
+
+    /// One for which every asker is behind a router, by these ways.
+    pub(crate) fn by_routes(next_hops: &NextHops) -> Self {
+        let (endpoint, settings) = far_from_all();
+        let routes = at_the_earliest(&table_of(&endpoint), Where::Driver);
+        let claims = claims_of(&settings, Vlans::ALL, &routes, Where::Driver);
+        let mut program = DryRun::load(&claims).unwrap();
+        program.set_next_hops(&next_hops_of(next_hops)).unwrap();
+        Self::new(program, SimulatedLane::by_routes(Alone(card()), next_hops.clone()))
+    }
+
+    fn new(program: DryRun, lane: SimulatedLane<Alone>) -> Self {
+        Self { counted: program.counts().unwrap(), program, lane, counts: [0; 4] }
     }
 
     pub(crate) fn count(&self, stage: Stage) -> u64 {

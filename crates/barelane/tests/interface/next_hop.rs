@@ -3,14 +3,15 @@
 //! the other.
 
 use std::net::IpAddr;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use etherparse::PacketBuilder;
 use host::packet::{EVERY_ETHERTYPE, PacketSocket};
 use host::{links, neighbours, routes};
 
+use crate::reload::{File, hang_up};
 use crate::server::Server;
+use crate::tier::Tier;
 use crate::topology::{CLIENT_NIC, KERNEL, SERVER, SERVER_NIC, Topology};
 
 const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 9, 1];
@@ -109,100 +110,111 @@ impl<'a> Wire<'a> {
     }
 }
 
+/// Checks at the driver and at a lane, each on a cable of its own that carries what both answer.
+fn at_each_tier(check: impl Fn(Tier, &Topology, &Wire<'_>)) {
+    for tier in [Tier::Driver, Tier::Lane] {
+        let topology = Topology::new();
+        let _carried = topology.carry_what_drivers_answer();
+        check(tier, &topology, &Wire::new(&topology));
+    }
+}
+
 #[test]
 #[ignore = "needs root: a network namespace"]
 fn an_answer_takes_the_way_back_of_the_kernels_routes_and_not_the_way_that_the_question_came() {
-    for tier in ["lane", "driver"] {
-        let topology = Topology::new();
-        let wire = Wire::new(&topology);
+    at_each_tier(|tier, topology, wire| {
         for far @ (.., gateway) in FAR {
             wire.route(far);
             let add = || neighbours::add(wire.ifindex, ip(gateway), BACK);
             topology.server.run(add).unwrap().unwrap();
         }
-        let server = Server::alone_with(&topology, &["--tier", tier]);
+        let server = Server::alone_with(topology, tier.options());
         for ((from, ..), to) in FAR.into_iter().zip(SERVER) {
             wire.ask(from, to);
-            assert_eq!(wire.answered(SOON), Some(BACK), "{from}, tier {tier}");
+            assert_eq!(wire.answered(SOON), Some(BACK), "{from}, tier {tier:?}");
         }
-        let counts = server.counts();
-        assert_eq!(counts.get("next_hop_unresolved"), None, "{counts:?}");
-    }
+        let counts = tier.counts(&server.counts());
+        assert_eq!((counts["replied_udp"], counts.get("next_hop_unresolved")), (2, None), "{counts:?}");
+    });
 }
 
 #[test]
 #[ignore = "needs root: a network namespace"]
 fn what_is_to_be_reflected_goes_back_the_way_that_it_came() {
-    let topology = Topology::new();
-    let wire = Wire::new(&topology);
-    wire.route(FAR[0]);
-    let _server = Server::alone_with(&topology, &["--next-hop", "reflect"]);
-    wire.ask(FAR[0].0, SERVER[0]);
-    assert_eq!(wire.answered(SOON), Some(THERE));
+    at_each_tier(|tier, topology, wire| {
+        wire.route(FAR[0]);
+        let options = [tier.options(), &["--next-hop", "reflect"]].concat();
+        let server = Server::alone_with(topology, &options);
+        wire.ask(FAR[0].0, SERVER[0]);
+        assert_eq!(wire.answered(SOON), Some(THERE));
+        assert_eq!(tier.counts(&server.counts())["replied_udp"], 1);
+    });
 }
 
 #[test]
 #[ignore = "needs root: a network namespace"]
 fn without_a_route_there_is_no_answer_and_it_is_counted() {
-    let topology = Topology::new();
-    let wire = Wire::new(&topology);
-    let server = Server::alone(&topology);
-    wire.ask(FAR[0].0, SERVER[0]);
-    assert_eq!(wire.answered(Duration::from_millis(500)), None);
-    assert_eq!(server.counts().get("next_hop_elsewhere"), Some(&1));
+    at_each_tier(|tier, topology, wire| {
+        let server = Server::alone_with(topology, tier.options());
+        wire.ask(FAR[0].0, SERVER[0]);
+        assert_eq!(wire.answered(Duration::from_millis(500)), None);
+        assert_eq!(server.counts().get(tier.row("next_hop_elsewhere").as_str()), Some(&1));
+    });
 }
 
 #[test]
 #[ignore = "needs root: a network namespace"]
 fn a_dead_gateway_is_named_and_asked_for_once_a_second_and_answers_flow_when_it_comes_and_when_it_moves() {
-    let topology = Topology::new();
-    let wire = Wire::new(&topology);
-    wire.route(FAR[0]);
-    let server = Server::alone(&topology);
-    let (begun, mut question_count, mut arp_count) = (Instant::now(), 0, 0);
-    // A3: a hundred thousand questions, and nobody at the gateway's address.
-    while question_count < 100_000 || begun.elapsed() < Duration::from_secs(4) {
-        for _ in 0..100 {
-            wire.ask(FAR[0].0, SERVER[0]);
+    at_each_tier(|tier, topology, wire| {
+        wire.route(FAR[0]);
+        let server = Server::alone_with(topology, tier.options());
+        let (begun, mut question_count, mut arp_count) = (Instant::now(), 0, 0);
+        // A3: a hundred thousand questions, and nobody at the gateway's address.
+        while question_count < 100_000 || begun.elapsed() < Duration::from_secs(4) {
+            for _ in 0..100 {
+                wire.ask(FAR[0].0, SERVER[0]);
+            }
+            question_count += 100;
+            while let Some(frame) = wire.heard(Duration::from_micros(1)) {
+                arp_count += u64::from(frame[12..14] == [8, 6] && frame[38..42] == [10, 9, 0, 254]);
+            }
         }
-        question_count += 100;
-        while let Some(frame) = wire.heard(Duration::from_micros(1)) {
-            arp_count += u64::from(frame[12..14] == [8, 6] && frame[38..42] == [10, 9, 0, 254]);
-        }
-    }
-    let seconds = begun.elapsed().as_secs() + 1;
-    assert!((1..=seconds).contains(&arp_count), "{arp_count} questions for the gateway in {seconds} s");
-    server.line("barelane: warning: answers by the gateway 10.9.0.254 are dropped", SOON);
-    wire.wait_for_answer_to(BACK);
-    // A2: another router takes the address over, and says so. The kernel believes no change within a second of the last
-    // one (`locktime`, arp(7)).
-    let took = wire.wait_for_answer_to(BACK_TOO);
-    assert!(took < 2 * FOLLOWED_MAX, "followed after {took:?}");
-    let counts = server.counts();
-    assert!(counts.get("next_hop_unresolved").is_some_and(|&count| count >= 1), "{counts:?}");
+        let seconds = begun.elapsed().as_secs() + 1;
+        assert!((1..=seconds).contains(&arp_count), "{arp_count} questions for the gateway in {seconds} s");
+        server.line("barelane: warning: answers by the gateway 10.9.0.254 are dropped", SOON);
+        wire.wait_for_answer_to(BACK);
+        // A2: another router takes the address over, and says so. The kernel believes no change within a second of the last
+        // one (`locktime`, arp(7)).
+        let took = wire.wait_for_answer_to(BACK_TOO);
+        assert!(took < 2 * FOLLOWED_MAX, "followed after {took:?}");
+        let counts = tier.counts(&server.counts());
+        assert!(counts.get("next_hop_unresolved").is_some_and(|&count| count >= 1), "{counts:?}");
+    });
 }
 
 #[test]
 #[ignore = "needs root: a network namespace"]
 fn a_reload_changes_who_gets_the_answers_there_and_back() {
-    let topology = Topology::new();
-    let wire = Wire::new(&topology);
-    wire.route(FAR[0]);
-    topology.server.run(|| neighbours::add(wire.ifindex, ip(FAR[0].3), BACK)).unwrap().unwrap();
-    let file = std::env::temp_dir().join(format!("barelane-next-hop-{}.toml", std::process::id()));
-    let write = |next_hop: &str| {
-        let serve = format!("addresses = [\"{}/24\"]\nrespond = [\"udp-echo:7\"]\n", SERVER[0]);
-        std::fs::write(&file, format!("[serve]\n{serve}next_hop = \"{next_hop}\"\n")).unwrap();
-    };
-    write("reflect");
-    let server = Server::start(&topology, &["--config", file.to_str().unwrap()]);
-    for (next_hop, station) in [("auto", BACK), ("reflect", THERE), ("auto", BACK)] {
-        write(next_hop);
-        let told = Command::new("kill").args(["-s", "HUP", &server.id().to_string()]).status().unwrap();
-        assert!(told.success());
-        server.line("barelane: reloaded", SOON);
-        wire.ask(FAR[0].0, SERVER[0]);
-        assert_eq!(wire.answered(SOON), Some(station), "{next_hop}");
-    }
-    std::fs::remove_file(&file).unwrap();
+    at_each_tier(|tier, topology, wire| {
+        wire.route(FAR[0]);
+        topology.server.run(|| neighbours::add(wire.ifindex, ip(FAR[0].3), BACK)).unwrap().unwrap();
+        let file = File::new(&format!("next-hop-{tier:?}"));
+        let write = |next_hop: &str| {
+            file.set(&format!(
+                "[serve]\naddresses = [\"{}/24\"]\nrespond = [\"udp-echo:7\"]\ntier = \"{}\"\nnext_hop = \"{next_hop}\"\n",
+                SERVER[0],
+                tier.options()[1],
+            ));
+        };
+        write("reflect");
+        let server = Server::start(topology, &["--config", file.path()]);
+        for (next_hop, station) in [("auto", BACK), ("reflect", THERE), ("auto", BACK)] {
+            write(next_hop);
+            hang_up(&server);
+            server.line("barelane: reloaded", SOON);
+            wire.ask(FAR[0].0, SERVER[0]);
+            assert_eq!(wire.answered(SOON), Some(station), "{next_hop}, tier {tier:?}");
+        }
+        assert_eq!(tier.counts(&server.counts())["replied_udp"], 3);
+    });
 }

@@ -30,6 +30,11 @@ impl Tier {
         }
     }
 
+    /// By what name the server says what this tier has counted in a row of THE table.
+    pub(crate) fn row(self, name: &str) -> String {
+        if self == Self::Driver { format!("{DRIVERS}{name}") } else { name.to_owned() }
+    }
+
     /// What this tier has counted, by the names of THE table; that it is the one that has answered.
     pub(crate) fn counts(self, counts: &HashMap<String, u64>) -> HashMap<String, u64> {
         let (drivers, lanes): (Vec<_>, Vec<_>) =

@@ -102,13 +102,8 @@ impl<Q: Window> SimulatedLane<Q> {
 
     /// One for which every asker is behind a router, by these ways.
     pub(crate) fn by_routes(queue: Q, next_hops: NextHops) -> Self {
-        let mut endpoint = endpoint::load().unwrap();
-        endpoint
-            .addresses
-            .iter_mut()
-            .for_each(|one| one.prefix_len = if one.ip.is_ipv4() { 32 } else { 128 });
-        let settings = settings_of(&endpoint, PartialChecksums::Accept, Summer::fastest());
-        Self::build(queue, &endpoint, LaneSettings { next_hop: NextHop::Auto, ..settings }, next_hops)
+        let (endpoint, settings) = far_from_all();
+        Self::build(queue, &endpoint, settings, next_hops)
     }
 
     pub(crate) fn with(queue: Q, settings: LaneSettings) -> Self {
@@ -168,6 +163,14 @@ impl<Q: Window> SimulatedLane<Q> {
             _ => Outcome::Nonsense(format!("{} sent, {} passed, {counted:?}", sent.len(), passed.len())),
         }
     }
+}
+
+/// The endpoint, with nobody on its links, and the settings by which its answers take the kernel's routes.
+pub(crate) fn far_from_all() -> (Endpoint, LaneSettings) {
+    let mut endpoint = endpoint::load().unwrap();
+    endpoint.addresses.iter_mut().for_each(|one| one.prefix_len = if one.ip.is_ipv4() { 32 } else { 128 });
+    let settings = settings_of(&endpoint, PartialChecksums::Accept, Summer::fastest());
+    (endpoint, LaneSettings { next_hop: NextHop::Auto, ..settings })
 }
 
 /// What one turn added to the counters.

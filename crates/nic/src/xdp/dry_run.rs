@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::claims::Claims;
 use super::error::XdpError;
+use super::next_hops::NextHops;
 use super::program::{COUNT_MAX, Program};
 use super::sys;
 
@@ -47,6 +48,16 @@ impl DryRun {
     /// Puts other claims in force.
     pub fn set_claims(&mut self, claims: &Claims) -> Result<(), XdpError> {
         self.program.set_claims(claims)
+    }
+
+    /// Puts other next hops in force.
+    pub fn set_next_hops(&mut self, next_hops: &NextHops) -> Result<(), XdpError> {
+        self.program.set_next_hops(next_hops)
+    }
+
+    /// Which gateways it has answered by since then, or since the last time: a bit for each, by its index modulo 64.
+    pub fn take_gateways_used(&self) -> Result<u64, XdpError> {
+        self.program.take_gateways_used()
     }
 
     /// Runs it on a frame, of 14 to some 3,500 bytes, and gives the frame as it is then.

@@ -1,13 +1,13 @@
 //! The driver's form of the route table: what `bpf/image.h` reads.
 //!
 //! ```text
-//!   cell   0          1..9     9..137    137..139      then
-//!        ┌────────┬────────┬──────────┬─────────────┬────────────────────────────┬────────────────────────────┐
-//!        │ header │ VLANs  │ refused  │ refinements │ IPv4: displacements, slots │ IPv6: displacements, slots │ …
-//!        └────────┴────────┴──────────┴─────────────┴────────────────────────────┴────────────────────────────┘
+//!   cell   0          1..9     9..137    137..139      139..141    then
+//!        ┌────────┬────────┬──────────┬─────────────┬───────────┬────────────────────────────┬───────────────┐
+//!        │ header │ VLANs  │ refused  │ refinements │ next hops │ IPv4: displacements, slots │ IPv6: as IPv4 │ …
+//!        └────────┴────────┴──────────┴─────────────┴───────────┴────────────────────────────┴───────────────┘
 //! ```
 //!
-//! An image is written whole and never changed. It is found by the same perfect hash as a lane's tables
+//! An image is written whole and never changed, but for the word in which the program notes which gateways it uses. It is found by the same perfect hash as a lane's tables
 //! ([`lookup::Lookup`]), so that a question costs the program two loads and one comparison, however many claims there are.
 //!
 //! A key says what is asked, and of whom, in memory order: what the program would have to shift and swap for each packet
@@ -28,6 +28,8 @@ use lookup::{Key, Lookup};
 use super::claims::{
     Answers, Claim, ClaimKey, ClaimedAddress, Claims, Owner, PartialChecksums, RefinedKey, Tier,
 };
+use super::next_hops::{Described, NextHops};
+use super::sources;
 
 /// A cache line.
 pub(super) type Cell = [u8; CELL_SIZE];
@@ -37,11 +39,13 @@ pub(super) const CELL_SIZE: usize = 64;
 const VLANS_CELL: usize = 1;
 const REFUSED_CELL: usize = 9;
 const REFINEMENTS_CELL: usize = 137;
-const TABLES_CELL: usize = 139;
+pub(super) const NEXT_HOPS_CELL: usize = 139;
+const TABLES_CELL: usize = 141;
 
 const _: () = assert!((REFUSED_CELL - VLANS_CELL) * CELL_SIZE == 4096 / 8);
 const _: () = assert!((REFINEMENTS_CELL - REFUSED_CELL) * CELL_SIZE == 65536 / 8);
-const _: () = assert!((TABLES_CELL - REFINEMENTS_CELL) * CELL_SIZE == 128);
+const _: () = assert!((NEXT_HOPS_CELL - REFINEMENTS_CELL) * CELL_SIZE == 128);
+const _: () = assert!((TABLES_CELL - NEXT_HOPS_CELL) * CELL_SIZE == size_of::<Described>());
 
 /// `ACCEPTS_PARTIAL`.
 const ACCEPTS_PARTIAL: u8 = 1;
@@ -93,33 +97,40 @@ impl Class {
 }
 
 /// Everything that the program knows, as it reads it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Image {
     pub(super) cells: Vec<Cell>,
+    /// How many cells are what is claimed; behind them are the next hops.
+    claims_end: usize,
 }
 
 impl Image {
-    /// The image of what is claimed, with its number in the header.
+    /// The image of what is claimed, with its number in the header, and without a next hop.
     pub(super) fn new(claims: &Claims, generation: u32) -> Self {
         let (ipv4, ipv6) = Entries::of(claims).tables();
         let mut cells = Cells(vec![[0; CELL_SIZE]]);
         cells.add(claims.vlans.bits());
         cells.add(&refused(&claims.answers));
-        cells.add(&[0; 128]);
+        cells.add(&[0; (TABLES_CELL - REFINEMENTS_CELL) * CELL_SIZE]);
         debug_assert_eq!(cells.0.len(), TABLES_CELL);
         let places = [
             cells.add_table(&ipv4, u64::to_ne_bytes, Class::bytes),
-            cells.add_table(&ipv6, word_bytes, Class::bytes),
+            cells.add_table(&ipv6, sources::words, Class::bytes),
         ];
         let refinements = claims.refinements.add(&mut cells);
-        let Cells(mut cells) = cells;
-        for (cell, content) in cells.iter_mut().skip(REFINEMENTS_CELL).zip(cells_of(&refinements)) {
-            *cell = content;
-        }
-        if let Some(first) = cells.first_mut() {
-            *first = header(claims, places, generation);
-        }
-        Self { cells }
+        cells.put(REFINEMENTS_CELL, &refinements);
+        cells.put(0, &header(claims, places, generation));
+        let Cells(cells) = cells;
+        Self { claims_end: cells.len(), cells }
+    }
+
+    /// The same with these next hops.
+    pub(super) fn with(mut self, next_hops: &NextHops) -> Self {
+        self.cells.truncate(self.claims_end);
+        let mut cells = Cells(self.cells);
+        let described = next_hops.add(&mut cells);
+        cells.put(NEXT_HOPS_CELL, &described);
+        Self { cells: cells.0, ..self }
     }
 }
 
@@ -132,6 +143,13 @@ impl Cells {
         let first = self.0.len();
         self.0.extend(cells_of(bytes));
         number(first)
+    }
+
+    /// Writes bytes over what is there from this cell on.
+    fn put(&mut self, first: usize, bytes: &[u8]) {
+        for (cell, content) in self.0.iter_mut().skip(first).zip(cells_of(bytes)) {
+            *cell = content;
+        }
     }
 
     /// Adds items of the same size, a whole number of which fits a cell.
@@ -256,14 +274,6 @@ fn words(bytes: [u8; 16]) -> [u64; 2] {
     words
 }
 
-/// The key of an IPv6 slot.
-fn word_bytes(key: [u64; 3]) -> [u8; 24] {
-    let mut bytes = [0; 24];
-    let (words, _) = bytes.as_chunks_mut();
-    words.iter_mut().zip(key).for_each(|(bytes, word)| *bytes = word.to_ne_bytes());
-    bytes
-}
-
 /// Bytes, cut into cells; the last one is filled up with zeros.
 fn cells_of(bytes: &[u8]) -> impl Iterator<Item = Cell> + '_ {
     bytes.chunks(CELL_SIZE).map(|chunk| {
@@ -338,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_has_a_fixed_place_stands_where_the_program_reads_it() {
-        let Image { cells } = Image::new(&claims(), 7);
+        let Image { cells, .. } = Image::new(&claims(), 7);
         let header = cells[0];
         assert_eq!(header[48..], [2, 0, 0, 0, 0, 1, 64, 0, 7, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(cells[VLANS_CELL][..2], [1, 1 << 1], "VID 0, which is no VLAN, and VID 9");
@@ -360,8 +370,8 @@ mod tests {
         }
         assert_eq!(keys.len(), 3);
         let [key] = entries.ipv6.keys().collect::<Vec<_>>()[..] else { panic!("one key") };
-        assert_eq!(word_bytes(*key)[..8], [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0]);
-        assert_eq!(word_bytes(*key)[16..], [0, 0, 0, 0, 1, 0, 0, 128], "kind 3 xor 2, type 128");
+        assert_eq!(sources::words(*key)[..8], [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0]);
+        assert_eq!(sources::words(*key)[16..], [0, 0, 0, 0, 1, 0, 0, 128], "kind 3 xor 2, type 128");
     }
 
     #[test]
@@ -369,7 +379,7 @@ mod tests {
         let source = include_str!("../../bpf/image.h");
         for text in [
             format!("CELL_SIZE = {CELL_SIZE}, VLANS_CELL = {VLANS_CELL}, REFUSED_CELL = {REFUSED_CELL}"),
-            format!("REFINEMENTS_CELL = {REFINEMENTS_CELL}"),
+            format!("REFINEMENTS_CELL = {REFINEMENTS_CELL}, NEXT_HOPS_CELL = {NEXT_HOPS_CELL}"),
             format!("ACCEPTS_PARTIAL = {ACCEPTS_PARTIAL}"),
             "enum tier { T_DRIVER, T_LANE, T_KERNEL, T_NOBODY }".to_owned(),
             "enum kind { K_ARP, K_ICMPV4, K_UDPV4, K_ICMPV6, K_SOLICITATION, K_UDPV6 }".to_owned(),

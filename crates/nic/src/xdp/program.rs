@@ -18,7 +18,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use super::bpf::{self, Map, MapPlan, MapType, REPLACEABLE, TestResult};
 use super::claims::{Claims, Owner};
 use super::error::{XdpError, why_refused};
-use super::image::{CELL_SIZE, Image};
+use super::image::{CELL_SIZE, Image, NEXT_HOPS_CELL};
+use super::next_hops::{self, NextHops};
 use super::{LIMIT_COUNT_MAX, Settings, interface};
 
 mod driver;
@@ -88,6 +89,10 @@ pub(super) struct Program {
     descriptor: OwnedFd,
     maps: Maps,
     generation: u32,
+    /// What is in force, and the map that holds it.
+    image: Image,
+    in_force: Map,
+    next_hops: NextHops,
 }
 
 #[derive(Debug)]
@@ -101,8 +106,8 @@ struct Maps {
 }
 
 impl Maps {
-    /// The maps of a program that has `first` in force.
-    fn new(queue_count: u32, first: &Image) -> io::Result<Self> {
+    /// The maps of a program that has the image in `first` in force.
+    fn new(queue_count: u32, first: &Map) -> io::Result<Self> {
         let plan = |name, map_type, value_size, entries_max| MapPlan {
             name,
             map_type,
@@ -111,9 +116,8 @@ impl Maps {
             entries_max,
             flags: 0,
         };
-        let image = image_map(first)?;
-        let images = Map::of_maps(&plan("images", MapType::ArrayOfMaps, 4, 1), &image)?;
-        put_in_force(&images, &image)?;
+        let images = Map::of_maps(&plan("images", MapType::ArrayOfMaps, 4, 1), first)?;
+        put_in_force(&images, first)?;
         let cpu_count = possible_cpus()?;
         let counts = Map::new(&plan("counts", MapType::PerCpuArray, COUNTS_SIZE, 1), cpu_count)?;
         let sockets = Map::new(&plan("sockets", MapType::Sockets, 4, queue_count), 1)?;
@@ -139,6 +143,10 @@ const COUNTS_SIZE: u32 = (COUNT_MAX * size_of::<u64>()) as u32;
 
 /// The one entry of a map that has one.
 const ONLY: [u8; 4] = [0; 4];
+
+/// The entry of an image in which the program notes which gateways it uses: the second of the next hops' cells.
+#[expect(clippy::cast_possible_truncation, reason = "one of the first cells")]
+const USED_KEY: [u8; 4] = (NEXT_HOPS_CELL as u32 + 1).to_ne_bytes();
 
 /// A map that holds an image.
 #[expect(clippy::cast_possible_truncation, reason = "an image has fewer than 2^20 cells, of 64 bytes")]
@@ -254,11 +262,13 @@ impl Program {
     pub(super) fn load(queue_count: u32, claims: &Claims) -> Result<Self, XdpError> {
         let generation = 1;
         let image = checked_image(claims, generation)?;
-        let maps = Maps::new(queue_count, &image)
-            .map_err(XdpError::of("making the XDP program's maps", PRIVILEGE))?;
+        let next_hops = NextHops::default();
+        let image = image.with(&next_hops);
+        let made = image_map(&image).and_then(|map| Ok((Maps::new(queue_count, &map)?, map)));
+        let (maps, in_force) = made.map_err(XdpError::of("making the XDP program's maps", PRIVILEGE))?;
         let instructions = linked(&maps).map_err(XdpError::of("linking the XDP program", PRIVILEGE))?;
         let descriptor = load(PROGRAM_NAME, &instructions)?;
-        Ok(Self { descriptor, maps, generation })
+        Ok(Self { descriptor, maps, generation, image, in_force, next_hops })
     }
 
     /// Attaches it, where no other is.
@@ -276,12 +286,41 @@ impl Program {
     /// Makes `claims` the ones in force, all of them at once: a packet is judged by the old ones or by the new ones.
     /// When this returns, no packet is judged by the old ones any more. Where it fails, they stay.
     pub(super) fn set_claims(&mut self, claims: &Claims) -> Result<(), XdpError> {
-        let image = checked_image(claims, self.generation.wrapping_add(1))?;
-        image_map(&image)
-            .and_then(|image| put_in_force(&self.maps.images, &image))
-            .map_err(XdpError::of("putting claims in force in the XDP program", PRIVILEGE))?;
+        let image = checked_image(claims, self.generation.wrapping_add(1))?.with(&self.next_hops);
+        self.go_by(image).map_err(XdpError::of("putting claims in force in the XDP program", PRIVILEGE))?;
         self.generation = self.generation.wrapping_add(1);
         Ok(())
+    }
+
+    /// The same for next hops.
+    pub(super) fn set_next_hops(&mut self, next_hops: &NextHops) -> Result<(), XdpError> {
+        let image = self.image.clone().with(next_hops);
+        self.go_by(image)
+            .map_err(XdpError::of("putting next hops in force in the XDP program", PRIVILEGE))?;
+        self.next_hops = next_hops.clone();
+        Ok(())
+    }
+
+    fn go_by(&mut self, image: Image) -> io::Result<()> {
+        let map = image_map(&image)?;
+        put_in_force(&self.maps.images, &map)?;
+        (self.image, self.in_force) = (image, map);
+        Ok(())
+    }
+
+    /// Which gateways were used since the last time, or since the next hops or the claims were put in force: a bit for each,
+    /// by its index modulo 64. One that is used in the very moment may be told of only when it is used again.
+    pub(super) fn take_gateways_used(&self) -> Result<u64, XdpError> {
+        self.take_used().map_err(XdpError::of("reading which gateways the XDP program uses", PRIVILEGE))
+    }
+
+    fn take_used(&self) -> io::Result<u64> {
+        let mut cell = self.in_force.value(&USED_KEY)?;
+        let used = next_hops::take_used(&mut cell);
+        if used != 0 {
+            self.in_force.set(&USED_KEY, &cell)?;
+        }
+        Ok(used)
     }
 
     /// How often claims were put in force, the first ones included.

@@ -17,6 +17,7 @@ use lookup::Lookup;
 
 use super::Tier;
 use super::image::{Cells, Table};
+use super::sources::{SOURCES_SIZE, Sources, halves, word};
 
 /// What is said to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +45,8 @@ pub struct Refinements {
     pub selectors: Lookup<u64, u32>,
     /// Source map or none, VLAN map or none, first verdict.
     pub cells: Vec<[u32; 3]>,
-    /// First of its lengths, and how many.
-    pub source_maps: Vec<[u32; 2]>,
-    /// Prefix lengths, ascending in each source map.
-    pub lengths: Vec<u8>,
-    /// From source map (above bit 38), length (above bit 32) and that many bits of an IPv4 source to its class.
-    pub nodes4: Lookup<u64, u32>,
-    /// From the halves of that many bits of an IPv6 source, and source map (above bit 8) and length, to its class.
-    pub nodes6: Lookup<[u64; 3], u32>,
+    /// From sources to their classes.
+    pub sources: Sources,
     /// For each of 4,096 VIDs its VLAN class.
     pub vlan_maps: Vec<Vec<u16>>,
     /// By source class, behind a cell's first verdict.
@@ -86,10 +81,7 @@ impl Default for Refinements {
             port_maps: Vec::new(),
             selectors: Lookup::new(&[], 0),
             cells: Vec::new(),
-            source_maps: Vec::new(),
-            lengths: Vec::new(),
-            nodes4: Lookup::new(&[], 0),
-            nodes6: Lookup::new(&[], 0),
+            sources: Sources::default(),
             vlan_maps: Vec::new(),
             verdicts: Vec::new(),
             exceptions: Lookup::new(&[], Verdict::Nobody),
@@ -105,10 +97,7 @@ impl PartialEq for Refinements {
             && self.port_maps == other.port_maps
             && self.selectors.slots().eq(other.selectors.slots())
             && self.cells == other.cells
-            && self.source_maps == other.source_maps
-            && self.lengths == other.lengths
-            && self.nodes4.slots().eq(other.nodes4.slots())
-            && self.nodes6.slots().eq(other.nodes6.slots())
+            && self.sources == other.sources
             && self.vlan_maps == other.vlan_maps
             && self.verdicts == other.verdicts
             && self.exceptions.slots().eq(other.exceptions.slots())
@@ -125,23 +114,19 @@ impl Refinements {
         let tables = [
             cells.add_table(&self.selectors, u64::to_ne_bytes, word),
             cells.add_table(&self.exceptions, u64::to_ne_bytes, |verdict| word(number_of(verdict))),
-            cells.add_table(&self.nodes4, u64::to_ne_bytes, word),
-            cells.add_table(&self.nodes6, words, word),
         ];
-        let halves = |pair: &[u32; 2]| pair.iter().flat_map(|half| half.to_ne_bytes()).collect::<Vec<_>>();
+        let sources = self.sources.add(cells);
         let places = [
-            cells.add_items(&self.groups, halves),
+            cells.add_items(&self.groups, |&pair| halves(pair)),
             cells.add_items(&self.cells, |cell| {
                 cell.iter().chain(&[0]).flat_map(|part| part.to_ne_bytes()).collect()
             }),
-            cells.add_items(&self.source_maps, halves),
-            cells.add_items(&self.lengths, |&length| vec![length]),
             cells.add_items(&self.verdicts, |&verdict| number_of(verdict).to_ne_bytes().to_vec()),
             cells.add_maps(&self.port_maps),
             cells.add_maps(&self.vlan_maps),
             self.add_limits(cells),
         ];
-        described(tables, places)
+        described(tables, sources, places)
     }
 }
 
@@ -168,26 +153,13 @@ fn pace(per_second: Option<NonZeroU32>) -> [u64; 2] {
     [interval, interval * u64::from((per_second / BURSTS_PER_SECOND).max(1))]
 }
 
-/// `struct refinements` and `struct refinements_too`: two tables each, then where arrays begin.
-fn described([one, two, three, four]: [Table; 4], places: [u32; 8]) -> [u8; 128] {
+/// `struct refinements` and `struct refinements_too`: two tables, the sources, and where arrays begin.
+fn described(tables: [Table; 2], sources: [u8; SOURCES_SIZE], places: [u32; 6]) -> [u8; 128] {
     let mut bytes = [0; 128];
     let (first, second) = places.split_at(4);
     let of = |places: &[u32]| places.iter().flat_map(|place| place.to_ne_bytes()).collect::<Vec<_>>();
-    let fields = one.into_iter().chain(two).chain(of(first)).chain(three).chain(four).chain(of(second));
+    let fields = tables.into_iter().flatten().chain(of(first)).chain(sources).chain(of(second));
     bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
-    bytes
-}
-
-/// A value of 32 bits in a slot's 64.
-fn word(value: u32) -> [u8; 8] {
-    u64::from(value).to_ne_bytes()
-}
-
-/// The key of a slot of three words.
-fn words(key: [u64; 3]) -> [u8; 24] {
-    let mut bytes = [0; 24];
-    let (words, _) = bytes.as_chunks_mut();
-    words.iter_mut().zip(key).for_each(|(bytes, word)| *bytes = word.to_ne_bytes());
     bytes
 }
 
