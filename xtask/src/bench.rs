@@ -39,6 +39,9 @@ pub(crate) struct Arguments {
     /// How long to measure round trips or saturation altogether, in seconds.
     #[arg(long, default_value_t = 30)]
     seconds: u32,
+    /// In how many rounds. From six on, it is also said where the median lies.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
 }
 
 /// Measures, prints, and writes the result below `bench-results/`.
@@ -53,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return checksum::run();
     }
     if arguments.saturation {
-        return saturation::run(arguments.seconds);
+        return saturation::run(arguments.seconds, arguments.rounds);
     }
-    ratios::run(arguments.seconds)
+    ratios::run(arguments.seconds, arguments.rounds)
 }

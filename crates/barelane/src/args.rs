@@ -297,6 +297,9 @@ pub struct DemoArguments {
     /// How long to measure, all rounds together; setting up and taking down comes on top of it
     #[arg(long, value_name = "N", default_value = "7")]
     pub seconds: String,
+    /// How many times all rows are measured in turn; of an odd number the middle one is a round that there was
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub rounds: String,
     /// Measure how many answers a second are given at saturation, in place of round trips
     #[arg(long, conflicts_with = "report")]
     pub saturation: bool,

@@ -46,9 +46,6 @@ use link::{Cable, Hosts};
 use outcome::{Measured, Outcome, Page, RowOutcome};
 use row::{ROWS, Row};
 
-/// Rounds of all rows. An odd number has a median, and five leave it standing where one round was disturbed.
-const ROUNDS: u32 = 5;
-
 /// The shortest part of a round that is worth a percentile: some thousand questions.
 const SEGMENT_MIN: Duration = Duration::from_millis(20);
 
@@ -65,6 +62,7 @@ enum Unmeasured {
 pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
     let signals = Signals::catch()?;
     let seconds = number("--seconds", &arguments.seconds, 0.5, 3600.0)?;
+    let rounds = number("--rounds", &arguments.rounds, 1, 999)?;
     check_privileges()?;
     json::check(arguments.json.as_deref())?;
     arguments.report.as_deref().map_or(Ok(()), report::check)?;
@@ -73,10 +71,10 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
         say::note(line);
     }
     if arguments.saturation {
-        return saturation::run(&hosts, seconds, arguments.json.as_deref(), &signals);
+        return saturation::run(&hosts, (seconds, rounds), arguments.json.as_deref(), &signals);
     }
     let page = if arguments.report.is_some() { Page::Wanted } else { Page::NotWanted };
-    let mut outcome = measure(&hosts, seconds, page, &signals)?;
+    let mut outcome = measure(&hosts, (seconds, rounds), page, &signals)?;
     say::answer(&outcome);
     json::write(arguments.json.as_deref(), &outcome.to_json()?)?;
     if let Some(path) = &arguments.report {
@@ -96,13 +94,18 @@ fn cables() -> Vec<&'static Cable> {
     cables
 }
 
-/// All rounds of all rows.
-fn measure(hosts: &Hosts, seconds: f64, page: Page, signals: &Signals) -> Result<Outcome, Error> {
-    let mut rows = ROWS.iter().map(|row| prepare(row, hosts)).collect::<Result<Vec<_>, _>>()?;
-    let segment = segment(seconds, &rows);
+/// All rounds of all rows, in so many seconds.
+fn measure(
+    hosts: &Hosts,
+    (seconds, rounds): (f64, u32),
+    page: Page,
+    signals: &Signals,
+) -> Result<Outcome, Error> {
+    let mut rows = ROWS.iter().map(|row| prepare(row, hosts, rounds)).collect::<Result<Vec<_>, _>>()?;
+    let segment = segment(seconds, rounds, &rows);
     let began = Instant::now();
-    for round in 1..=ROUNDS {
-        say::note(format_args!("round {round} of {ROUNDS}, {:.1} s", began.elapsed().as_secs_f64()));
+    for round in 1..=rounds {
+        say::note(format_args!("round {round} of {rounds}, {:.1} s", began.elapsed().as_secs_f64()));
         for row in rows.iter_mut().filter(|row| row.is_due(round)) {
             let measured = measure_row(row.row, hosts, segment, signals);
             if signals.is_stopping() {
@@ -115,17 +118,17 @@ fn measure(hosts: &Hosts, seconds: f64, page: Page, signals: &Signals) -> Result
             }
         }
     }
-    Ok(Outcome::new(hosts, rows))
+    Ok(Outcome::new(hosts, rows, rounds))
 }
 
 /// A row before its first round: what is missing for it is said at once.
-fn prepare(row: &'static Row, hosts: &Hosts) -> Result<RowOutcome, Error> {
+fn prepare(row: &'static Row, hosts: &Hosts, rounds: u32) -> Result<RowOutcome, Error> {
     let missing = row.missing();
     if let Some(why) = &missing {
         say::note(format_args!("not measured: \"{}\": {why}", row.title));
     }
     let driver = if missing.is_none() { Some(link::driver(hosts, row.cable)?) } else { None };
-    Ok(RowOutcome::new(row, driver, missing))
+    Ok(RowOutcome::new(row, driver, missing, rounds))
 }
 
 /// Starts the row's server, asks it for `length`, and stops it.
@@ -148,9 +151,9 @@ fn interrupted() -> Error {
 }
 
 /// How long one row is asked in one round: as long as all rounds together shall take, shared among those that are asked.
-fn segment(seconds: f64, rows: &[RowOutcome]) -> Duration {
+fn segment(seconds: f64, rounds: u32, rows: &[RowOutcome]) -> Duration {
     let due = |round| rows.iter().filter(|row| row.is_due(round)).count();
-    let count = u32::try_from((1..=ROUNDS).map(due).sum::<usize>()).unwrap_or(u32::MAX).max(1);
+    let count = u32::try_from((1..=rounds).map(due).sum::<usize>()).unwrap_or(u32::MAX).max(1);
     (Duration::from_secs_f64(seconds) / count).max(SEGMENT_MIN)
 }
 

@@ -90,11 +90,11 @@ struct Ratio {
     rounds: Result<Vec<f64>, String>,
 }
 
-pub(super) fn run(seconds: u32) -> Result<()> {
+pub(super) fn run(seconds: u32, rounds: u32) -> Result<()> {
     for (client, why) in clients::provide(&[&TESTPMD, &SOCKPERF]) {
         println!("   without {}: {why}", client.package);
     }
-    let demo = demo(&["--seconds", &seconds.to_string()])?;
+    let demo = demo(&["--seconds", &seconds.to_string(), "--rounds", &rounds.to_string()])?;
     let ratios = COMPARISONS.iter().flat_map(|comparison| Ratio::both_of(&demo, *comparison));
     let ratios = ratios.collect::<Result<Vec<_>>>()?;
     println!("   round trips, ours over theirs within one round: min / median / max");
@@ -164,8 +164,8 @@ impl fmt::Display for Ratio {
             Ok(rounds) => rounds,
             Err(why) => return write!(out, "not measured: {why}"),
         };
-        let [min, median, max] = spread(rounds);
-        write!(out, "{min:.2} / {median:.2} / {max:.2}")?;
+        write!(out, "{}", Spread(rounds))?;
+        let [_, median, _] = spread(rounds);
         match self.wanted {
             Some(wanted) if median <= wanted => write!(out, "  wanted at most {wanted:.2}: holds"),
             Some(wanted) => write!(out, "  wanted at most {wanted:.2}: DOES NOT HOLD"),
@@ -178,6 +178,39 @@ impl fmt::Display for Ratio {
 pub(super) fn spread(rounds: &[f64]) -> [f64; 3] {
     [0, rounds.len() / 2, rounds.len().saturating_sub(1)]
         .map(|at| rounds.get(at).copied().unwrap_or(f64::NAN))
+}
+
+/// Rounds in ascending order, as a person reads them: the smallest, the middle and the largest, and where the median of all
+/// rounds that there could be lies.
+pub(super) struct Spread<'rounds>(pub(super) &'rounds [f64]);
+
+impl fmt::Display for Spread<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [min, median, max] = spread(self.0);
+        write!(out, "{min:.2} / {median:.2} / {max:.2}")?;
+        match median_interval(self.0) {
+            Some([low, high]) => write!(out, " (median {low:.2}–{high:.2})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Between which of these the median of what they were drawn from lies, with a confidence of 95 % at the least, whatever its
+/// distribution: as many on either side as a coin tossed so often shows one side by, at most, once in 40 times. Nothing where
+/// they are fewer than six.
+fn median_interval(sorted: &[f64]) -> Option<[f64; 2]> {
+    let count = i32::try_from(sorted.len()).ok()?;
+    let (mut exactly, mut at_most, mut outside) = (0.5_f64.powi(count), 0.0, 0_usize);
+    for heads in 0..count {
+        at_most += exactly;
+        if at_most > 0.025 {
+            break;
+        }
+        outside += 1;
+        exactly *= f64::from(count - heads) / f64::from(heads + 1);
+    }
+    let low = outside.checked_sub(1)?;
+    Some([*sorted.get(low)?, *sorted.get(sorted.len().checked_sub(low + 1)?)?])
 }
 
 /// One row of the demo.
@@ -227,6 +260,25 @@ mod tests {
         assert!(p50.to_string().ends_with("wanted at most 0.50: holds"), "{p50}");
         assert!(p99.to_string().contains(" p99 0.06 / 0.25 / 1.00"), "{p99}");
         assert!(p99.to_string().ends_with("wanted at most 0.20: DOES NOT HOLD"), "{p99}");
+    }
+
+    /// The ranks are those of tables of the sign test.
+    #[test]
+    fn the_median_lies_between_ranks_that_the_sign_test_gives() {
+        for (count, ranks) in [
+            (5, None),
+            (6, Some([1.0, 6.0])),
+            (8, Some([1.0, 8.0])),
+            (9, Some([2.0, 8.0])),
+            (15, Some([4.0, 12.0])),
+            (20, Some([6.0, 15.0])),
+        ] {
+            let rounds: Vec<f64> = (1..=count).map(f64::from).collect();
+            assert_eq!(median_interval(&rounds), ranks, "{count} rounds");
+        }
+        assert_eq!(Spread(&[1.0, 2.0, 3.0]).to_string(), "1.00 / 2.00 / 3.00");
+        let six = Spread(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).to_string();
+        assert_eq!(six, "1.00 / 4.00 / 6.00 (median 1.00–6.00)");
     }
 
     #[test]

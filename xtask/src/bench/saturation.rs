@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::facts;
-use super::ratios::{ROUNDS_MIN, demo, of_rounds, row, spread, within_rounds};
+use super::ratios::{ROUNDS_MIN, Spread, demo, of_rounds, row, spread, within_rounds};
 use crate::clients::{self, TESTPMD};
 
 /// What is compared with what, and the least that is wanted of the median.
@@ -43,11 +43,11 @@ struct Ratio {
     rounds: Result<Vec<f64>, String>,
 }
 
-pub(super) fn run(seconds: u32) -> Result<()> {
+pub(super) fn run(seconds: u32, rounds: u32) -> Result<()> {
     for (client, why) in clients::provide(&[&TESTPMD]) {
         println!("   without {}: {why}", client.package);
     }
-    let demo = demo(&["--saturation", "--seconds", &seconds.to_string()])?;
+    let demo = demo(&["--saturation", "--seconds", &seconds.to_string(), "--rounds", &rounds.to_string()])?;
     let ratios = COMPARISONS.map(|(ours, theirs, wanted)| Ratio::of(&demo, ours, theirs, ANSWERED, wanted));
     let ratios = ratios.into_iter().collect::<Result<Vec<_>>>()?;
     let ceilings = CEILINGS.map(|(ours, client)| Ratio::of(&demo, ours, client, SENT, None));
@@ -104,8 +104,8 @@ impl fmt::Display for Ratio {
             Ok(rounds) => rounds,
             Err(why) => return write!(out, "not measured: {why}"),
         };
-        let [min, median, max] = spread(rounds);
-        write!(out, "{min:.2} / {median:.2} / {max:.2}")?;
+        write!(out, "{}", Spread(rounds))?;
+        let [_, median, _] = spread(rounds);
         match self.wanted {
             Some(wanted) if median >= wanted => write!(out, "  wanted at least {wanted:.2}: holds"),
             Some(wanted) => write!(out, "  wanted at least {wanted:.2}: DOES NOT HOLD"),

@@ -8,7 +8,6 @@ use std::path::Path;
 
 use probe::report::Runs;
 
-use super::ROUNDS;
 use super::asking::Part;
 use super::link::Hosts;
 use super::row::{REFERENCE, Row};
@@ -46,12 +45,15 @@ pub(super) struct RowOutcome {
     pub(super) not_measured: Option<String>,
     /// All rounds summed up, for the page.
     runs: Option<Runs>,
+    /// How many rounds there will be.
+    round_count: u32,
 }
 
 /// What came of all.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) rows: Vec<RowOutcome>,
+    pub(super) round_count: u32,
     pub(super) client_core: usize,
     pub(super) server_core: usize,
 }
@@ -82,8 +84,13 @@ pub(super) struct Figures {
 
 impl RowOutcome {
     /// Nothing measured yet.
-    pub(super) fn new(row: &'static Row, driver: Option<String>, not_measured: Option<String>) -> Self {
-        Self { row, driver, rounds: Vec::new(), not_measured, runs: None }
+    pub(super) fn new(
+        row: &'static Row,
+        driver: Option<String>,
+        not_measured: Option<String>,
+        round_count: u32,
+    ) -> Self {
+        Self { row, driver, rounds: Vec::new(), not_measured, runs: None, round_count }
     }
 
     /// Adds a round.
@@ -92,7 +99,7 @@ impl RowOutcome {
         if let Some(outcome) = outcome {
             match &mut self.runs {
                 Some(runs) => runs.add(&outcome),
-                None => self.runs = Some(Runs::begin(&outcome, ROUNDS as usize)),
+                None => self.runs = Some(Runs::begin(&outcome, self.round_count as usize)),
             }
         }
         self.rounds.push((round, measured));
@@ -137,8 +144,8 @@ impl RowOutcome {
 }
 
 impl Outcome {
-    pub(super) fn new(hosts: &Hosts, rows: Vec<RowOutcome>) -> Self {
-        Self { rows, client_core: hosts.client_core, server_core: hosts.server_core }
+    pub(super) fn new(hosts: &Hosts, rows: Vec<RowOutcome>, round_count: u32) -> Self {
+        Self { rows, round_count, client_core: hosts.client_core, server_core: hosts.server_core }
     }
 
     /// A row's figures over all rounds.
@@ -246,11 +253,11 @@ mod tests {
             (round, Measured { part, served: Served::new("", "") })
         };
         let rounds = p50s.iter().map(measured).collect();
-        RowOutcome { row, driver: None, rounds, not_measured: None, runs: None }
+        RowOutcome { row, driver: None, rounds, not_measured: None, runs: None, round_count: 5 }
     }
 
     fn outcome(rows: Vec<RowOutcome>) -> Outcome {
-        Outcome { rows, client_core: 0, server_core: 1 }
+        Outcome { rows, round_count: 5, client_core: 0, server_core: 1 }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use nic::xdp::generator::Answered;
 use super::link::{BARE, Cable, DPDK, DRIVER, Hosts, LANE};
 use super::outside::Program;
 use super::serving::{ClientsEnd, Forward, Serve, Served};
-use super::{ROUNDS, Unmeasured, interrupted};
+use super::{Unmeasured, interrupted};
 use crate::error::Error;
 use crate::signals::Signals;
 use crate::{json, say};
@@ -90,21 +90,26 @@ struct RowOutcome {
 }
 
 /// Measures all rounds, prints, and writes the JSON where it is wanted.
-pub(super) fn run(hosts: &Hosts, seconds: f64, path: Option<&Path>, signals: &Signals) -> Result<(), Error> {
-    let outcome = measure(hosts, seconds, signals)?;
+pub(super) fn run(
+    hosts: &Hosts,
+    duration: (f64, u32),
+    path: Option<&Path>,
+    signals: &Signals,
+) -> Result<(), Error> {
+    let outcome = measure(hosts, duration, signals)?;
     say::answer(&outcome);
     json::write(path, &outcome.to_json()?)?;
     outcome.check()
 }
 
-fn measure(hosts: &Hosts, seconds: f64, signals: &Signals) -> Result<Outcome, Error> {
+fn measure(hosts: &Hosts, (seconds, rounds): (f64, u32), signals: &Signals) -> Result<Outcome, Error> {
     let mut rows: Vec<RowOutcome> = ROWS.iter().map(RowOutcome::new).collect();
     let due = rows.iter().filter(|row| row.not_measured.is_none()).count();
-    let parts = u32::try_from(due).unwrap_or(u32::MAX).saturating_mul(ROUNDS).max(1);
+    let parts = u32::try_from(due).unwrap_or(u32::MAX).saturating_mul(rounds).max(1);
     let length = (Duration::from_secs_f64(seconds) / parts).max(SEGMENT_MIN);
     let began = Instant::now();
-    for round in 1..=ROUNDS {
-        say::note(format_args!("round {round} of {ROUNDS}, {:.1} s", began.elapsed().as_secs_f64()));
+    for round in 1..=rounds {
+        say::note(format_args!("round {round} of {rounds}, {:.1} s", began.elapsed().as_secs_f64()));
         for row in rows.iter_mut().filter(|row| row.not_measured.is_none()) {
             let measured = measure_row(row.row, hosts, length, signals);
             if signals.is_stopping() {
@@ -117,7 +122,7 @@ fn measure(hosts: &Hosts, seconds: f64, signals: &Signals) -> Result<Outcome, Er
             }
         }
     }
-    Ok(Outcome { rows, client_core: hosts.client_core, server_core: hosts.server_core })
+    Ok(Outcome { rows, round_count: rounds, client_core: hosts.client_core, server_core: hosts.server_core })
 }
 
 fn measure_row(

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::ROUNDS;
 use super::asking::SIZE;
 use super::outcome::{Measured, Outcome, RowOutcome, Spread};
 
@@ -13,7 +12,8 @@ impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "round trips over virtual links, one question at a time, {SIZE} bytes of payload; medians of {ROUNDS} interleaved rounds\n"
+            "round trips over virtual links, one question at a time, {SIZE} bytes of payload; medians of {} interleaved rounds\n",
+            self.round_count
         )?;
         writeln!(
             out,

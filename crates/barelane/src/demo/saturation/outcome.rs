@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::RowOutcome;
 use super::client::{Client, Flooded, WINDOW};
-use crate::demo::ROUNDS;
 use crate::demo::asking::SIZE;
 use crate::demo::outcome::{Spread, machine};
 use crate::error::Error;
@@ -19,6 +18,7 @@ const SCHEMA: &str = "barelane-saturation-1";
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) rows: Vec<RowOutcome>,
+    pub(super) round_count: u32,
     pub(super) client_core: usize,
     pub(super) server_core: usize,
 }
@@ -123,7 +123,8 @@ impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "answers a second when more is asked than is carried, UDP, {SIZE} bytes of payload; {ROUNDS} interleaved rounds\n"
+            "answers a second when more is asked than is carried, UDP, {SIZE} bytes of payload; {} interleaved rounds\n",
+            self.round_count
         )?;
         writeln!(out, "{:<28} {:>10} {:>28}  mode", "", "asked/s", "answered/s: min, median, max")?;
         self.rows.iter().try_for_each(|row| write_row(out, row))?;
