@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use barelane_lane::{Lane, mailbox};
 use nic::sim::{Card, Faults};
-use route::{Address, LaneSettings, LaneTables, NextHop, Owner, PartialChecksums, RouteTable, Service};
+use route::{
+    Address, LaneSettings, LaneTables, NextHop, Owner, PartialChecksums, RouteTable, Service, ShortPackets,
+};
 use telemetry::{Page, Still, Tick};
 use testkit::conservation::Conservation;
 use testkit::endpoint;
@@ -68,7 +70,7 @@ fn lane(settings: u8) -> Lane<Card, Still> {
 
 /// The endpoint that every vector is put to, with every service on every address. The lowest bit of `settings` says
 /// whether partial checksums are accepted, the one above it whether STAMP is authenticated, the third whether only who is on
-/// the link is answered.
+/// the link is answered, the fourth whether short STAMP packets are.
 fn tables(settings: u8) -> LaneTables {
     let endpoint = endpoint::load().unwrap_or_else(|error| panic!("{error}"));
     let owner = |owner| if owner == endpoint::Owner::Kernel { Owner::Kernel } else { Owner::Barelane };
@@ -89,5 +91,6 @@ fn tables(settings: u8) -> LaneTables {
         errors_per_second: endpoint.errors_per_second,
         next_hop: if settings & 4 == 0 { NextHop::Reflect } else { NextHop::Auto },
         stamp_key: if settings & 2 == 0 { None } else { Key::new(endpoint.stamp.key.as_bytes()) },
+        short_packets: if settings & 8 == 0 { ShortPackets::Drop } else { ShortPackets::Answer },
     })
 }

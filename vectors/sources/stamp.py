@@ -24,13 +24,14 @@ from .endpoint import (
     T2_NS,
     T3_NS,
 )
-from .topic import Topic, bytes_at, flip_bits
+from .topic import Topic, bytes_at, flip_bits, values
 
 ABOUT = """The STAMP session-reflector: RFC 8762 and its extensions, RFC 8972.
 The endpoint's clock stands still: T2 and T3 of every answer are those of endpoint.toml, and T3 is a nanosecond later.
 Over IPv4 the base packet begins at byte 42, its TLVs at byte 86; authenticated, at byte 154."""
 
 AUTHENTICATED = '{ stamp = "authenticated" }'
+ANSWERING_SHORT = '{ short_packets = "answer" }'
 UDP_SUM = [f.UDPV4_CHECKSUM]
 BASE, BASE_AUTHENTICATED = 44, 112
 NTP_EPOCH = 2208988800
@@ -205,18 +206,25 @@ def _base(t):
 
 def _sizes(t):
     for size in (14, 15, 16, 17, 18, 19, 41, 43):
-        t.replies(
-            f"P1-{size}-bytes",
-            "8762 4.6",
-            "A packet shorter than the base packet, as TWAMP Light sends them, is answered with a base packet.",
-            *exchange(packet()[:size], reflected()),
-        )
-    t.replies(
-        "P1-14-bytes-6",
-        "8762 4.6",
-        "The same over IPv6.",
-        *exchange(packet()[:14], reflected(), 6),
-    )
+        for family in (4, 6):
+            name = f"P1-{size}-bytes" + ("" if family == 4 else "-6")
+            question, answer = exchange(packet()[:size], reflected(), family)
+            t.drops(
+                name,
+                "8762 4.6",
+                "A packet shorter than the base packet, as TWAMP Light sends them, gets no answer: it would be longer.",
+                question,
+                "stamp_short",
+            )
+            t.replies(
+                f"{name}-answered",
+                "8762 4.6",
+                "Where it is to be answered all the same, it is with a base packet.",
+                question,
+                answer,
+                settings=ANSWERING_SHORT,
+            )
+    _short_answered(t)
     for size in (0, 1, 4, 12, 13):
         t.drops(
             f"P1-{size}-bytes",
@@ -231,6 +239,54 @@ def _sizes(t):
             "8762 4.6",
             "The padding of TWAMP Light comes back as it came: an answer is as long as its question.",
             *exchange(packet(tlvs=bytes(size)), reflected(tlvs=bytes(size))),
+        )
+
+
+def _short_answered(t):
+    """What is as ever where short packets are answered."""
+    question, answer = exchange(packet()[:14], reflected())
+    t.replies(
+        "P1-14-bytes-answered-whatever-the-id",
+        "6864 4",
+        "The question's identification does not matter, nor does it come back.",
+        question,
+        answer,
+        each=[values(18, 2, 0, 255, checksums=[f.IPV4_CHECKSUM])],
+        settings=ANSWERING_SHORT,
+    )
+    t.drops(
+        "P1-14-bytes-answered-flip",
+        "1122 4.1.3.4",
+        "One with a wrong bit in checksum or data is silently discarded, and not lengthened first.",
+        question,
+        "udp_checksum",
+        each=[flip_bits(40, 55)],
+        settings=ANSWERING_SHORT,
+    )
+    t.drops(
+        "P1-14-bytes-answered-source-ports",
+        "CA-1996-01",
+        "Two reflectors must not be made to reflect each other's answers for ever.",
+        question,
+        "udp_source_port",
+        each=[bytes_at(34, [port.to_bytes(2, "big") for port in LOOP_PORTS], UDP_SUM)],
+        settings=ANSWERING_SHORT,
+    )
+    t.drops(
+        "P1-13-bytes-where-short-are-answered",
+        "5357 4.1.2",
+        "Without sequence number, timestamp and error estimate it is no packet of any sender here either.",
+        exchange(packet()[:13], b"")[0],
+        "stamp_malformed",
+        settings=ANSWERING_SHORT,
+    )
+    for size in (0, 4, 21):
+        t.replies(
+            f"P1-padding-{size}-where-short-are-answered",
+            "8762 4.6",
+            "From the base packet on, an answer is as long as its question.",
+            *exchange(packet(tlvs=bytes(size)), reflected(tlvs=bytes(size))),
+            settings=ANSWERING_SHORT,
         )
 
 

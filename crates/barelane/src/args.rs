@@ -92,6 +92,9 @@ pub struct ServeArguments {
     /// File with the key of authenticated STAMP [default: none, STAMP is unauthenticated]
     #[arg(long, value_name = "FILE")]
     pub stamp_key: Option<String>,
+    /// What to do with a STAMP packet that is shorter than its answer: drop, answer [default: drop]
+    #[arg(long, value_name = "CHOICE")]
+    pub stamp_short: Option<String>,
     /// How the program is attached: auto, native, generic [default: auto]
     #[arg(long, value_name = "MODE")]
     pub mode: Option<String>,

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use nic::xdp::{ModeChoice, RING_SIZE_DEFAULT, Vlans, Wake, ZeroCopyChoice};
-use route::{Limit, NextHop, Prefix, Route, Service, TierChoice, VlanSet};
+use route::{Limit, NextHop, Prefix, Route, Service, ShortPackets, TierChoice, VlanSet};
 
 use crate::args::ServeArguments;
 use crate::error::{Error, Wrong};
@@ -111,6 +111,8 @@ pub struct ServeConfig {
 pub struct StampConfig {
     /// The file with the key of the authenticated mode; empty for the unauthenticated one.
     pub key_file: PathBuf,
+    /// What to do with a packet that is shorter than its answer.
+    pub short_packets: ShortPackets,
 }
 
 /// One `[[route]]`. What it answers with is there once a file has been read whole.
@@ -218,6 +220,7 @@ impl Config {
             (keys::TIER, one(&arguments.tier)),
             (keys::NEXT_HOP, one(&arguments.next_hop)),
             (keys::STAMP_KEY_FILE, one(&arguments.stamp_key)),
+            (keys::STAMP_SHORT_PACKETS, one(&arguments.stamp_short)),
         ];
         for (setting, values) in options {
             if !values.is_empty() {

@@ -16,7 +16,9 @@
 //! use std::sync::Arc;
 //!
 //! use barelane::nic::sim::{Card, Faults};
-//! use barelane::route::{Address, LaneSettings, NextHop, Owner, PartialChecksums, RouteTable, Service};
+//! use barelane::route::{
+//!     Address, LaneSettings, NextHop, Owner, PartialChecksums, RouteTable, Service, ShortPackets,
+//! };
 //! use barelane::telemetry::{Counter, Page, Still, Tick};
 //! use barelane::wire::arp::Arp;
 //! use barelane::wire::checksum::Summer;
@@ -35,6 +37,7 @@
 //!     errors_per_second: 100,
 //!     next_hop: NextHop::Reflect,
 //!     stamp_key: None,
+//!     short_packets: ShortPackets::Drop,
 //! });
 //!
 //! // Somewhere else a control thread would keep the sender, to exchange the tables while the lane runs.

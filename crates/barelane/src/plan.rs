@@ -186,6 +186,7 @@ fn lane_settings(config: &Config, facts: &Facts) -> Result<LaneSettings, Wrong> 
         errors_per_second: config.lane.errors_per_second,
         next_hop: config.serve.next_hop,
         stamp_key: stamp_key(config)?,
+        short_packets: config.stamp.short_packets,
     })
 }
 

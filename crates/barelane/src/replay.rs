@@ -100,6 +100,7 @@ fn resolve(config: &Config, heard: &Heard) -> Result<(RouteTable, LaneSettings),
         // A capture has no routing table: answers go where its questions came from.
         next_hop: NextHop::Reflect,
         stamp_key: stamp_key(config)?,
+        short_packets: config.stamp.short_packets,
     };
     Ok((routes, settings))
 }

@@ -280,11 +280,25 @@ fn a_stamp_key_that_cannot_be_used_is_refused_and_never_shown() {
         assert!(!line.contains("hush"), "{line}");
     }
     fs::write(&file, "hush").unwrap();
-    let output = hosts.run(&[&["check", "--nic", NIC], &with_key[..]].concat());
+    let answering = ["--stamp-short", "answer"];
+    let output = hosts.run(&[&["check", "--nic", NIC], &with_key[..], &answering].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     fs::remove_file(&file).unwrap();
-    assert_says(&text, &["stamp:862", "authenticated, with the key in", path]);
+    let short = "warning      short STAMP packets are to be answered, and with a key none of them is";
+    assert_says(&text, &["stamp:862", "authenticated, with the key in", path, short]);
     assert!(!text.contains("hush"), "{text}");
+}
+
+#[test]
+fn what_is_done_about_short_stamp_packets_is_one_of_two_and_printed() {
+    let Some(hosts) = Hosts::new("stamp-short") else { return };
+    let with = |choice| ["--nic", NIC, "--respond", "stamp", "--stamp-short", choice];
+    let line = hosts.refused(&[&["serve"], &with("yes")[..]].concat());
+    assert_says(&line, &["stamp.short_packets (--stamp-short) = \"yes\"", "write one of drop, answer"]);
+    for (choice, says) in [("drop", "less than 44 bytes are dropped"), ("answer", "answered with 44")] {
+        let output = hosts.run(&[&["check"], &with(choice)[..]].concat());
+        assert_says(&String::from_utf8(output.stdout).unwrap(), &["unauthenticated, ", says]);
+    }
 }
 
 #[test]

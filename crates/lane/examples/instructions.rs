@@ -23,7 +23,7 @@ use barelane_lane::{Lane, mailbox};
 use many::Many;
 use nic::xdp::testing::{self, MemoryKernel};
 use nic::xdp::{Wake, XdpQueue};
-use route::{Address, LaneSettings, NextHop, Owner, PartialChecksums, RouteTable, Service};
+use route::{Address, LaneSettings, NextHop, Owner, PartialChecksums, RouteTable, Service, ShortPackets};
 use telemetry::{Kind, Page, Still, Tick};
 use testkit::endpoint::{self, Endpoint};
 use testkit::packets::{self, exchange};
@@ -189,6 +189,7 @@ fn lane(
         errors_per_second: endpoint.errors_per_second,
         next_hop: NextHop::Auto,
         stamp_key,
+        short_packets: ShortPackets::Drop,
     });
     let queue = testing::queue(RING_SIZE, Wake::NeedWakeup)?;
     let (_, mailbox) = mailbox();

@@ -33,6 +33,17 @@ pub enum PartialChecksums {
     Refuse,
 }
 
+/// What is done about an unauthenticated STAMP packet that is shorter than its answer, as a sender of TWAMP Light may send
+/// it: the answer to it is a base packet of 44 bytes (RFC 8762 section 4.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ShortPackets {
+    /// It is dropped: no answer is longer than its question.
+    #[default]
+    Drop,
+    /// It is answered.
+    Answer,
+}
+
 /// Who gets the Ethernet frame of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NextHop {
@@ -60,6 +71,8 @@ pub struct LaneSettings {
     pub next_hop: NextHop,
     /// The key of authenticated STAMP; none for unauthenticated STAMP. A reflector serves one mode (RFC 8762 section 4).
     pub stamp_key: Option<stamp::Key>,
+    /// What is done about STAMP packets that are shorter than their answers.
+    pub short_packets: ShortPackets,
 }
 
 /// One of our IPv4 addresses, with all that can be written before a question comes. In a cache line of its own.
@@ -131,6 +144,8 @@ pub struct LaneTables {
     pub errors_per_second: u32,
     /// The key of authenticated STAMP; none for unauthenticated STAMP.
     pub stamp_key: Option<Box<stamp::Key>>,
+    /// What is done about STAMP packets that are shorter than their answers.
+    pub short_packets: ShortPackets,
     /// How often routes answer, at most; [`LaneTables::limit`] gives indices.
     pub limits: Box<[Limit]>,
     limit_of: Box<[u16]>,
@@ -224,6 +239,7 @@ impl RouteTable {
             partial_checksums: settings.partial_checksums,
             errors_per_second: settings.errors_per_second,
             stamp_key: settings.stamp_key.clone().map(Box::new),
+            short_packets: settings.short_packets,
             compiled: self.compiled().clone(),
             hosts4: hosts4.into_boxed_slice(),
             hosts6: hosts6.into_boxed_slice(),
@@ -313,6 +329,7 @@ mod tests {
             errors_per_second: 100,
             next_hop,
             stamp_key: None,
+            short_packets: ShortPackets::Drop,
         })
     }
 

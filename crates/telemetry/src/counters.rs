@@ -151,6 +151,8 @@ table! {
             "An answer could start a loop between two services, or has no port to go to (CERT CA-1996-01).";
         StampMalformed "stamp_malformed" Respond
             "Too short for a STAMP packet of the mode that is served (RFC 8762 4.2).";
+        StampShort "stamp_short" Respond
+            "A STAMP packet that is shorter than its answer would be (RFC 8762 4.6), and is not to be answered: `stamp.short_packets`.";
         StampHmac "stamp_hmac" Respond "An authenticated STAMP packet whose HMAC is wrong (RFC 8762 4.4).";
         SockperfMalformed "sockperf_malformed" Respond
             "A datagram that is not as long as the sockperf message in it.";

@@ -95,6 +95,17 @@ pub enum Stamp {
     Authenticated,
 }
 
+/// What is done about STAMP packets that are shorter than their answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShortPackets {
+    /// They are dropped.
+    #[default]
+    Drop,
+    /// They are answered.
+    Answer,
+}
+
 /// What the endpoint must be told before it is asked, beside `vectors/endpoint.toml`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -103,6 +114,8 @@ pub struct Settings {
     pub partial_checksums: PartialChecksums,
     /// Which mode of STAMP is served.
     pub stamp: Stamp,
+    /// What is done about STAMP packets that are shorter than their answers.
+    pub short_packets: ShortPackets,
 }
 
 /// One question, or one for each of its mutations, with one expectation for all of them.

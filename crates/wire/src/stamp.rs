@@ -33,7 +33,7 @@ use crate::view::view;
 pub const PORT: u16 = 862;
 
 /// What a packet must have at least to be answered: sequence number, timestamp and error estimate. A sender of TWAMP Light
-/// may send no more (RFC 5357 section 4.1.2); the answer is then a base packet all the same (RFC 8762 section 4.6).
+/// may send no more (RFC 5357 section 4.1.2); an answer to it is a base packet all the same (RFC 8762 section 4.6).
 pub const LEN_MIN: usize = 14;
 
 /// What the signature of an authenticated packet covers: its first six blocks of 16 bytes (section 4.4).

@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 
 use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
-use route::{NextHop, ServiceError, TierChoice, VlanSet};
+use route::{NextHop, ServiceError, ShortPackets, TierChoice, VlanSet};
 
 use super::values::{Fault, address, choice, number, prefix, unique};
 use super::{Config, EarliestChoice, PartialChoice, RouteConfig};
@@ -36,6 +36,7 @@ settings! {
     NEXT_HOP "serve.next_hop" Some("--next-hop");
     ADDRESS_CHECK_MS "serve.address_check_ms" None;
     STAMP_KEY_FILE "stamp.key_file" Some("--stamp-key");
+    STAMP_SHORT_PACKETS "stamp.short_packets" Some("--stamp-short");
     ROUTE_NIC "route.nic" None;
     ROUTE_ADDRESS "route.address" None;
     ROUTE_FROM "route.from" None;
@@ -68,6 +69,10 @@ pub const TIERS: &[(&str, EarliestChoice)] =
 
 /// Who gets the frame of an answer, by name.
 pub const NEXT_HOPS: &[(&str, NextHop)] = &[("auto", NextHop::Auto), ("reflect", NextHop::Reflect)];
+
+/// What to do with STAMP packets that are shorter than their answers, by name.
+pub const SHORT_PACKETS: &[(&str, ShortPackets)] =
+    &[("drop", ShortPackets::Drop), ("answer", ShortPackets::Answer)];
 
 /// What stands for every number that there can be.
 pub const ALL: &str = "all";
@@ -131,6 +136,7 @@ keys! {
     NEXT_HOP Text |config, texts| config.serve.next_hop = choice(NEXT_HOPS, texts)?;
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
     STAMP_KEY_FILE Text |config, texts| config.stamp.key_file = texts.concat().into();
+    STAMP_SHORT_PACKETS Text |config, texts| config.stamp.short_packets = choice(SHORT_PACKETS, texts)?;
     ROUTE_NIC Text |config, texts| last_route(config).nic = Some(texts.concat());
     ROUTE_ADDRESS Text |config, texts| last_route(config).address = Some(prefix(&texts.concat())?);
     ROUTE_FROM Texts |config, texts| last_route(config).from = some(unique(texts, prefix)?)?;
@@ -246,6 +252,9 @@ mod tests {
         assert!(refused(HOP_LIMIT, "256").contains("write a whole number from 1 to 255"));
         assert!(refused(RING_SIZE, "1000").ends_with("powers of two; write 1024"));
         assert!(refused(TIER, "moon").ends_with("no such choice; write one of auto, driver, lane"));
+        let wrong =
+            "stamp.short_packets (--stamp-short) = \"false\": no such choice; write one of drop, answer";
+        assert_eq!(refused(STAMP_SHORT_PACKETS, "false"), wrong);
         assert!(refused(RESPOND, "udp-echo:0").contains("no such responder"));
         for vid in ["0", "4095", "trunk", "-1"] {
             let wrong = format!("serve.vlans (--vlan) = \"{vid}\": out of range");

@@ -5,7 +5,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 use nic::xdp::{Vlans, Wake};
-use route::{NextHop, Owner, PartialChecksums, PortRange, Route, RouteTable, Service, Tier, TierChoice};
+use route::{
+    NextHop, Owner, PartialChecksums, PortRange, Route, RouteTable, Service, ShortPackets, Tier, TierChoice,
+};
 
 use super::{Plan, why_unusable};
 use crate::config::PartialChoice;
@@ -100,7 +102,7 @@ impl Plan {
     fn fmt_stamp(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mode = match self.lane.stamp_key {
             _ if !has_stamp(self) => return Ok(()),
-            None => "unauthenticated".to_owned(),
+            None => format!("unauthenticated, {}", short_packets(self.lane.short_packets)),
             Some(_) => format!("authenticated, with the key in {}", self.config.stamp.key_file.display()),
         };
         row(out, "STAMP", format_args!("{mode}; stateless, T2 and T3 in NTP format"))
@@ -254,6 +256,14 @@ fn warn_of_refused_sources(plan: &Plan, warnings: &mut Vec<String>) {
     }));
 }
 
+/// What is done about STAMP packets that are shorter than their answers.
+fn short_packets(choice: ShortPackets) -> &'static str {
+    match choice {
+        ShortPackets::Drop => "packets of less than 44 bytes are dropped",
+        ShortPackets::Answer => "packets of less than 44 bytes are answered with 44",
+    }
+}
+
 /// Exceptions for a kernel that does not have the address.
 fn warn_of_kernels_exceptions(plan: &Plan, warnings: &mut Vec<String>) {
     for (index, route) in plan.routes.routes().iter().enumerate() {
@@ -302,6 +312,11 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
     warn_of_kernels_exceptions(plan, &mut warnings);
     if plan.lane.stamp_key.is_some() && !has_stamp(plan) {
         warnings.push("there is a key for STAMP, and no route answers it: --respond stamp".to_owned());
+    }
+    if plan.lane.stamp_key.is_some() && plan.lane.short_packets == ShortPackets::Answer {
+        warnings.push(
+            "short STAMP packets are to be answered, and with a key none of them is: it could not be authentic".to_owned(),
+        );
     }
     if plan.lanes.len() >= plan.facts.cores.len() {
         warnings.push("the lanes take every core of this process: other work will delay answers".to_owned());

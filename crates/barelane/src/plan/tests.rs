@@ -148,7 +148,13 @@ fn two_services_on_one_port_are_refused_by_both_names() {
 #[test]
 fn the_plan_says_which_mode_of_stamp_is_served() {
     let plan = plan_of("serve.respond = [\"stamp\"]", facts()).unwrap().to_string();
-    assert!(plan.contains("STAMP        unauthenticated; stateless"), "{plan}");
+    assert!(
+        plan.contains("STAMP        unauthenticated, packets of less than 44 bytes are dropped; stateless"),
+        "{plan}"
+    );
+    let answering = "serve.respond = [\"stamp\"]\nstamp.short_packets = \"answer\"";
+    let plan = plan_of(answering, facts()).unwrap().to_string();
+    assert!(plan.contains("packets of less than 44 bytes are answered with 44; stateless"), "{plan}");
     assert!(!plan_of("", facts()).unwrap().to_string().contains("STAMP"));
     let wrong = refused("stamp.key_file = \"/nowhere/key\"", facts());
     assert!(wrong.starts_with("stamp.key_file (--stamp-key) = \"/nowhere/key\": "), "{wrong}");

@@ -43,7 +43,7 @@ use std::{env, thread};
 use telemetry::counters::TABLE;
 use telemetry::{Counters, Kind};
 use testkit::allocations::CountingAllocator;
-use testkit::vectors::{self, PartialChecksums, Settings, Stamp, Tier};
+use testkit::vectors::{self, PartialChecksums, Settings, ShortPackets, Stamp, Tier};
 
 use crate::cable::OnCable;
 use crate::tier::{Driver, Stage};
@@ -76,11 +76,15 @@ fn is_allowed(missing: &[&str]) -> bool {
     missing.is_empty()
 }
 
-/// The vectors' settings: as on a wire, as on a virtual link, and with a key for STAMP.
-const ON_A_WIRE: Settings =
-    Settings { partial_checksums: PartialChecksums::Refuse, stamp: Stamp::Unauthenticated };
+/// The vectors' settings: as on a wire, as on a virtual link, with a key for STAMP, and with answers to short packets of it.
+const ON_A_WIRE: Settings = Settings {
+    partial_checksums: PartialChecksums::Refuse,
+    stamp: Stamp::Unauthenticated,
+    short_packets: ShortPackets::Drop,
+};
 const ON_A_VETH: Settings = Settings { partial_checksums: PartialChecksums::Accept, ..ON_A_WIRE };
 const WITH_A_KEY: Settings = Settings { stamp: Stamp::Authenticated, ..ON_A_WIRE };
+const ANSWERING_SHORT: Settings = Settings { short_packets: ShortPackets::Answer, ..ON_A_WIRE };
 
 /// Puts so many questions of each vector of these settings to the tier, at most. Gives how many that were.
 fn ask(settings: Settings, most: usize, tier: &mut impl Tier) -> usize {
@@ -105,10 +109,11 @@ fn every_vector_holds_in_the_driver_with_a_lane_behind() {
 }
 
 #[test]
-fn the_vectors_of_virtual_links_and_of_authenticated_stamp_hold_in_the_driver() {
+fn the_vectors_of_all_other_settings_hold_in_the_driver() {
     if can_load() {
         assert!(ask(ON_A_VETH, usize::MAX, &mut Driver::load(ON_A_VETH)) > 10_000);
         assert!(ask(WITH_A_KEY, usize::MAX, &mut Driver::load(WITH_A_KEY)) > 500);
+        assert!(ask(ANSWERING_SHORT, usize::MAX, &mut Driver::load(ANSWERING_SHORT)) > 300);
     }
 }
 
@@ -149,6 +154,7 @@ fn every_vector_holds_in_the_driver_on_a_cable() {
     assert!(by_lane[0] > 100 && by_lane[1] > 2_000, "not without the lane");
     ask_by_cable(ON_A_VETH, route::Tier::Driver);
     ask_by_cable(WITH_A_KEY, route::Tier::Driver);
+    ask_by_cable(ANSWERING_SHORT, route::Tier::Driver);
 }
 
 #[test]
@@ -162,6 +168,7 @@ fn every_vector_holds_in_a_lane_over_af_xdp_on_a_cable() {
     assert!(by_program[0] == 0 && by_lane[0] > 2_000 && by_lane[1] > 5_000, "by the lane alone");
     ask_by_cable(ON_A_VETH, route::Tier::Lane);
     ask_by_cable(WITH_A_KEY, route::Tier::Lane);
+    ask_by_cable(ANSWERING_SHORT, route::Tier::Lane);
 }
 
 #[test]

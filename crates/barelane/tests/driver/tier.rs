@@ -8,7 +8,7 @@ use nic::xdp::{COUNT_MAX, Claims, Vlans};
 use route::{LaneSettings, NextHops, RouteTable, Terms, Tier as Where};
 use telemetry::{Counter, Counters, Kind, Ns, Reason};
 use testkit::endpoint;
-use testkit::vectors::{Outcome, PartialChecksums, Settings, Stamp, Tier};
+use testkit::vectors::{Outcome, PartialChecksums, Settings, ShortPackets, Stamp, Tier};
 use wire::checksum::Summer;
 use wire::stamp::Key;
 
@@ -123,7 +123,11 @@ pub(crate) fn lane_settings(settings: Settings) -> LaneSettings {
         Stamp::Unauthenticated => None,
         Stamp::Authenticated => Key::new(endpoint.stamp.key.as_bytes()),
     };
-    LaneSettings { stamp_key, ..settings_of(&endpoint, partial_checksums, Summer::fastest()) }
+    let short_packets = match settings.short_packets {
+        ShortPackets::Drop => route::ShortPackets::Drop,
+        ShortPackets::Answer => route::ShortPackets::Answer,
+    };
+    LaneSettings { stamp_key, short_packets, ..settings_of(&endpoint, partial_checksums, Summer::fastest()) }
 }
 
 /// What it takes from the kernel. A lane looks at every frame, whatever its tags: so does the program here.

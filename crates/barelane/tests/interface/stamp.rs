@@ -233,6 +233,33 @@ fn another_key_is_in_force_after_a_reload_and_the_old_one_no_longer() {
     assert_eq!((counts.get("stamp_hmac"), counts.get("replied_stamp")), (Some(&1), Some(&3)), "{counts:?}");
 }
 
+/// What a sender of TWAMP Light may send at the least (RFC 5357 section 4.1.2) has no answer of its length.
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_short_packet_is_answered_where_the_operator_wants_it_and_counted_where_not() {
+    for (options, is_answered) in [(&[][..], false), (&["--stamp-short", "answer"], true)] {
+        let topology = Topology::new();
+        let server = Server::alone_with(&topology, &[&["--respond", "stamp"], options].concat());
+        for address in SERVER {
+            let socket = topology.socket(address, stamp_suite::PORT);
+            // The whole one behind it is answered in any case, so that nobody waits for what does not come.
+            for (sequence, len) in [(1, 14), (2, 44)] {
+                let mut packet = [0; 44];
+                packet[..4].copy_from_slice(&u32::to_be_bytes(sequence));
+                socket.send(&packet[..len]).unwrap();
+            }
+            for sequence in if is_answered { 1..3 } else { 2..3 } {
+                let mut answer = [0; 64];
+                assert_eq!(socket.recv(&mut answer).unwrap(), 44, "{address}");
+                assert_eq!(answer[..4], u32::to_be_bytes(sequence), "{address}");
+            }
+        }
+        let counts = server.counts();
+        let expected = if is_answered { (None, Some(&4)) } else { (Some(&2), Some(&2)) };
+        assert_eq!((counts.get("stamp_short"), counts.get("replied_stamp")), expected, "{counts:?}");
+    }
+}
+
 /// The other way round: what the probe will ask.
 #[test]
 #[ignore = "needs root: a network namespace"]

@@ -9,7 +9,7 @@
 //! covers it, and the hand-over to the ring. Their difference is counted on the lane's page as it is sent, so that the two
 //! can be compared. It is never zero: what takes less than the clock's step takes a nanosecond.
 
-use route::{Class, LaneTables};
+use route::{Class, LaneTables, ShortPackets};
 use telemetry::{Clock, Counter, Reason, Tick};
 use wire::checksum::Sum;
 use wire::headers::{Headers, Kind};
@@ -52,7 +52,7 @@ fn reflect<C: Clock>(
     state.find(now);
     let question = datagram::admit(class, headers, room, tables, state)?;
     let key = tables.stamp_key.as_deref();
-    let headers = check(question.headers, room, key)?;
+    let headers = check(question.headers, room, tables)?;
     let question = Question { headers, ..question };
     let received = state.received(question.ttl);
     write(headers, room, &received, key).ok_or(IMPOSSIBLE)?;
@@ -67,11 +67,12 @@ fn reflect<C: Clock>(
 /// Whether this is a packet of the mode that is served. Gives the headers of the answer, which is as long as the question,
 /// but no shorter than a base packet (section 4.6).
 #[inline(always)]
-fn check(headers: Headers, room: &mut [u8], key: Option<&Key>) -> Result<Headers, Verdict> {
+fn check(headers: Headers, room: &mut [u8], tables: &LaneTables) -> Result<Headers, Verdict> {
     let payload = udp::payload(room, headers).ok_or(IMPOSSIBLE)?;
-    match key {
+    match tables.stamp_key.as_deref() {
         None if payload.len() >= ReflectorPacket::LEN => Ok(headers),
         None if payload.len() < stamp::LEN_MIN => Err(Verdict::Drop(Reason::StampMalformed)),
+        None if tables.short_packets == ShortPackets::Drop => Err(Verdict::Drop(Reason::StampShort)),
         None => udp::lengthen(room, headers, BASE_LEN).ok_or(Verdict::Drop(Reason::TailroomMissing)),
         Some(_) if payload.len() < ReflectorPacketAuthenticated::LEN => {
             Err(Verdict::Drop(Reason::StampMalformed))

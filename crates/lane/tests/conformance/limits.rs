@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use barelane_lane::{State, Verdict, classify, respond};
-use route::PartialChecksums;
+use route::{PartialChecksums, ShortPackets};
 use telemetry::{Counter, Ns, Reason, Still, Tick};
 use testkit::endpoint;
 use testkit::vectors::{self, Outcome, QUIET, Tier};
@@ -114,7 +114,8 @@ fn a_solicitation_in_a_frame_to_a_group_of_another_protocol_is_not_answered() {
 
 #[test]
 fn an_answer_that_the_room_is_too_short_for_is_not_given_and_nothing_is_written() {
-    let tables = limited(10);
+    let mut tables = limited(10);
+    tables.short_packets = ShortPackets::Answer;
     for id in ["U3-closed-port", "U3-closed-port-6", "D3-probe", "P1-14-bytes", "P1-14-bytes-6"] {
         let question = question(id);
         let headers = wire::parse(&question).unwrap();

@@ -19,7 +19,7 @@ mod stamp;
 mod sweeps;
 mod tables;
 
-use route::PartialChecksums;
+use route::{PartialChecksums, ShortPackets};
 use testkit::allocations::{self, CountingAllocator};
 use testkit::vectors::{self, Tier, Vector};
 use wire::checksum::Summer;
@@ -73,6 +73,16 @@ fn the_vectors_of_authenticated_stamp_hold() {
     let settings = vectors::Settings { stamp: vectors::Stamp::Authenticated, ..Default::default() };
     let questions = ask_with(settings, &mut SimulatedLane::authenticated(card()));
     assert!(questions > 500, "{questions}");
+}
+
+#[test]
+fn the_vectors_of_short_stamp_packets_hold() {
+    let settings = vectors::Settings { short_packets: vectors::ShortPackets::Answer, ..Default::default() };
+    let questions = [
+        ask_with(settings, &mut SimulatedLane::answering(ShortPackets::Answer, card())),
+        ask_with(settings, &mut SimulatedLane::answering(ShortPackets::Answer, Alone(card()))),
+    ];
+    assert!(questions.iter().all(|&questions| questions > 300), "{questions:?}");
 }
 
 #[test]

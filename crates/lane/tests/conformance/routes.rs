@@ -6,7 +6,8 @@ use std::sync::Arc;
 use barelane_lane::{Lane, mailbox};
 use nic::sim::Card;
 use route::{
-    Address, LaneSettings, NextHop, Owner, PartialChecksums, Route, RouteTable, Terms, TierChoice, VlanSet,
+    Address, LaneSettings, NextHop, Owner, PartialChecksums, Route, RouteTable, ShortPackets, Terms,
+    TierChoice, VlanSet,
 };
 use telemetry::{Counter, Page, Still, Tick};
 use testkit::endpoint::{self, Endpoint};
@@ -42,6 +43,7 @@ fn lane(endpoint: &Endpoint, owner: Owner, routes: &[Route]) -> Lane<Card, Still
         hop_limit: endpoint.hop_limit,
         errors_per_second: endpoint.errors_per_second,
         stamp_key: None,
+        short_packets: ShortPackets::Drop,
         next_hop: NextHop::Reflect,
     });
     let (_, mailbox) = mailbox();

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use barelane_lane::{Lane, TableSender, mailbox};
 use nic::sim::{Card, Faults};
 use nic::{Burst, Frame, Queue};
-use route::{Address, LaneSettings, NextHop, NextHops, Owner, PartialChecksums, Route, RouteTable};
+use route::{
+    Address, LaneSettings, NextHop, NextHops, Owner, PartialChecksums, Route, RouteTable, ShortPackets,
+};
 use telemetry::{Counter, Counters, Kind, Ns, Page, Reason, Tick, TickRate, WallClock, WallTime};
 use testkit::allocations::{self, Allocations};
 use testkit::clock::SimulatedClock;
@@ -98,6 +100,12 @@ impl<Q: Window> SimulatedLane<Q> {
         let stamp_key = Key::new(endpoint.stamp.key.as_bytes());
         let settings = settings_of(&endpoint, PartialChecksums::Refuse, Summer::fastest());
         Self::with(queue, LaneSettings { stamp_key, ..settings })
+    }
+
+    /// One that does this with STAMP packets that are shorter than their answers.
+    pub(crate) fn answering(short_packets: ShortPackets, queue: Q) -> Self {
+        let settings = settings_of(&endpoint::load().unwrap(), PartialChecksums::Refuse, Summer::fastest());
+        Self::with(queue, LaneSettings { short_packets, ..settings })
     }
 
     /// One for which every asker is behind a router, by these ways.
@@ -219,6 +227,7 @@ pub(crate) fn settings_of(
         errors_per_second: endpoint.errors_per_second,
         next_hop: NextHop::Reflect,
         stamp_key: None,
+        short_packets: ShortPackets::Drop,
     }
 }
 

@@ -3,15 +3,15 @@
 
 use std::net::IpAddr;
 
-use route::PartialChecksums;
+use route::{LaneSettings, PartialChecksums, ShortPackets};
 use telemetry::{Counter, Ns, Reason, Tick, TickRate, WallClock, WallTime};
 use testkit::random::Random;
 use testkit::vectors::{self, Outcome, Tier};
 use testkit::{endpoint, packets};
 use wire::checksum::Summer;
-use wire::stamp::{ReflectorPacket, ReflectorPacketAuthenticated, Synchronised, Timestamp};
+use wire::stamp::{Key, ReflectorPacket, ReflectorPacketAuthenticated, Synchronised, Timestamp};
 
-use crate::simulated::{SimulatedLane, Window, card};
+use crate::simulated::{SimulatedLane, Window, card, settings_of};
 
 /// Where the packet begins in an untagged frame over IPv4.
 const PACKET: usize = 42;
@@ -155,28 +155,56 @@ fn the_newest_line_is_taken_and_those_that_found_no_room_are_not_missed() {
     assert_eq!(packet.receive_timestamp.unix_ns(packet.error_estimate.format()), Some(begin + 11));
 }
 
-/// What a stranger may send: any bytes in any number. Each gets an answer as long as it, but no shorter than a base packet,
-/// or none for the one reason.
-#[test]
-fn packets_of_every_length_are_answered_alike_or_malformed() {
+/// Sends what a stranger may send, any bytes in any number. Of each length is expected how long the answer's payload is, or
+/// why there is none.
+fn assert_each_length<Q: Window>(
+    mut lane: SimulatedLane<Q>,
+    expected: impl Fn(usize) -> Result<usize, Reason>,
+) {
     let endpoint = endpoint::load().unwrap();
     let mut random = Random::new(862);
-    let mut lane = lane();
     for ip in ["10.0.0.1", "fd00::1"] {
         let ip: IpAddr = ip.parse().unwrap();
         let kind = packets::Kind::UdpEcho(wire::stamp::PORT);
         for len in 0..=packets::data_size_max(ip, kind) {
             let question = packets::exchange(&endpoint, ip, kind, &random.bytes(len)).question;
-            let begin = if ip.is_ipv4() { 42 } else { 62 };
-            match lane.ask(&question, Ns(0)) {
-                Outcome::Reply(answer) => {
-                    assert_eq!(answer.len(), begin + len.max(44), "{len} bytes to {ip}");
-                }
-                outcome => {
-                    assert_eq!(outcome, Outcome::Drop(Some(Reason::StampMalformed)), "{len} bytes to {ip}");
-                    assert!(len < 14, "{len} bytes to {ip}");
-                }
-            }
+            let begin = if ip.is_ipv4() { PACKET } else { PACKET + 20 };
+            let found = match lane.ask(&question, Ns(0)) {
+                Outcome::Reply(answer) => Ok(answer.len() - begin),
+                Outcome::Drop(Some(reason)) => Err(reason),
+                outcome => panic!("{len} bytes to {ip}: {outcome:?}"),
+            };
+            assert_eq!(found, expected(len), "{len} bytes to {ip}");
         }
+    }
+}
+
+#[test]
+fn an_answer_is_as_long_as_its_question_and_what_is_too_short_for_that_gets_none() {
+    assert_each_length(lane(), |len| match len {
+        0..14 => Err(Reason::StampMalformed),
+        14..44 => Err(Reason::StampShort),
+        _ => Ok(len),
+    });
+}
+
+#[test]
+fn where_short_packets_are_answered_an_answer_is_no_shorter_than_a_base_packet() {
+    let lane = SimulatedLane::answering(ShortPackets::Answer, card());
+    assert_each_length(lane, |len| if len < 14 { Err(Reason::StampMalformed) } else { Ok(len.max(44)) });
+}
+
+#[test]
+fn with_a_key_no_short_packet_is_answered_whatever_is_set() {
+    let endpoint = endpoint::load().unwrap();
+    for short_packets in [ShortPackets::Drop, ShortPackets::Answer] {
+        let settings = LaneSettings {
+            stamp_key: Key::new(endpoint.stamp.key.as_bytes()),
+            short_packets,
+            ..settings_of(&endpoint, PartialChecksums::Refuse, Summer::fastest())
+        };
+        assert_each_length(SimulatedLane::with(card(), settings), |len| {
+            Err(if len < 112 { Reason::StampMalformed } else { Reason::StampHmac })
+        });
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use barelane_lane::{Lane, MailboxFull, mailbox};
 use nic::sim::{Card, Faults};
-use route::{LaneSettings, LaneTables, NextHop, PartialChecksums};
+use route::{LaneSettings, LaneTables, NextHop, PartialChecksums, ShortPackets};
 use telemetry::{Counter, Page, Still, Tick};
 use testkit::endpoint;
 use wire::checksum::Summer;
@@ -26,6 +26,7 @@ pub(crate) fn limited(errors_per_second: u32) -> Box<LaneTables> {
         errors_per_second,
         next_hop: NextHop::Reflect,
         stamp_key: None,
+        short_packets: ShortPackets::Drop,
     };
     Box::new(table_of(&endpoint).compile(&settings))
 }
