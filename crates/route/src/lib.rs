@@ -28,7 +28,7 @@ pub use class::{Class, Decision, Responder};
 pub use compiled::{Asked, Compiled};
 pub use conditions::{Asks, Mismatch, Question, Route, Tier, TierChoice};
 pub use lane_tables::{Host4, Host6, LaneSettings, LaneTables, NextHop, PartialChecksums};
-pub use limit::Limit;
+pub use limit::{Limit, SourceLimit, SourcePrefix};
 pub use lookup::{Key, Lookup};
 pub use next_hops::{NextHops, TooManyWays, Via, Way};
 pub use ports::PortRange;

@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 
 use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
-use route::{NextHop, ServiceError, TierChoice, VlanSet};
+use route::{NextHop, ServiceError, SourceLimit, TierChoice, VlanSet};
 
 use super::values::{Fault, address, choice, number, prefix, unique};
 use super::{Config, EarliestChoice, PartialChoice, RouteConfig};
@@ -141,7 +141,8 @@ keys! {
     ROUTE_PER_SECOND Number |config, texts|
         last_route(config).limit.per_second = NonZeroU32::new(number(&texts.concat(), 1, PER_SECOND_MAX)?);
     ROUTE_PER_SOURCE Number |config, texts|
-        last_route(config).limit.per_source = NonZeroU32::new(number(&texts.concat(), 1, PER_SECOND_MAX)?);
+        last_route(config).limit.per_source =
+            NonZeroU32::new(number(&texts.concat(), 1, PER_SECOND_MAX)?).map(SourceLimit::from);
 }
 
 /// The highest limit: more answers a second than any link carries.
