@@ -10,10 +10,13 @@
 //! [`Plan`](crate::plan::Plan)'s to find out.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use nic::xdp::{ModeChoice, RING_SIZE_DEFAULT, Vlans, Wake, ZeroCopyChoice};
-use route::{Limit, NextHop, Prefix, Route, Service, ShortPackets, TierChoice, VlanSet};
+use route::{
+    Limit, NextHop, Prefix, Route, Service, ShortPackets, SourceLimit, SourcePrefix, TierChoice, VlanSet,
+};
 
 use crate::args::ServeArguments;
 use crate::error::{Error, Wrong};
@@ -130,15 +133,25 @@ pub struct RouteConfig {
     pub respond: Option<Service>,
     /// Where it is answered.
     pub tier: TierChoice,
-    /// How often it answers, at most.
-    pub limit: Limit,
+    /// How often it answers in a second, at most.
+    pub per_second: Option<NonZeroU32>,
+    /// How often it answers one source.
+    pub per_source: Option<NonZeroU32>,
+    /// What one source is, where that is said.
+    pub source_prefix: Option<SourcePrefix>,
 }
 
 impl RouteConfig {
     /// The route that it means, on the card that is served.
     pub fn route(&self) -> Option<Route> {
-        let Self { address, from, vlans, respond, tier, limit, .. } = self.clone();
-        Some(Route { service: respond?, address, from, vlans, tier, limit })
+        let Self { address, from, vlans, respond, tier, .. } = self.clone();
+        Some(Route { service: respond?, address, from, vlans, tier, limit: self.limit() })
+    }
+
+    fn limit(&self) -> Limit {
+        let prefix = self.source_prefix.unwrap_or(SourcePrefix::LONGEST);
+        let per_source = self.per_source.map(|per_second| SourceLimit { per_second, prefix });
+        Limit { per_second: self.per_second, per_source }
     }
 }
 

@@ -340,6 +340,14 @@ fn a_condition_that_cannot_be_met_is_refused_by_its_key() {
         ("vlans = [0]", &["route.vlans = \"0\"", "from 1 to 4094, or \"untagged\"", "line 9"]),
         ("tier = \"kernel space\"", &["route.tier = \"kernel space\"", "auto, driver, lane, kernel"]),
         ("tier = \"driver\"", &["route.tier = \"driver\"", "use tier auto or lane"]),
+        (
+            "source_prefix_ipv4 = 24",
+            &["route.source_prefix_ipv4 = \"24\"", "set answers_per_second_per_source too", "line 9"],
+        ),
+        (
+            "answers_per_second_per_source = 9\nsource_prefix_ipv6 = 65",
+            &["route.source_prefix_ipv6 = \"65\"", "from 1 to 64", "line 10"],
+        ),
     ] {
         let file = hosts.file(&with_routes(&[&format!("respond = \"icmp-echo\"\n{route}")]));
         assert_says(&hosts.refused(&["serve", "--config", &file]), says);
@@ -363,7 +371,7 @@ fn routes_explain_says_which_route_takes_a_packet_and_why_those_before_do_not() 
     let Some(hosts) = Hosts::new("explain") else { return };
     let file = hosts.file(&with_routes(&[
         "respond = \"udp-echo:7\"\nfrom = [\"10.9.0.0/16\"]\ntier = \"kernel\"",
-        "respond = \"sockperf:4000-4999\"\nvlans = [7]",
+        "respond = \"sockperf:4000-4999\"\nvlans = [7]\nanswers_per_second_per_source = 9\nsource_prefix_ipv4 = 24",
         "respond = \"udp-echo:1-9999\"",
     ]));
     for (packet, says) in [
@@ -382,7 +390,13 @@ fn routes_explain_says_which_route_takes_a_packet_and_why_those_before_do_not() 
             &["route 1      yes", "verdict      the kernel's: route 1 leaves it"],
         ),
         ("udp 10.8.0.2:50000 > 10.8.0.9:4001", &["route 2      no, its VLANs are 7", "route 3 takes it"]),
-        ("udp 10.8.0.2:50000 > 10.8.0.9:4001 vlan 7", &["route 2 takes it: answered by a sockperf server"]),
+        (
+            "udp 10.8.0.2:50000 > 10.8.0.9:4001 vlan 7",
+            &[
+                "route 2      yes: sockperf:4000-4999, VLANs 7, at most 9/s to one source (IPv4 /24, IPv6 /64)",
+                "route 2 takes it: answered by a sockperf server",
+            ],
+        ),
         ("udp 10.8.0.2:50000 > 10.8.0.9:4001 vlan 9", &["VLAN 9 is not served"]),
         ("udp 10.8.0.2:50000 > 10.8.0.9:10000", &["route 4      no, it answers ICMP", "a closed port"]),
         (

@@ -11,14 +11,17 @@ static u64 (*const now_ns)(void) = (void *)5; /* bpf_ktime_get_ns */
 
 enum { SOURCE_COUNT = 1 << 16 };
 
-/* An event each `interval`, as many at once as fit `depth`; an interval of 0 is no limit. */
+/* An event each `interval`, as many at once as fit `depth`; an interval of 0 is no limit. A second each at most. */
 struct pace {
-	u64 interval;
-	u64 depth;
+	u32 interval;
+	u32 depth;
 };
+/* The masks say which bits of an IPv4 source, and of the first 64 of an IPv6 source, tell it from others. */
 struct limit {
 	struct pace route;
 	struct pace source;
+	u64 ipv4_mask;
+	u64 ipv6_mask;
 };
 _Static_assert(sizeof(struct limit) * 2 == CELL_SIZE, "two limits a cell, behind the one that has the seed");
 
@@ -57,8 +60,8 @@ static ALWAYS_INLINE int may(const struct pace *pace, u64 now, struct token *tok
 }
 
 /* Whether one more answer may be given: 0, or the counter of the limit that is reached. `limit` is one more than its index;
- * `prefix` is the source, or what of it counts. */
-static ALWAYS_INLINE u32 ask(const struct packet *packet, u32 limit, u64 prefix, u64 is_ipv4, struct permit *permit)
+ * `source` is the asker's IPv4 address, or the first 64 bits of his IPv6 address. */
+static ALWAYS_INLINE u32 ask(const struct packet *packet, u32 limit, u64 source, u64 is_ipv4, struct permit *permit)
 {
 	const struct refinements_too *too = cell(packet->image, REFINEMENTS_CELL + 1);
 
@@ -74,18 +77,19 @@ static ALWAYS_INLINE u32 ask(const struct packet *packet, u32 limit, u64 prefix,
 	limits += index & 1;
 
 	u64 seed = seeds[0], now = now_ns();
+	u64 prefix = source & (is_ipv4 ? limits->ipv4_mask : limits->ipv6_mask);
 	u64 hash = folded_product(folded_product(prefix ^ seed, is_ipv4 ^ FOLD) ^ index, seed);
 	u32 word = hash & (SOURCE_COUNT - 1);
 
 	permit->route_index = index;
 	permit->source_index = word;
 
-	u64 *bucket = map_lookup(&buckets, &index), *source = map_lookup(&sources, &word);
+	u64 *bucket = map_lookup(&buckets, &index), *used = map_lookup(&sources, &word);
 
-	if (!bucket || !source)
+	if (!bucket || !used)
 		return ROUTE_LIMITED;
 	if (limits->source.interval) {
-		permit->source.found = *source;
+		permit->source.found = *used;
 		if (!may(&limits->source, now, &permit->source))
 			return SOURCE_LIMITED;
 	}

@@ -15,7 +15,8 @@ use wire::template::{AdvertisementTemplate, ArpTemplate, Ipv4Template, Ipv6Templ
 
 use crate::class::{Class, Decision};
 use crate::compiled::Compiled;
-use crate::conditions::{Limit, TierChoice};
+use crate::conditions::TierChoice;
+use crate::limit::Limit;
 use crate::ports::PortRange;
 use crate::prefix::Family;
 use crate::table::{RouteTable, broadcast_of};

@@ -14,6 +14,7 @@ pub mod compiled;
 mod compiler;
 pub mod conditions;
 pub mod lane_tables;
+pub mod limit;
 pub mod next_hops;
 pub mod ports;
 pub mod prefix;
@@ -25,8 +26,9 @@ pub mod vlan_set;
 
 pub use class::{Class, Decision, Responder};
 pub use compiled::{Asked, Compiled};
-pub use conditions::{Asks, Limit, Mismatch, Question, Route, Tier, TierChoice};
+pub use conditions::{Asks, Mismatch, Question, Route, Tier, TierChoice};
 pub use lane_tables::{Host4, Host6, LaneSettings, LaneTables, NextHop, PartialChecksums, ShortPackets};
+pub use limit::{Limit, SourceLimit, SourcePrefix};
 pub use lookup::{Key, Lookup};
 pub use next_hops::{NextHops, TooManyWays, Via, Way};
 pub use ports::PortRange;

@@ -11,7 +11,8 @@ use thiserror::Error;
 
 use crate::compiled::Compiled;
 use crate::compiler::{self, Place, places_of};
-use crate::conditions::{Limit, Question, Route, Tier, TierChoice};
+use crate::conditions::{Question, Route, Tier, TierChoice};
+use crate::limit::Limit;
 use crate::reach::Reach;
 use crate::refinement::builder::COMPILED_SIZE_MAX;
 use crate::service::Service;

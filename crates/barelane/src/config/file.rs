@@ -84,18 +84,35 @@ fn read_table(
     Ok(())
 }
 
-/// One `[[route]]`: it must say what it answers with.
+/// One `[[route]]`: it must say what it answers with, and what it says of sources must be of a limit for each.
 fn read_route(source: &Source<'_>, config: &mut Config, route: &Item<'_>) -> Result<(), Wrong> {
     let DeValue::Table(table) = route.get_ref() else {
         return Err(wrong_shape(source, route, "route").remedy("write [[route]] above each route"));
     };
     config.routes.push(RouteConfig::default());
     read_table(source, config, "route", table)?;
-    if config.routes.last().is_some_and(|route| route.respond.is_some()) {
-        return Ok(());
+    let Some(RouteConfig { respond: Some(_), per_source, .. }) = config.routes.last() else {
+        let wrong = source.wrong(route.span().start, keys::ROUTE_RESPOND.key, "");
+        return Err(wrong.because("a route needs it").remedy("add it to this [[route]]"));
+    };
+    if per_source.is_some() { Ok(()) } else { check_no_source_prefix(source, table) }
+}
+
+/// Refuses to be told what one source is where no limit is for each.
+fn check_no_source_prefix(source: &Source<'_>, route: &DeTable<'_>) -> Result<(), Wrong> {
+    let needless = [keys::ROUTE_SOURCE_PREFIX_IPV4, keys::ROUTE_SOURCE_PREFIX_IPV6];
+    for (name, value) in route {
+        if let Some(setting) =
+            needless.iter().find(|setting| setting.key == format!("route.{}", name.get_ref()))
+        {
+            let found = source.text.get(value.span()).unwrap_or_default();
+            let wrong = source.wrong(value.span().start, setting.key, found);
+            return Err(wrong
+                .because("this route has no limit for each source")
+                .remedy("set answers_per_second_per_source too, or leave the key out"));
+        }
     }
-    let wrong = source.wrong(route.span().start, keys::ROUTE_RESPOND.key, "");
-    Err(wrong.because("a route needs it").remedy("add it to this [[route]]"))
+    Ok(())
 }
 
 /// The texts of a value, which must be of the kind that its key takes.
@@ -263,6 +280,42 @@ mod tests {
         let all = "address = \"10.0.0.0/8\"\nfrom = [\"192.0.2.1\", \"fd00::/8\"]\nvlans = [7, \"untagged\"]\ntier = \"kernel\"";
         let said = "udp-echo:7-9 on 10.0.0.0/8 from 192.0.2.1, fd00::/8, VLANs untagged, 7, tier kernel";
         assert_eq!(routes(all), [said, "icmp-echo"]);
+        let limits = "answers_per_second = 9\nanswers_per_second_per_source = 3\nsource_prefix_ipv6 = 56";
+        let said = "udp-echo:7-9, at most 9/s, 3/s to one source (IPv4 /32, IPv6 /56)";
+        assert_eq!(routes(limits), [said, "icmp-echo"]);
+        let said = "udp-echo:7-9, at most 3/s to one source (IPv4 /24, IPv6 /64)";
+        // Whichever stands first.
+        assert_eq!(routes("source_prefix_ipv4 = 24\nanswers_per_second_per_source = 3"), [said, "icmp-echo"]);
+    }
+
+    #[test]
+    fn what_a_source_is_needs_a_limit_for_each_and_a_length_that_can_be() {
+        let limited = "answers_per_second_per_source = 9";
+        for (text, says) in [
+            (
+                "answers_per_second = 9\nsource_prefix_ipv4 = 24",
+                "route.source_prefix_ipv4 = \"24\": this route has no limit for each source; set \
+                 answers_per_second_per_source too, or leave the key out (a.toml line 4)",
+            ),
+            (
+                "tier = \"lane\"\nsource_prefix_ipv6 = 64",
+                "route.source_prefix_ipv6 = \"64\": this route has no limit for each source; set \
+                 answers_per_second_per_source too, or leave the key out (a.toml line 4)",
+            ),
+            (
+                &format!("{limited}\nsource_prefix_ipv4 = 33"),
+                "route.source_prefix_ipv4 = \"33\": out of range; write a whole number from 1 to 32 (a.toml line 4)",
+            ),
+            (
+                &format!("{limited}\nsource_prefix_ipv6 = 65"),
+                "route.source_prefix_ipv6 = \"65\": out of range; write a whole number from 1 to 64 (a.toml line 4)",
+            ),
+            (&format!("{limited}\nsource_prefix_ipv6 = 0"), "write a whole number from 1 to 64"),
+            (&format!("{limited}\nsource_prefix_ipv4 = \"24\""), "write a whole number, without quotes"),
+        ] {
+            let told = refused(&format!("[[route]]\nrespond = \"icmp-echo\"\n{text}"));
+            assert!(told.contains(says), "{told}");
+        }
     }
 
     #[test]

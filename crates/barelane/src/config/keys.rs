@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 
 use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
-use route::{NextHop, ServiceError, ShortPackets, TierChoice, VlanSet};
+use route::{Family, NextHop, ServiceError, ShortPackets, SourcePrefix, TierChoice, VlanSet};
 
 use super::values::{Fault, address, choice, number, prefix, unique};
 use super::{Config, EarliestChoice, PartialChoice, RouteConfig};
@@ -45,6 +45,8 @@ settings! {
     ROUTE_TIER "route.tier" None;
     ROUTE_PER_SECOND "route.answers_per_second" None;
     ROUTE_PER_SOURCE "route.answers_per_second_per_source" None;
+    ROUTE_SOURCE_PREFIX_IPV4 "route.source_prefix_ipv4" None;
+    ROUTE_SOURCE_PREFIX_IPV6 "route.source_prefix_ipv6" None;
 }
 
 /// How the program may be attached, by name.
@@ -145,9 +147,11 @@ keys! {
     ROUTE_RESPOND Text |config, texts| last_route(config).respond = Some(service(&texts.concat())?);
     ROUTE_TIER Text |config, texts| last_route(config).tier = choice(TierChoice::NAMES, texts)?;
     ROUTE_PER_SECOND Number |config, texts|
-        last_route(config).limit.per_second = NonZeroU32::new(number(&texts.concat(), 1, PER_SECOND_MAX)?);
+        last_route(config).per_second = NonZeroU32::new(number(&texts.concat(), 1, PER_SECOND_MAX)?);
     ROUTE_PER_SOURCE Number |config, texts|
-        last_route(config).limit.per_source = NonZeroU32::new(number(&texts.concat(), 1, PER_SECOND_MAX)?);
+        last_route(config).per_source = NonZeroU32::new(number(&texts.concat(), 1, PER_SECOND_MAX)?);
+    ROUTE_SOURCE_PREFIX_IPV4 Number |config, texts| set_source_prefix(config, Family::V4, texts)?;
+    ROUTE_SOURCE_PREFIX_IPV6 Number |config, texts| set_source_prefix(config, Family::V6, texts)?;
 }
 
 /// The highest limit: more answers a second than any link carries.
@@ -161,6 +165,14 @@ fn last_route(config: &mut Config) -> &mut RouteConfig {
     let last = config.routes.len() - 1;
     #[expect(clippy::indexing_slicing, reason = "a route was pushed where there was none")]
     &mut config.routes[last]
+}
+
+/// Sets how many bits of this family's addresses say what one source is.
+fn set_source_prefix(config: &mut Config, family: Family, texts: &[String]) -> Result<(), Fault> {
+    let len = number(&texts.concat(), 1, SourcePrefix::LONGEST.len(family).into())?;
+    let prefix = &mut last_route(config).source_prefix;
+    *prefix = Some(prefix.unwrap_or(SourcePrefix::LONGEST).with(family, len));
+    Ok(())
 }
 
 fn service(text: &str) -> Result<route::Service, Fault> {

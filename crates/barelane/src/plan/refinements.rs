@@ -3,7 +3,7 @@
 use nic::xdp::{self, Refinements, Verdict};
 use route::refinement::{NONE, Sources};
 use route::table::LIMIT_COUNT_MAX;
-use route::{Decision, Responder, RouteTable, Tier};
+use route::{Decision, Family, Limit, Responder, RouteTable, Tier};
 
 /// The program's form of a lane's refinements.
 pub(super) fn of(routes: &RouteTable) -> Refinements {
@@ -23,10 +23,7 @@ pub(super) fn of(routes: &RouteTable) -> Refinements {
         vlan_maps: refinements.vlan_maps().iter().map(|map| map.to_vec()).collect(),
         verdicts: refinements.classes().iter().map(|&decision| verdict_of(decision)).collect(),
         exceptions: refinements.exceptions().map(verdict_of),
-        limits: limits
-            .into_iter()
-            .map(|limit| xdp::Limit { per_second: limit.per_second, per_source: limit.per_source })
-            .collect(),
+        limits: limits.into_iter().map(limit_in_driver).collect(),
     }
 }
 
@@ -51,6 +48,16 @@ fn verdict_of(decision: Decision, limit_of: &[u16]) -> Verdict {
         (Responder::Nobody, _) => Verdict::Nobody,
         (_, tier) => Verdict::Tier { tier: tier_of(tier), limit: limit() },
     }
+}
+
+/// The same limit in the driver.
+fn limit_in_driver(limit: Limit) -> xdp::Limit {
+    let per_source = limit.per_source.map(|most| xdp::SourceLimit {
+        per_second: most.per_second,
+        ipv4_mask: most.prefix.mask(Family::V4),
+        ipv6_mask: most.prefix.mask(Family::V6),
+    });
+    xdp::Limit { per_second: limit.per_second, per_source }
 }
 
 /// The program's word for a tier.

@@ -210,13 +210,15 @@ fn the_plan_prints_routes_in_order_with_their_tiers_and_what_they_are_compiled_t
     let routes = [
         "respond = \"udp-echo:7\"\nfrom = [\"10.0.0.0/8\"]\ntier = \"kernel\"",
         "respond = \"udp-echo:4000-4999\"",
+        "respond = \"stamp\"\nanswers_per_second_per_source = 50\nsource_prefix_ipv4 = 24",
     ];
     let text = plan_of(&own(&routes), facts()).unwrap().to_string();
     for part in [
         "route        1: udp-echo:7 from 10.0.0.0/8, tier kernel -> kernel (left to it)",
         "route        2: udp-echo:4000-4999 -> driver (the driver sends what its program answers)",
-        "route        3: icmp-echo -> driver",
-        "10.0.0.9/24: udp-echo:4000-4999, icmp-echo; Barelane's alone",
+        "route        3: stamp:862, at most 50/s to one source (IPv4 /24, IPv6 /64) -> lane",
+        "route        4: icmp-echo -> driver",
+        "10.0.0.9/24: udp-echo:4000-4999, stamp:862, icmp-echo; Barelane's alone",
         "bytes for each lane",
         "warning      route 1 (`udp-echo:7 from 10.0.0.0/8, tier kernel`) leaves to the kernel",
     ] {

@@ -25,6 +25,7 @@
 //! | `sockperf` | does sockperf's client take our server for its own? |
 //! | `kernel` | does the kernel keep everything that no route claims? |
 //! | `routes` | does the first route that matches answer, and the kernel what is left to it? |
+//! | `limits` | do askers of one prefix share what one source may be answered? |
 //! | `reload` | does another configuration take over without losing a packet? |
 //! | `under_load` | … and under load, in either tier, without one lost, doubled or falsified? |
 //! | `probe` | does the measuring client get every answer, by both of its backends? |
@@ -56,6 +57,7 @@ mod ends;
 mod flood;
 mod kernel;
 mod leftovers;
+mod limits;
 mod neighbours;
 mod next_hop;
 mod peers;

@@ -62,8 +62,19 @@ pub struct Refinements {
 pub struct Limit {
     /// All askers together, in a second; as often as they ask where it is nothing.
     pub per_second: Option<NonZeroU32>,
-    /// One source in a second.
-    pub per_source: Option<NonZeroU32>,
+    /// Each source by itself.
+    pub per_source: Option<SourceLimit>,
+}
+
+/// How often one source is answered in the driver, at most. All addresses that have the bits of a mask in common are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceLimit {
+    /// In a second.
+    pub per_second: NonZeroU32,
+    /// Which bits of an IPv4 address say what source it is.
+    pub ipv4_mask: u64,
+    /// Which of the first 64 bits of an IPv6 address; the others never do.
+    pub ipv6_mask: u64,
 }
 
 /// The most limits: as many buckets the program's map has.
@@ -71,7 +82,7 @@ pub const LIMIT_COUNT_MAX: u32 = 1 << 10;
 
 /// A tenth of a second's answers may be given at once, and one always, as in a lane.
 const BURSTS_PER_SECOND: u32 = 10;
-const SECOND_NS: u64 = 1_000_000_000;
+const SECOND_NS: u32 = 1_000_000_000;
 
 /// None at all.
 impl Default for Refinements {
@@ -135,22 +146,24 @@ impl Refinements {
     fn add_limits(&self, cells: &mut Cells) -> u32 {
         let seed = RandomState::new().build_hasher().finish();
         let first = cells.add_items(&[seed], |seed| seed.to_ne_bytes().to_vec());
-        cells.add_items(&self.limits, |limit| {
-            [limit.per_second, limit.per_source]
-                .into_iter()
-                .flat_map(pace)
-                .flat_map(u64::to_ne_bytes)
-                .collect()
-        });
+        cells.add_items(&self.limits, limit_bytes);
         first
     }
 }
 
-/// `struct pace`: interval and depth in nanoseconds.
-fn pace(per_second: Option<NonZeroU32>) -> [u64; 2] {
+/// `struct limit`: the paces of the route and of a source, then the masks of a source.
+fn limit_bytes(limit: &Limit) -> Vec<u8> {
+    let paces = [limit.per_second, limit.per_source.map(|most| most.per_second)].map(pace);
+    let masks = limit.per_source.map_or([0, 0], |most| [most.ipv4_mask, most.ipv6_mask]);
+    let paces = paces.into_iter().flatten().flat_map(u32::to_ne_bytes);
+    paces.chain(masks.into_iter().flat_map(u64::to_ne_bytes)).collect()
+}
+
+/// `struct pace`: interval and depth in nanoseconds, a second each at most.
+fn pace(per_second: Option<NonZeroU32>) -> [u32; 2] {
     let Some(per_second) = per_second.map(NonZeroU32::get) else { return [0, 0] };
-    let interval = (SECOND_NS / u64::from(per_second)).max(1);
-    [interval, interval * u64::from((per_second / BURSTS_PER_SECOND).max(1))]
+    let interval = (SECOND_NS / per_second).max(1);
+    [interval, interval * (per_second / BURSTS_PER_SECOND).max(1)]
 }
 
 /// `struct refinements` and `struct refinements_too`: two tables, the sources, and where arrays begin.
@@ -168,5 +181,37 @@ fn number_of(verdict: Verdict) -> u32 {
     match verdict {
         Verdict::Tier { tier, limit } => u32::from(tier as u8) | limit.map_or(0, |index| index + 1) << 8,
         Verdict::Nobody => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_has_a_tenth_of_a_seconds_events_at_once_and_one_always() {
+        let paced = |per_second| pace(NonZeroU32::new(per_second));
+        assert_eq!(paced(0), [0, 0]);
+        assert_eq!(paced(1), [SECOND_NS, SECOND_NS]);
+        assert_eq!(paced(19), [SECOND_NS / 19; 2]);
+        assert_eq!(paced(100), [10_000_000, 100_000_000]);
+        assert_eq!(paced(u32::MAX), [1, u32::MAX / 10]);
+    }
+
+    #[test]
+    fn a_limit_lies_where_the_program_reads_it() {
+        let per_source = SourceLimit {
+            per_second: NonZeroU32::MIN,
+            ipv4_mask: 0xffff_ff00,
+            ipv6_mask: 0xffff_0000_0000_0000,
+        };
+        let bytes = limit_bytes(&Limit { per_second: NonZeroU32::new(100), per_source: Some(per_source) });
+        let (words, rest) = bytes.as_chunks::<4>();
+        assert!(rest.is_empty());
+        let words: Vec<_> = words.iter().map(|word| u32::from_ne_bytes(*word)).collect();
+        assert_eq!(words[..4], [10_000_000, 100_000_000, SECOND_NS, SECOND_NS]);
+        assert_eq!(bytes[16..24], 0xffff_ff00_u64.to_ne_bytes());
+        assert_eq!(bytes[24..], 0xffff_0000_0000_0000_u64.to_ne_bytes());
+        assert_eq!(limit_bytes(&Limit::default()), [0; 32]);
     }
 }
