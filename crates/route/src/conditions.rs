@@ -37,6 +37,16 @@ pub enum TierChoice {
     Kernel,
 }
 
+/// Who gets the Ethernet frame of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NextHop {
+    /// Whoever is on the link, the station that asked; everybody else, the gateway that [`NextHops`](crate::NextHops) names.
+    #[default]
+    Auto,
+    /// The station that asked, wherever the asker is.
+    Reflect,
+}
+
 impl Tier {
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -54,6 +64,11 @@ impl TierChoice {
         &[("auto", Self::Auto), ("driver", Self::Driver), ("lane", Self::Lane), ("kernel", Self::Kernel)];
 }
 
+impl NextHop {
+    /// Every choice by its name.
+    pub const NAMES: &[(&str, Self)] = &[("auto", Self::Auto), ("reflect", Self::Reflect)];
+}
+
 impl fmt::Display for Tier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
@@ -61,6 +76,13 @@ impl fmt::Display for Tier {
 }
 
 impl fmt::Display for TierChoice {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.iter().find(|(_, choice)| choice == self).map_or("", |(name, _)| name);
+        out.write_str(name)
+    }
+}
+
+impl fmt::Display for NextHop {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = Self::NAMES.iter().find(|(_, choice)| choice == self).map_or("", |(name, _)| name);
         out.write_str(name)

@@ -15,7 +15,7 @@ use wire::template::{AdvertisementTemplate, ArpTemplate, Ipv4Template, Ipv6Templ
 
 use crate::class::{Class, Decision};
 use crate::compiled::Compiled;
-use crate::conditions::{Limit, TierChoice};
+use crate::conditions::{Limit, NextHop, TierChoice};
 use crate::ports::PortRange;
 use crate::prefix::Family;
 use crate::table::{RouteTable, broadcast_of};
@@ -31,16 +31,6 @@ pub enum PartialChecksums {
     Accept,
     /// The link is a wire: a checksum that does not fit is wrong.
     Refuse,
-}
-
-/// Who gets the Ethernet frame of an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NextHop {
-    /// Whoever is on the link, the station that asked; everybody else, the gateway that [`NextHops`](crate::NextHops) names.
-    #[default]
-    Auto,
-    /// The station that asked, wherever the asker is.
-    Reflect,
 }
 
 /// What a lane's tables need beside the routes.

@@ -25,8 +25,8 @@ pub mod vlan_set;
 
 pub use class::{Class, Decision, Responder};
 pub use compiled::{Asked, Compiled};
-pub use conditions::{Asks, Limit, Mismatch, Question, Route, Tier, TierChoice};
-pub use lane_tables::{Host4, Host6, LaneSettings, LaneTables, NextHop, PartialChecksums};
+pub use conditions::{Asks, Limit, Mismatch, NextHop, Question, Route, Tier, TierChoice};
+pub use lane_tables::{Host4, Host6, LaneSettings, LaneTables, PartialChecksums};
 pub use lookup::{Key, Lookup};
 pub use next_hops::{NextHops, TooManyWays, Via, Way};
 pub use ports::PortRange;

@@ -66,9 +66,6 @@ pub const PARTIALS: &[(&str, PartialChoice)] =
 pub const TIERS: &[(&str, EarliestChoice)] =
     &[("auto", EarliestChoice::Auto), ("driver", EarliestChoice::Driver), ("lane", EarliestChoice::Lane)];
 
-/// Who gets the frame of an answer, by name.
-pub const NEXT_HOPS: &[(&str, NextHop)] = &[("auto", NextHop::Auto), ("reflect", NextHop::Reflect)];
-
 /// What stands for every number that there can be.
 pub const ALL: &str = "all";
 
@@ -128,7 +125,7 @@ keys! {
     RESPOND Texts |config, texts| config.serve.respond = unique(texts, service)?;
     VLANS NumbersOrAll |config, texts| config.serve.vlans = vlans(texts)?;
     TIER Text |config, texts| config.serve.tier = choice(TIERS, texts)?;
-    NEXT_HOP Text |config, texts| config.serve.next_hop = choice(NEXT_HOPS, texts)?;
+    NEXT_HOP Text |config, texts| config.serve.next_hop = choice(NextHop::NAMES, texts)?;
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
     STAMP_KEY_FILE Text |config, texts| config.stamp.key_file = texts.concat().into();
     ROUTE_NIC Text |config, texts| last_route(config).nic = Some(texts.concat());
