@@ -136,7 +136,7 @@ impl RouteConfig {
     /// The route that it means, on the card that is served.
     pub fn route(&self) -> Option<Route> {
         let Self { address, from, vlans, respond, tier, limit, .. } = self.clone();
-        Some(Route { service: respond?, address, from, vlans, tier, limit })
+        Some(Route { service: respond?, address, from, vlans, tier, next_hop: None, limit })
     }
 }
 

@@ -296,7 +296,9 @@ fn wrong_routes(config: &Config, error: &RouteError) -> Wrong {
         RouteError::AddressNotHost(ip, len, _) | RouteError::PrefixTooLong(ip, len) => {
             Wrong::new(ADDRESSES, format_args!("{ip}/{len}"))
         }
-        RouteError::TooManyAddresses(count) => Wrong::new(ADDRESSES, count),
+        RouteError::TooManyAddresses(count) | RouteError::TooManyNextHops(count, _) => {
+            Wrong::new(ADDRESSES, count)
+        }
         RouteError::TooManyLimits(count) => Wrong::new(ROUTE_PER_SECOND, count),
         RouteError::TooManyRoutes(count) => Wrong::new(ROUTE_RESPOND, format_args!("{count} routes")),
         RouteError::AddressUnknown(Numbered { route, .. }) => {

@@ -89,8 +89,8 @@ impl fmt::Display for NextHop {
     }
 }
 
-/// What the operator writes: which packets, what answers them, and where. All conditions must hold; one that is not
-/// given always does.
+/// What the operator writes: which packets, what answers them, where, and who gets the answers. All conditions must hold;
+/// one that is not given always does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// What answers, and so what else is matched: protocol, ICMP type, ports.
@@ -103,6 +103,8 @@ pub struct Route {
     pub vlans: Option<Box<VlanSet>>,
     /// Where it is answered.
     pub tier: TierChoice,
+    /// Who gets its answers' frames, where that is not left to [`LaneSettings::next_hop`](crate::LaneSettings::next_hop).
+    pub next_hop: Option<NextHop>,
     /// How often it answers, at most.
     pub limit: Limit,
 }
@@ -184,6 +186,7 @@ impl Route {
             from: Vec::new(),
             vlans: None,
             tier: TierChoice::Auto,
+            next_hop: None,
             limit: Limit::NONE,
         }
     }
@@ -239,6 +242,9 @@ impl fmt::Display for Route {
         }
         if self.tier != TierChoice::Auto {
             write!(out, ", tier {}", self.tier)?;
+        }
+        if let Some(next_hop) = self.next_hop {
+            write!(out, ", next hop {next_hop}")?;
         }
         if self.limit.is_none() { Ok(()) } else { write!(out, ", {}", self.limit) }
     }
