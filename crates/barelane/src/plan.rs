@@ -124,10 +124,10 @@ pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, neighbo
     let mut claims = Claims {
         mac: lane.mac.0,
         vlans,
-        addresses: routes.addresses().iter().map(|address| claimed(address, lane, neighbours)).collect(),
+        addresses: routes.addresses().iter().map(|address| claimed(address, neighbours)).collect(),
         claims: Vec::new(),
         refined: Vec::new(),
-        refinements: refinements::of(routes),
+        refinements: refinements::of(routes, lane.next_hop),
         answers: Answers {
             hop_limit: lane.hop_limit,
             partial_checksums: match lane.partial_checksums {
@@ -142,6 +142,7 @@ pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, neighbo
             Some(selector) => claims.claims.push(nic::xdp::Claim {
                 key: ClaimKey { address, protocol, selector },
                 tier: refinements::tier_of(decision.tier),
+                is_reflected: routes.next_hop(decision.route, lane.next_hop) == NextHop::Reflect,
             }),
             None if decision.refinement > 0 => {
                 claims.refined.push(RefinedKey {
@@ -157,17 +158,14 @@ pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, neighbo
     claims
 }
 
-fn claimed(address: &Address, lane: &LaneSettings, neighbours: Tier) -> ClaimedAddress {
+fn claimed(address: &Address, neighbours: Tier) -> ClaimedAddress {
     let owner = match address.owner {
         Owner::Kernel => nic::xdp::Owner::Kernel,
         Owner::Barelane => nic::xdp::Owner::Barelane,
     };
     let neighbours = refinements::tier_of(neighbours);
-    let link_len = match lane.next_hop {
-        NextHop::Auto => address.prefix_len,
-        NextHop::Reflect => 0,
-    };
-    ClaimedAddress { ip: address.ip, owner, broadcast: address.broadcast(), link_len, neighbours }
+    let (ip, link_len) = (address.ip, address.prefix_len);
+    ClaimedAddress { ip, owner, broadcast: address.broadcast(), link_len, neighbours }
 }
 
 fn lane_settings(config: &Config, facts: &Facts) -> Result<LaneSettings, Wrong> {

@@ -211,7 +211,8 @@ static ALWAYS_INLINE int is_on_link4(const u8 *ip, u32 len)
 }
 
 /* A claimed question over plain IPv4, of which 28 bytes are there. */
-static ALWAYS_INLINE int answer4(const struct packet *packet, const u8 *ip, const u8 *stop, const struct class *class)
+static ALWAYS_INLINE int answer4(const struct packet *packet, const u8 *ip, const u8 *stop, const struct class *class,
+				 u32 link_len)
 {
 	u32 broadcast = class->broadcast;
 	const u8 *transport = ip + IPV4_LEN;
@@ -231,7 +232,7 @@ static ALWAYS_INLINE int answer4(const struct packet *packet, const u8 *ip, cons
 		return drop(packet, ETHERNET_SOURCE);
 	if (total_len > PACKET_LEN_MAX || (is_udp && be16(load16(transport + 4)) != len))
 		return to_lane(packet);
-	if (!is_on_link4(ip, link_len_of(class)))
+	if (!is_on_link4(ip, link_len))
 		return to_lane(packet);
 	if (!sum(transport, stop, len, ip + 2, IPV4_LEN, packet->header->zero, &summed))
 		return to_lane(packet);
@@ -339,7 +340,7 @@ static ALWAYS_INLINE int is_on_link6(const u8 *ip, u32 len)
 }
 
 /* A claimed question over plain IPv6, of which 48 bytes are there. */
-static ALWAYS_INLINE int answer6(const struct packet *packet, const u8 *ip, const u8 *stop, const struct class *class)
+static ALWAYS_INLINE int answer6(const struct packet *packet, const u8 *ip, const u8 *stop, u32 link_len)
 {
 	const u8 *transport = ip + IPV6_LEN;
 	u32 len = be16(load16(ip + 4));
@@ -356,7 +357,7 @@ static ALWAYS_INLINE int answer6(const struct packet *packet, const u8 *ip, cons
 		return drop(packet, ETHERNET_SOURCE);
 	if (len > PACKET_LEN_MAX - IPV6_LEN || (is_udp && be16(load16(transport + 4)) != len))
 		return to_lane(packet);
-	if (!is_on_link6(ip, link_len_of(class)))
+	if (!is_on_link6(ip, link_len))
 		return to_lane(packet);
 	if (!may_ask6(ip, ip + 24))
 		return drop(packet, SOURCE_INVALID);
