@@ -100,7 +100,7 @@ pub struct ServeConfig {
     pub vlans: Vlans,
     /// Where answers are made.
     pub tier: EarliestChoice,
-    /// Who gets the frame of an answer.
+    /// Who gets the frame of an answer, where its route does not say it.
     pub next_hop: NextHop,
     /// How long to wait for another host that has one of our addresses; 0 does not ask.
     pub address_check_ms: u32,
@@ -128,6 +128,8 @@ pub struct RouteConfig {
     pub respond: Option<Service>,
     /// Where it is answered.
     pub tier: TierChoice,
+    /// Who gets its answers, where that is not [`ServeConfig::next_hop`]'s to say.
+    pub next_hop: Option<NextHop>,
     /// How often it answers, at most.
     pub limit: Limit,
 }
@@ -135,8 +137,8 @@ pub struct RouteConfig {
 impl RouteConfig {
     /// The route that it means, on the card that is served.
     pub fn route(&self) -> Option<Route> {
-        let Self { address, from, vlans, respond, tier, limit, .. } = self.clone();
-        Some(Route { service: respond?, address, from, vlans, tier, next_hop: None, limit })
+        let Self { address, from, vlans, respond, tier, next_hop, limit, .. } = self.clone();
+        Some(Route { service: respond?, address, from, vlans, tier, next_hop, limit })
     }
 }
 
@@ -173,10 +175,13 @@ impl Default for Config {
 
 impl Config {
     /// Every route in the order in which they are tried, the first that matches taking a packet: those of the file, then what
-    /// is answered everywhere.
+    /// is answered everywhere. A route has a next hop where it differs from the server's.
     pub fn all_routes(&self) -> Vec<Route> {
         let everywhere = self.serve.respond.iter().copied().map(Route::everywhere);
-        self.routes.iter().filter_map(RouteConfig::route).chain(everywhere).collect()
+        let differs = |next_hop: &NextHop| *next_hop != self.serve.next_hop;
+        let of_file = self.routes.iter().filter_map(RouteConfig::route);
+        let of_file = of_file.map(|route| Route { next_hop: route.next_hop.filter(differs), ..route });
+        of_file.chain(everywhere).collect()
     }
 
     /// The configuration that the arguments of `serve` and `check` mean: the file's, overruled by the options.

@@ -14,15 +14,15 @@ use nic::xdp::{
 };
 use route::{
     Address, Asked, LaneSettings, NextHop, Numbered, Owner, PartialChecksums, Prefix, Responder, RouteError,
-    RouteTable, Terms, Tier, VlanSet,
+    RouteTable, Terms, Tier, TierChoice, VlanSet,
 };
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
 use wire::stamp::Key;
 
 use crate::config::keys::{
-    ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_FROM, ROUTE_NIC, ROUTE_PER_SECOND, ROUTE_RESPOND, ROUTE_TIER,
-    ROUTE_VLANS, STAMP_KEY_FILE, UNTAGGED,
+    ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_FROM, ROUTE_NEXT_HOP, ROUTE_NIC, ROUTE_PER_SECOND,
+    ROUTE_RESPOND, ROUTE_TIER, ROUTE_VLANS, STAMP_KEY_FILE, UNTAGGED,
 };
 use crate::config::{Config, PartialChoice};
 use crate::error::{Error, Wrong};
@@ -101,6 +101,16 @@ impl Plan {
     /// What the program takes from the kernel, for itself and for the lanes.
     pub fn claims(&self) -> Claims {
         claims_of(&self.lane, self.config.serve.vlans, &self.routes, self.earliest.tier)
+    }
+
+    /// Whether any answer goes by the kernel's routes: of a route, or of an address that only Barelane has, which closed ports
+    /// are said of.
+    pub fn needs_kernel_ways(&self) -> bool {
+        let otherwise = self.lane.next_hop;
+        let answered = self.routes.routes().iter().filter(|route| route.tier != TierChoice::Kernel);
+        let of_routes = answered.map(|route| route.next_hop.unwrap_or(otherwise));
+        let of_addresses = self.own_addresses().map(|_| otherwise);
+        of_routes.chain(of_addresses).any(|next_hop| next_hop == NextHop::Auto)
     }
 
     /// The addresses that only Barelane has: ARP and NDP for them are answered by the lanes.
@@ -228,6 +238,7 @@ fn why_unusable(state: AddressState) -> (&'static str, &'static str) {
 /// addresses.
 pub fn table_of(config: &Config, addresses: &[Address], earliest: Tier) -> Result<RouteTable, Wrong> {
     check_nics(config)?;
+    check_next_hops(config)?;
     let mut routes = config.all_routes();
     let vlans = VlanSet::UNTAGGED;
     let vlans = config.serve.vlans.vids().fold(vlans, VlanSet::with);
@@ -255,6 +266,19 @@ fn check_nics(config: &Config) -> Result<(), Wrong> {
         Some(nic) => Err(Wrong::new(ROUTE_NIC, nic)
             .because(format_args!("no packet comes by it: the interface that is served is {served}"))
             .remedy(format_args!("write {served}, or leave the key out"))),
+    }
+}
+
+/// Refuses a next hop for what Barelane does not answer.
+fn check_next_hops(config: &Config) -> Result<(), Wrong> {
+    let mut of_kernel = (1..).zip(&config.routes).filter(|(_, route)| route.tier == TierChoice::Kernel);
+    match of_kernel.find_map(|(number, route)| Some((number, route.next_hop?))) {
+        None => Ok(()),
+        Some((number, next_hop)) => Err(Wrong::new(ROUTE_NEXT_HOP, next_hop)
+            .because(format_args!(
+                "route {number} leaves its questions to the kernel, which sends the answers"
+            ))
+            .remedy("leave the key out, or write another tier")),
     }
 }
 

@@ -42,6 +42,7 @@ settings! {
     ROUTE_VLANS "route.vlans" None;
     ROUTE_RESPOND "route.respond" None;
     ROUTE_TIER "route.tier" None;
+    ROUTE_NEXT_HOP "route.next_hop" None;
     ROUTE_PER_SECOND "route.answers_per_second" None;
     ROUTE_PER_SOURCE "route.answers_per_second_per_source" None;
 }
@@ -135,6 +136,7 @@ keys! {
         last_route(config).vlans = Some(Box::new(some(unique(texts, vid)?)?.into_iter().collect()));
     ROUTE_RESPOND Text |config, texts| last_route(config).respond = Some(service(&texts.concat())?);
     ROUTE_TIER Text |config, texts| last_route(config).tier = choice(TierChoice::NAMES, texts)?;
+    ROUTE_NEXT_HOP Text |config, texts| last_route(config).next_hop = Some(choice(NextHop::NAMES, texts)?);
     ROUTE_PER_SECOND Number |config, texts|
         last_route(config).limit.per_second = NonZeroU32::new(number(&texts.concat(), 1, PER_SECOND_MAX)?);
     ROUTE_PER_SOURCE Number |config, texts|
