@@ -103,7 +103,7 @@ pub struct ServeConfig {
     pub vlans: Vlans,
     /// Where answers are made.
     pub tier: EarliestChoice,
-    /// Who gets the frame of an answer.
+    /// Who gets the frame of an answer, where its route does not say it.
     pub next_hop: NextHop,
     /// How long to wait for another host that has one of our addresses; 0 does not ask.
     pub address_check_ms: u32,
@@ -133,6 +133,8 @@ pub struct RouteConfig {
     pub respond: Option<Service>,
     /// Where it is answered.
     pub tier: TierChoice,
+    /// Who gets its answers, where that is not [`ServeConfig::next_hop`]'s to say.
+    pub next_hop: Option<NextHop>,
     /// How often it answers in a second, at most.
     pub per_second: Option<NonZeroU32>,
     /// How often it answers one source.
@@ -144,8 +146,8 @@ pub struct RouteConfig {
 impl RouteConfig {
     /// The route that it means, on the card that is served.
     pub fn route(&self) -> Option<Route> {
-        let Self { address, from, vlans, respond, tier, .. } = self.clone();
-        Some(Route { service: respond?, address, from, vlans, tier, limit: self.limit() })
+        let Self { address, from, vlans, respond, tier, next_hop, .. } = self.clone();
+        Some(Route { service: respond?, address, from, vlans, tier, next_hop, limit: self.limit() })
     }
 
     fn limit(&self) -> Limit {
@@ -188,10 +190,13 @@ impl Default for Config {
 
 impl Config {
     /// Every route in the order in which they are tried, the first that matches taking a packet: those of the file, then what
-    /// is answered everywhere.
+    /// is answered everywhere. A route has a next hop where it differs from the server's.
     pub fn all_routes(&self) -> Vec<Route> {
         let everywhere = self.serve.respond.iter().copied().map(Route::everywhere);
-        self.routes.iter().filter_map(RouteConfig::route).chain(everywhere).collect()
+        let differs = |next_hop: &NextHop| *next_hop != self.serve.next_hop;
+        let of_file = self.routes.iter().filter_map(RouteConfig::route);
+        let of_file = of_file.map(|route| Route { next_hop: route.next_hop.filter(differs), ..route });
+        of_file.chain(everywhere).collect()
     }
 
     /// The configuration that the arguments of `serve` and `check` mean: the file's, overruled by the options.

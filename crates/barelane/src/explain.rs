@@ -95,10 +95,10 @@ impl<'a> Explanation<'a> {
         format!("route {number} takes it: answered by {name}, tier {}{}", decision.tier, self.why(decision))
     }
 
-    /// Why that tier.
+    /// Why that tier; and where the answer goes, where the route says it.
     fn why(&self, decision: Decision) -> String {
         let route = self.plan.routes.routes().get(usize::from(decision.route));
-        route.map_or_else(String::new, |route| self.plan.why_tier(route))
+        route.map_or_else(String::new, |route| self.plan.why_tier(route) + Plan::explain_own_next_hop(route))
     }
 
     /// What stands against an answer that routes know nothing of.

@@ -14,15 +14,15 @@ use nic::xdp::{
 };
 use route::{
     Address, Asked, LaneSettings, NextHop, Numbered, Owner, PartialChecksums, Prefix, Responder, RouteError,
-    RouteTable, Terms, Tier, VlanSet,
+    RouteTable, Terms, Tier, TierChoice, VlanSet,
 };
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
 use wire::stamp::Key;
 
 use crate::config::keys::{
-    ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_FROM, ROUTE_NIC, ROUTE_PER_SECOND, ROUTE_RESPOND, ROUTE_TIER,
-    ROUTE_VLANS, STAMP_KEY_FILE, UNTAGGED,
+    ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_FROM, ROUTE_NEXT_HOP, ROUTE_NIC, ROUTE_PER_SECOND,
+    ROUTE_RESPOND, ROUTE_TIER, ROUTE_VLANS, STAMP_KEY_FILE, UNTAGGED,
 };
 use crate::config::{Config, PartialChoice};
 use crate::error::{Error, Wrong};
@@ -105,6 +105,16 @@ impl Plan {
         claims_of(&self.lane, self.config.serve.vlans, &self.routes, self.earliest.tier)
     }
 
+    /// Whether any answer goes by the kernel's routes: of a route, or of an address that only Barelane has, which closed ports
+    /// are said of.
+    pub fn needs_kernel_ways(&self) -> bool {
+        let otherwise = self.lane.next_hop;
+        let answered = self.routes.routes().iter().filter(|route| route.tier != TierChoice::Kernel);
+        let of_routes = answered.map(|route| route.next_hop.unwrap_or(otherwise));
+        let of_addresses = self.own_addresses().map(|_| otherwise);
+        of_routes.chain(of_addresses).any(|next_hop| next_hop == NextHop::Auto)
+    }
+
     /// The addresses that only Barelane has: ARP and NDP for them are answered by the lanes.
     pub fn own_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.routes
@@ -126,10 +136,10 @@ pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, neighbo
     let mut claims = Claims {
         mac: lane.mac.0,
         vlans,
-        addresses: routes.addresses().iter().map(|address| claimed(address, lane, neighbours)).collect(),
+        addresses: routes.addresses().iter().map(|address| claimed(address, neighbours)).collect(),
         claims: Vec::new(),
         refined: Vec::new(),
-        refinements: refinements::of(routes),
+        refinements: refinements::of(routes, lane.next_hop),
         answers: Answers {
             hop_limit: lane.hop_limit,
             partial_checksums: match lane.partial_checksums {
@@ -144,6 +154,7 @@ pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, neighbo
             Some(selector) => claims.claims.push(nic::xdp::Claim {
                 key: ClaimKey { address, protocol, selector },
                 tier: refinements::tier_of(decision.tier),
+                is_reflected: routes.next_hop(decision.route, lane.next_hop) == NextHop::Reflect,
             }),
             None if decision.refinement > 0 => {
                 claims.refined.push(RefinedKey {
@@ -159,17 +170,14 @@ pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, neighbo
     claims
 }
 
-fn claimed(address: &Address, lane: &LaneSettings, neighbours: Tier) -> ClaimedAddress {
+fn claimed(address: &Address, neighbours: Tier) -> ClaimedAddress {
     let owner = match address.owner {
         Owner::Kernel => nic::xdp::Owner::Kernel,
         Owner::Barelane => nic::xdp::Owner::Barelane,
     };
     let neighbours = refinements::tier_of(neighbours);
-    let link_len = match lane.next_hop {
-        NextHop::Auto => address.prefix_len,
-        NextHop::Reflect => 0,
-    };
-    ClaimedAddress { ip: address.ip, owner, broadcast: address.broadcast(), link_len, neighbours }
+    let (ip, link_len) = (address.ip, address.prefix_len);
+    ClaimedAddress { ip, owner, broadcast: address.broadcast(), link_len, neighbours }
 }
 
 fn lane_settings(config: &Config, facts: &Facts) -> Result<LaneSettings, Wrong> {
@@ -233,6 +241,7 @@ fn why_unusable(state: AddressState) -> (&'static str, &'static str) {
 /// addresses.
 pub fn table_of(config: &Config, addresses: &[Address], earliest: Tier) -> Result<RouteTable, Wrong> {
     check_nics(config)?;
+    check_next_hops(config)?;
     let mut routes = config.all_routes();
     let vlans = VlanSet::UNTAGGED;
     let vlans = config.serve.vlans.vids().fold(vlans, VlanSet::with);
@@ -260,6 +269,19 @@ fn check_nics(config: &Config) -> Result<(), Wrong> {
         Some(nic) => Err(Wrong::new(ROUTE_NIC, nic)
             .because(format_args!("no packet comes by it: the interface that is served is {served}"))
             .remedy(format_args!("write {served}, or leave the key out"))),
+    }
+}
+
+/// Refuses a next hop for what Barelane does not answer.
+fn check_next_hops(config: &Config) -> Result<(), Wrong> {
+    let mut of_kernel = (1..).zip(&config.routes).filter(|(_, route)| route.tier == TierChoice::Kernel);
+    match of_kernel.find_map(|(number, route)| Some((number, route.next_hop?))) {
+        None => Ok(()),
+        Some((number, next_hop)) => Err(Wrong::new(ROUTE_NEXT_HOP, next_hop)
+            .because(format_args!(
+                "route {number} leaves its questions to the kernel, which sends the answers"
+            ))
+            .remedy("leave the key out, or write another tier")),
     }
 }
 
@@ -299,7 +321,9 @@ fn wrong_routes(config: &Config, error: &RouteError) -> Wrong {
         RouteError::AddressNotHost(ip, len, _) | RouteError::PrefixTooLong(ip, len) => {
             Wrong::new(ADDRESSES, format_args!("{ip}/{len}"))
         }
-        RouteError::TooManyAddresses(count) => Wrong::new(ADDRESSES, count),
+        RouteError::TooManyAddresses(count) | RouteError::TooManyNextHops(count, _) => {
+            Wrong::new(ADDRESSES, count)
+        }
         RouteError::TooManyLimits(count) => Wrong::new(ROUTE_PER_SECOND, count),
         RouteError::TooManyRoutes(count) => Wrong::new(ROUTE_RESPOND, format_args!("{count} routes")),
         RouteError::AddressUnknown(Numbered { route, .. }) => {

@@ -86,7 +86,10 @@ fn resolve(config: &Config, heard: &Heard) -> Result<(RouteTable, LaneSettings),
     let wanted = if config.serve.addresses.is_empty() { &heard.addresses } else { &config.serve.addresses };
     let address = |&(ip, prefix_len)| Address { ip, prefix_len, owner: Owner::Barelane };
     let addresses: Vec<Address> = wanted.iter().map(address).collect();
-    let routes = table_of(config, &addresses, Tier::Lane)?;
+    // A capture has no routing table: answers go where its questions came from, whatever a route says.
+    let mut reflected = config.clone();
+    reflected.routes.iter_mut().for_each(|route| route.next_hop = None);
+    let routes = table_of(&reflected, &addresses, Tier::Lane)?;
     let partial_checksums = match config.lane.partial_checksums {
         PartialChoice::Accept => PartialChecksums::Accept,
         PartialChoice::Auto | PartialChoice::Refuse => PartialChecksums::Refuse,
@@ -97,7 +100,6 @@ fn resolve(config: &Config, heard: &Heard) -> Result<(RouteTable, LaneSettings),
         partial_checksums,
         hop_limit: config.lane.hop_limit,
         errors_per_second: config.lane.errors_per_second,
-        // A capture has no routing table: answers go where its questions came from.
         next_hop: NextHop::Reflect,
         stamp_key: stamp_key(config)?,
         short_packets: config.stamp.short_packets,

@@ -348,6 +348,7 @@ fn a_condition_that_cannot_be_met_is_refused_by_its_key() {
             "answers_per_second_per_source = 9\nsource_prefix_ipv6 = 65",
             &["route.source_prefix_ipv6 = \"65\"", "from 1 to 64", "line 10"],
         ),
+        ("next_hop = \"router\"", &["route.next_hop = \"router\"", "write one of auto, reflect", "line 9"]),
     ] {
         let file = hosts.file(&with_routes(&[&format!("respond = \"icmp-echo\"\n{route}")]));
         assert_says(&hosts.refused(&["serve", "--config", &file]), says);
@@ -356,6 +357,12 @@ fn a_condition_that_cannot_be_met_is_refused_by_its_key() {
     assert_says(
         &hosts.refused(&["serve", "--config", &file]),
         &["route.respond = \"udp-echo:9-8\"", "4000-4999"],
+    );
+    let file =
+        hosts.file(&with_routes(&["respond = \"icmp-echo\"\ntier = \"kernel\"\nnext_hop = \"reflect\""]));
+    assert_says(
+        &hosts.refused(&["serve", "--config", &file]),
+        &["route.next_hop = \"reflect\"", "route 1 leaves its questions to the kernel", "leave the key out"],
     );
     let file =
         hosts.file(&with_routes(&["respond = \"udp-echo:1-99\"", "respond = \"sockperf:7\"\nvlans = [7]"]));
@@ -373,6 +380,7 @@ fn routes_explain_says_which_route_takes_a_packet_and_why_those_before_do_not() 
         "respond = \"udp-echo:7\"\nfrom = [\"10.9.0.0/16\"]\ntier = \"kernel\"",
         "respond = \"sockperf:4000-4999\"\nvlans = [7]\nanswers_per_second_per_source = 9\nsource_prefix_ipv4 = 24",
         "respond = \"udp-echo:1-9999\"",
+        "respond = \"udp-echo:10001\"\nnext_hop = \"reflect\"",
     ]));
     for (packet, says) in [
         (
@@ -398,12 +406,16 @@ fn routes_explain_says_which_route_takes_a_packet_and_why_those_before_do_not() 
             ],
         ),
         ("udp 10.8.0.2:50000 > 10.8.0.9:4001 vlan 9", &["VLAN 9 is not served"]),
-        ("udp 10.8.0.2:50000 > 10.8.0.9:10000", &["route 4      no, it answers ICMP", "a closed port"]),
+        ("udp 10.8.0.2:50000 > 10.8.0.9:10000", &["route 5      no, it answers ICMP", "a closed port"]),
+        (
+            "udp 10.8.0.2:50000 > 10.8.0.9:10001",
+            &["yes: udp-echo:10001, next hop reflect", ", and sent back to the station that asked, wherever"],
+        ),
         (
             "udp 10.8.0.2:53 > 10.8.0.9:7",
             &["route 3 takes it", "but          whatever comes from port 53 is dropped"],
         ),
-        ("icmp 10.8.0.2 > 10.8.0.9", &["route 4      yes: icmp-echo", "answered by an ICMP echo"]),
+        ("icmp 10.8.0.2 > 10.8.0.9", &["route 5      yes: icmp-echo", "answered by an ICMP echo"]),
         ("icmp 10.8.0.2 > 10.8.0.1", &["the kernel's: 10.8.0.1 is not an address that is served"]),
         ("arp 10.8.0.2 > 10.8.0.9", &["answered at tier lane: the address is Barelane's alone"]),
     ] {

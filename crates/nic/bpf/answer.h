@@ -212,7 +212,8 @@ static ALWAYS_INLINE int is_on_link4(const u8 *ip, u32 len)
 }
 
 /* A claimed question over plain IPv4, of which 28 bytes are there. */
-static ALWAYS_INLINE int answer4(const struct packet *packet, const u8 *ip, const u8 *stop, const struct class *class)
+static ALWAYS_INLINE int answer4(const struct packet *packet, const u8 *ip, const u8 *stop, const struct class *class,
+				 u32 link_len)
 {
 	/* A way that the verifier does not know, so that it goes through the rest once for all ways. */
 	u32 broadcast = class->broadcast, way = LINK + packet->header->zero, fault = 0;
@@ -234,7 +235,7 @@ static ALWAYS_INLINE int answer4(const struct packet *packet, const u8 *ip, cons
 		return drop(packet, ETHERNET_SOURCE);
 	if (total_len > PACKET_LEN_MAX || (is_of(UDP, ip + 9) && be16(load16(transport + 4)) != len))
 		return to_lane(packet);
-	if (!is_on_link4(ip, link_len_of(class))) {
+	if (!is_on_link4(ip, link_len)) {
 		struct source asker = source4(ip);
 
 		way = way_to(packet->image, 0, &asker);
@@ -358,7 +359,7 @@ static ALWAYS_INLINE int is_on_link6(const u8 *ip, u32 len)
 }
 
 /* A claimed question over plain IPv6, of which 48 bytes are there. */
-static ALWAYS_INLINE int answer6(const struct packet *packet, const u8 *ip, const u8 *stop, const struct class *class)
+static ALWAYS_INLINE int answer6(const struct packet *packet, const u8 *ip, const u8 *stop, u32 link_len)
 {
 	const u8 *transport = ip + IPV6_LEN;
 	u32 len = be16(load16(ip + 4));
@@ -379,7 +380,7 @@ static ALWAYS_INLINE int answer6(const struct packet *packet, const u8 *ip, cons
 		return to_lane(packet);
 	if (!may_ask6(ip, ip + 24))
 		return drop(packet, SOURCE_INVALID);
-	if (!is_on_link6(ip, link_len_of(class))) {
+	if (!is_on_link6(ip, link_len)) {
 		struct source asker = source6(ip);
 
 		way = way_to(packet->image, 1, &asker);

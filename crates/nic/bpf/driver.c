@@ -122,10 +122,11 @@ static ALWAYS_INLINE u32 refined4(const struct packet *packet, const u8 *ip, enu
 	return refine(packet->image, 0, &asked);
 }
 
-/* Answers as often as the limit says, if there is one. */
+/* Answers as often as the limit says, if there is one, to whom the verdict says. */
 static ALWAYS_INLINE int answer4_within(const struct packet *packet, const u8 *ip, const u8 *stop,
-					const struct class *class, u32 limit)
+					const struct class *class, u32 said)
 {
+	u32 limit = limit_of(said), link_len = said & REFLECTED ? 0 : link_len_of(class);
 	struct permit permit = unlimited(packet);
 
 	if (limit) {
@@ -135,7 +136,7 @@ static ALWAYS_INLINE int answer4_within(const struct packet *packet, const u8 *i
 			return drop(packet, reached);
 	}
 
-	int action = answer4(packet, ip, stop, class);
+	int action = answer4(packet, ip, stop, class, link_len);
 
 	if (action == XDP_TX && limit + packet->header->zero)
 		take(&permit);
@@ -164,7 +165,7 @@ static ALWAYS_INLINE int ipv4(const struct packet *packet, const u8 *ip, const u
 		said = class ? tier_of(class) : refined4(packet, ip, kind, be16(selector), &class);
 		if ((u8)said != T_NOBODY && (protocol == UDP || transport[1] == 0)) {
 			if ((u8)said == T_DRIVER && class)
-				return answer4_within(packet, ip, stop, class, said >> 8);
+				return answer4_within(packet, ip, stop, class, said);
 			if ((u8)said == T_LANE)
 				return to_lane(packet);
 		}
@@ -233,8 +234,9 @@ static ALWAYS_INLINE u32 refined6(const struct packet *packet, const u8 *ip, enu
 }
 
 static ALWAYS_INLINE int answer6_within(const struct packet *packet, const u8 *ip, const u8 *stop,
-					const struct class *class, u32 limit)
+					const struct class *class, u32 said)
 {
+	u32 limit = limit_of(said), link_len = said & REFLECTED ? 0 : link_len_of(class);
 	struct permit permit = unlimited(packet);
 
 	if (limit) {
@@ -244,7 +246,7 @@ static ALWAYS_INLINE int answer6_within(const struct packet *packet, const u8 *i
 			return drop(packet, reached);
 	}
 
-	int action = answer6(packet, ip, stop, class);
+	int action = answer6(packet, ip, stop, link_len);
 
 	if (action == XDP_TX && limit + packet->header->zero)
 		take(&permit);
@@ -290,7 +292,7 @@ static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u
 		said = class ? tier_of(class) : refined6(packet, ip, kind, be16(selector), &class);
 		if ((u8)said != T_NOBODY && (next == UDP || transport[1] == 0)) {
 			if ((u8)said == T_DRIVER && class)
-				return answer6_within(packet, ip, stop, class, said >> 8);
+				return answer6_within(packet, ip, stop, class, said);
 			if ((u8)said == T_LANE)
 				return to_lane(packet);
 		}

@@ -64,7 +64,8 @@ static ALWAYS_INLINE u8 tier_of(const struct class *class)
 	return class->tier_and_refinement & 3;
 }
 
-/* How many bits of his address an asker on the link shares with ours; 0 where every answer is sent back. */
+/* How many bits of his address an asker on the link shares with ours; 0 where every answer is sent back. Of what a group has,
+ * its verdict says that. */
 static ALWAYS_INLINE u32 link_len_of(const struct class *class)
 {
 	return class->tier_and_refinement >> 2 & 0xff;

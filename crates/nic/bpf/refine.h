@@ -46,7 +46,17 @@ static ALWAYS_INLINE u32 cell_index(struct map *image, const struct refinements 
 	return ports ? ports[asked->selector & 31] : 0;
 }
 
-/* The tier at which a question is answered, or T_NOBODY; above bit 8, one more than the index of its limit, or 0. */
+/* Whether the answer goes back to the station that asked, wherever the asker is. */
+enum { REFLECTED = 1U << 31 };
+
+/* One more than the index of the limit in what `refine` says, or 0. */
+static ALWAYS_INLINE u32 limit_of(u32 said)
+{
+	return (said & ~REFLECTED) >> 8;
+}
+
+/* The tier at which a question is answered, or T_NOBODY; above bit 8, one more than the index of its limit, or 0; and
+ * REFLECTED. */
 static ALWAYS_INLINE u32 refine(struct map *image, int is_ipv6, const struct asked *asked)
 {
 	const struct refinements *about = cell(image, REFINEMENTS_CELL);

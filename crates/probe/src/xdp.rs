@@ -77,7 +77,11 @@ fn claims(ask: &Ask, link: Link) -> Claims {
     Claims {
         mac: link.mac.0,
         addresses: vec![ClaimedAddress::new(address, Owner::Kernel)],
-        claims: vec![Claim { key: ClaimKey { address, protocol, selector }, tier: Tier::Lane }],
+        claims: vec![Claim {
+            key: ClaimKey { address, protocol, selector },
+            tier: Tier::Lane,
+            is_reflected: false,
+        }],
         ..Claims::default()
     }
 }

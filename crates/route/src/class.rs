@@ -46,7 +46,7 @@ impl Responder {
 pub struct Class {
     /// What answers it.
     pub responder: Responder,
-    /// The index of the address in [`LaneTables::host4`](crate::LaneTables::host4) or
+    /// The index of the address, with the next hop of the route, in [`LaneTables::host4`](crate::LaneTables::host4) or
     /// [`LaneTables::host6`](crate::LaneTables::host6).
     pub host: u16,
 }
@@ -61,7 +61,7 @@ pub struct Decision {
     pub responder: Responder,
     /// Where it is answered at the earliest; [`Tier::Kernel`] where a route leaves it to the kernel.
     pub tier: Tier,
-    /// The index of the address in [`LaneTables::host4`](crate::LaneTables::host4) or
+    /// The index of the address, with the next hop of the route, in [`LaneTables::host4`](crate::LaneTables::host4) or
     /// [`LaneTables::host6`](crate::LaneTables::host6).
     pub host: u16,
     /// The index of the route that takes it in [`RouteTable::routes`](crate::RouteTable::routes); [`Decision::NO_ROUTE`]

@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use wire::headers::{Kind, target_of};
 
 use crate::class::{Decision, Protocol, Responder, any_question, question, selectors};
 use crate::compiled::Compiled;
-use crate::conditions::{Route, Tier};
+use crate::conditions::{NextHop, Route, Tier};
 use crate::prefix::{Family, Prefix, number};
 use crate::refinement::builder::{Budget, Builder, ENTRY4_SIZE, ENTRY6_SIZE, Row, Segment, TooLarge};
 use crate::table::{Address, Owner};
@@ -24,13 +25,23 @@ use lookup::Lookup;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) ip: IpAddr,
-    /// Its index among the addresses of its family, in the operator's order.
+    /// Its first index in a lane's table of its family, in the operator's order.
     pub(crate) index: u16,
     pub(crate) owner: Owner,
 }
 
-/// The addresses in order of family and number, so that a prefix's are neighbours.
-pub(crate) fn places_of(addresses: &[Address]) -> Vec<Place> {
+/// The next hops by which an address stands in a lane's table, in this order: what holds where a route names none, then what
+/// routes name. A power of two of them, so that an index is the address's or the next hop's.
+pub(crate) fn next_hops_of(routes: &[Route]) -> Vec<Option<NextHop>> {
+    let is_named = |next_hop: &NextHop| routes.iter().any(|route| route.next_hop == Some(*next_hop));
+    let named = [NextHop::Auto, NextHop::Reflect].into_iter().filter(is_named);
+    let mut next_hops: Vec<_> = iter::once(None).chain(named.map(Some)).collect();
+    next_hops.resize(next_hops.len().next_power_of_two(), None);
+    next_hops
+}
+
+/// The addresses in order of family and number, so that a prefix's are neighbours. Each has so many indices.
+pub(crate) fn places_of(addresses: &[Address], index_count: u16) -> Vec<Place> {
     let mut next = [0_u16; 2];
     let mut places: Vec<Place> = addresses
         .iter()
@@ -39,7 +50,7 @@ pub(crate) fn places_of(addresses: &[Address]) -> Vec<Place> {
             let counter = if ip.is_ipv4() { v4 } else { v6 };
             let index = *counter;
             // After the last of 2^16 it begins again, and is not used.
-            *counter = counter.wrapping_add(1);
+            *counter = counter.wrapping_add(index_count);
             Place { ip, index, owner }
         })
         .collect();
@@ -119,6 +130,7 @@ struct Compiler<'a> {
     routes: &'a [Route],
     tiers: &'a [Tier],
     sources: &'a [Sources],
+    next_hops: Vec<Option<NextHop>>,
     budget: Budget,
     builder: Builder,
     entries4: Vec<(u64, Decision)>,
@@ -131,6 +143,7 @@ impl<'a> Compiler<'a> {
             routes,
             tiers,
             sources,
+            next_hops: next_hops_of(routes),
             budget: Budget::new(),
             builder: Builder::default(),
             entries4: Vec::new(),
@@ -176,12 +189,13 @@ impl<'a> Compiler<'a> {
             let sources = sources.as_deref();
             let responder = Responder::of(route.service);
             let tier = *self.tiers.get(index)?;
+            let (_, host) = self.next_hops.iter().zip(0..).find(|(known, _)| **known == route.next_hop)?;
             (sources != Some(&[])).then(|| Row {
                 route: number,
                 selectors: selectors(route.service, family),
                 sources,
                 vlans: route.vlans.as_deref(),
-                class: Decision { responder, tier, host: 0, route: number, refinement: 0 },
+                class: Decision { responder, tier, host, route: number, refinement: 0 },
             })
         };
         numbers.iter().filter_map(row).collect()
@@ -203,8 +217,9 @@ impl<'a> Compiler<'a> {
             match rows.as_slice() {
                 [only] if only.is_unconditional() && first == last && self.is_for_the_road(only) => {
                     let question = question(protocol.kind(family), first);
-                    for host in hosts.iter() {
-                        self.entry(host.ip, question, Decision { host: host.index, ..only.class })?;
+                    for place in hosts.iter() {
+                        let host = place.index | only.class.host;
+                        self.entry(place.ip, question, Decision { host, ..only.class })?;
                     }
                 }
                 _ => {

@@ -37,6 +37,16 @@ pub enum TierChoice {
     Kernel,
 }
 
+/// Who gets the Ethernet frame of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NextHop {
+    /// Whoever is on the link, the station that asked; everybody else, the gateway that [`NextHops`](crate::NextHops) names.
+    #[default]
+    Auto,
+    /// The station that asked, wherever the asker is.
+    Reflect,
+}
+
 impl Tier {
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -54,6 +64,11 @@ impl TierChoice {
         &[("auto", Self::Auto), ("driver", Self::Driver), ("lane", Self::Lane), ("kernel", Self::Kernel)];
 }
 
+impl NextHop {
+    /// Every choice by its name.
+    pub const NAMES: &[(&str, Self)] = &[("auto", Self::Auto), ("reflect", Self::Reflect)];
+}
+
 impl fmt::Display for Tier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
@@ -67,8 +82,15 @@ impl fmt::Display for TierChoice {
     }
 }
 
-/// What the operator writes: which packets, what answers them, and where. All conditions must hold; one that is not
-/// given always does.
+impl fmt::Display for NextHop {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.iter().find(|(_, choice)| choice == self).map_or("", |(name, _)| name);
+        out.write_str(name)
+    }
+}
+
+/// What the operator writes: which packets, what answers them, where, and who gets the answers. All conditions must hold;
+/// one that is not given always does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// What answers, and so what else is matched: protocol, ICMP type, ports.
@@ -81,6 +103,8 @@ pub struct Route {
     pub vlans: Option<Box<VlanSet>>,
     /// Where it is answered.
     pub tier: TierChoice,
+    /// Who gets its answers' frames, where that is not left to [`LaneSettings::next_hop`](crate::LaneSettings::next_hop).
+    pub next_hop: Option<NextHop>,
     /// How often it answers, at most.
     pub limit: Limit,
 }
@@ -131,6 +155,7 @@ impl Route {
             from: Vec::new(),
             vlans: None,
             tier: TierChoice::Auto,
+            next_hop: None,
             limit: Limit::NONE,
         }
     }
@@ -186,6 +211,9 @@ impl fmt::Display for Route {
         }
         if self.tier != TierChoice::Auto {
             write!(out, ", tier {}", self.tier)?;
+        }
+        if let Some(next_hop) = self.next_hop {
+            write!(out, ", next hop {next_hop}")?;
         }
         if self.limit.is_none() { Ok(()) } else { write!(out, ", {}", self.limit) }
     }

@@ -15,7 +15,8 @@ use wire::template::{AdvertisementTemplate, ArpTemplate, Ipv4Template, Ipv6Templ
 
 use crate::class::{Class, Decision};
 use crate::compiled::Compiled;
-use crate::conditions::TierChoice;
+use crate::compiler::next_hops_of;
+use crate::conditions::{NextHop, TierChoice};
 use crate::limit::Limit;
 use crate::ports::PortRange;
 use crate::prefix::Family;
@@ -45,16 +46,6 @@ pub enum ShortPackets {
     Answer,
 }
 
-/// Who gets the Ethernet frame of an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NextHop {
-    /// Whoever is on the link, the station that asked; everybody else, the gateway that [`NextHops`](crate::NextHops) names.
-    #[default]
-    Auto,
-    /// The station that asked, wherever the asker is.
-    Reflect,
-}
-
 /// What a lane's tables need beside the routes.
 #[derive(Clone, Debug)]
 pub struct LaneSettings {
@@ -68,7 +59,7 @@ pub struct LaneSettings {
     pub hop_limit: u8,
     /// How many ICMP errors a lane may send in a second, at most (RFC 1812 4.3.2.8, RFC 4443 2.4 (f)); 0 for none.
     pub errors_per_second: u32,
-    /// Who gets the frame of an answer.
+    /// Who gets the frame of an answer, where its route does not say it.
     pub next_hop: NextHop,
     /// The key of authenticated STAMP; none for unauthenticated STAMP. A reflector serves one mode (RFC 8762 section 4).
     pub stamp_key: Option<stamp::Key>,
@@ -151,6 +142,7 @@ pub struct LaneTables {
     pub limits: Box<[Limit]>,
     limit_of: Box<[u16]>,
     compiled: Compiled,
+    /// Each address with the next hop of [`LaneSettings`], and behind it with those that routes name.
     hosts4: Box<[Host4]>,
     hosts6: Box<[Host6]>,
     refused_sources: Box<[u64; 1024]>,
@@ -185,13 +177,13 @@ impl LaneTables {
         usize::from(*self.limit_of.get(usize::from(route))?).checked_sub(1)
     }
 
-    /// The IPv4 address that a class names.
+    /// The IPv4 address that a class names, with the next hop of its answers.
     #[inline(always)]
     pub fn host4(&self, class: Class) -> Option<&Host4> {
         self.hosts4.get(usize::from(class.host))
     }
 
-    /// The IPv6 address that a class names.
+    /// The IPv6 address that a class names, with the next hop of its answers.
     #[inline(always)]
     pub fn host6(&self, class: Class) -> Option<&Host6> {
         self.hosts6.get(usize::from(class.host))
@@ -224,10 +216,14 @@ impl RouteTable {
     /// The tables of a lane: what the routes are compiled to, and what can be written before a question comes.
     pub fn compile(&self, settings: &LaneSettings) -> LaneTables {
         let (mut hosts4, mut hosts6) = (Vec::new(), Vec::new());
+        let next_hops = next_hops_of(self.routes());
         for address in self.addresses() {
-            match address.ip {
-                IpAddr::V4(ip) => hosts4.push(host4(ip, address.prefix_len, settings)),
-                IpAddr::V6(ip) => hosts6.push(host6(ip, address.prefix_len, settings)),
+            for next_hop in &next_hops {
+                let next_hop = next_hop.unwrap_or(settings.next_hop);
+                match address.ip {
+                    IpAddr::V4(ip) => hosts4.push(host4(ip, address.prefix_len, next_hop, settings)),
+                    IpAddr::V6(ip) => hosts6.push(host6(ip, address.prefix_len, next_hop, settings)),
+                }
             }
         }
         let (limits, limit_of) = self.limits();
@@ -249,9 +245,9 @@ impl RouteTable {
     }
 }
 
-fn host4(ip: Ipv4Addr, prefix_len: u8, settings: &LaneSettings) -> Host4 {
+fn host4(ip: Ipv4Addr, prefix_len: u8, next_hop: NextHop, settings: &LaneSettings) -> Host4 {
     let &LaneSettings { mac, hop_limit, .. } = settings;
-    let link = Ipv4Addr::from_bits(low_bits(link_mask(Family::V4, prefix_len, settings.next_hop)));
+    let link = Ipv4Addr::from_bits(low_bits(link_mask(Family::V4, prefix_len, next_hop)));
     Host4 {
         address: ip.octets(),
         broadcast: broadcast_of(ip, prefix_len).unwrap_or(Ipv4Addr::BROADCAST).octets(),
@@ -262,13 +258,13 @@ fn host4(ip: Ipv4Addr, prefix_len: u8, settings: &LaneSettings) -> Host4 {
     }
 }
 
-fn host6(ip: Ipv6Addr, prefix_len: u8, settings: &LaneSettings) -> Host6 {
+fn host6(ip: Ipv6Addr, prefix_len: u8, next_hop: NextHop, settings: &LaneSettings) -> Host6 {
     let &LaneSettings { mac, hop_limit, .. } = settings;
     Host6 {
         address: ip.octets(),
         ipv6: Ipv6Template::new(ip, hop_limit),
         advertisement: AdvertisementTemplate::new(mac, ip),
-        link_mask: link_mask(Family::V6, prefix_len, settings.next_hop).to_be(),
+        link_mask: link_mask(Family::V6, prefix_len, next_hop).to_be(),
     }
 }
 

@@ -26,8 +26,8 @@ pub mod vlan_set;
 
 pub use class::{Class, Decision, Responder};
 pub use compiled::{Asked, Compiled};
-pub use conditions::{Asks, Mismatch, Question, Route, Tier, TierChoice};
-pub use lane_tables::{Host4, Host6, LaneSettings, LaneTables, NextHop, PartialChecksums, ShortPackets};
+pub use conditions::{Asks, Mismatch, NextHop, Question, Route, Tier, TierChoice};
+pub use lane_tables::{Host4, Host6, LaneSettings, LaneTables, PartialChecksums, ShortPackets};
 pub use limit::{Limit, SourceLimit, SourcePrefix};
 pub use lookup::{Key, Lookup};
 pub use next_hops::{NextHops, TooManyWays, Via, Way};

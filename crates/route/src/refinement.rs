@@ -79,7 +79,7 @@ impl Refinements {
         let found = self.cell(any.refinement, selector).map(|cell| self.decide_in(cell, family, source, vid));
         match found {
             Some(found) if found.responder != Responder::Nobody || found.tier == Tier::Kernel => {
-                Some(Decision { host: any.host, ..found })
+                Some(Decision { host: any.host | found.host, ..found })
             }
             _ if any.responder == Responder::Nobody => None,
             _ => Some(Decision { refinement: 0, ..*any }),
@@ -140,8 +140,8 @@ impl Refinements {
         &self.vlan_maps
     }
 
-    /// What is answered, by cell and source class, for what no exception names. `host` is 0, to be filled in; the
-    /// responder is [`Responder::Nobody`] where no route takes it.
+    /// What is answered, by cell and source class, for what no exception names. `host` is the next hop's part of it, to be
+    /// completed; the responder is [`Responder::Nobody`] where no route takes it.
     pub fn classes(&self) -> &[Decision] {
         &self.classes
     }

@@ -11,14 +11,15 @@ use thiserror::Error;
 
 use crate::compiled::Compiled;
 use crate::compiler::{self, Place, places_of};
-use crate::conditions::{Question, Route, Tier, TierChoice};
+use crate::conditions::{NextHop, Question, Route, Tier, TierChoice};
 use crate::limit::Limit;
 use crate::reach::Reach;
 use crate::refinement::builder::COMPILED_SIZE_MAX;
 use crate::service::Service;
 use crate::vlan_set::VlanSet;
 
-/// The most addresses of one table: their index in [`crate::LaneTables`] is 16 bits wide.
+/// The most addresses of one table: their index in [`crate::LaneTables`] is 16 bits wide. Where routes name one next
+/// hop an address counts twice, where they name both four times.
 pub const ADDRESS_COUNT_MAX: usize = 1 << 16;
 
 /// The most routes of one table: their index in [`crate::Class`] is 16 bits wide, and one value of it is none.
@@ -112,6 +113,11 @@ pub enum RouteError {
     /// More addresses than an index can name.
     #[error("{0} addresses are too many: use at most {ADDRESS_COUNT_MAX}")]
     TooManyAddresses(usize),
+    /// More addresses than an index can name with a next hop.
+    #[error(
+        "{0} addresses are too many for routes with next hops of their own: use at most {1}, or leave route.next_hop out"
+    )]
+    TooManyNextHops(usize, usize),
     /// More routes than an index can name.
     #[error("{0} routes are too many: use at most {ROUTE_COUNT_MAX}")]
     TooManyRoutes(usize),
@@ -192,7 +198,11 @@ impl RouteTable {
         if limits > LIMIT_COUNT_MAX {
             return Err(RouteError::TooManyLimits(limits));
         }
-        let places = places_of(&addresses);
+        let next_hops = compiler::next_hops_of(&routes).len();
+        if addresses.len() * next_hops > ADDRESS_COUNT_MAX {
+            return Err(RouteError::TooManyNextHops(addresses.len(), ADDRESS_COUNT_MAX / next_hops));
+        }
+        let places = places_of(&addresses, u16::try_from(next_hops).unwrap_or(1));
         let reaches = reaches_of(&routes, &places, &terms.vlans)?;
         let tiers = tiers_of(&routes, terms.earliest)?;
         let Ok(compiled) = compiler::compile(&places, &routes, &tiers) else {
@@ -217,6 +227,11 @@ impl RouteTable {
     /// Where each of them is answered, in the same order.
     pub fn tiers(&self) -> &[Tier] {
         &self.tiers
+    }
+
+    /// Who gets the frames of a route's answers; `otherwise` where it does not say it, and where it is no route.
+    pub fn next_hop(&self, route: u16, otherwise: NextHop) -> NextHop {
+        self.routes.get(usize::from(route)).and_then(|route| route.next_hop).unwrap_or(otherwise)
     }
 
     /// The limits that there are, in the order of their routes; and for each route one more than the index of its own, or 0.
@@ -379,6 +394,7 @@ pub(crate) fn broadcast_of(ip: Ipv4Addr, prefix_len: u8) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conditions::Asks;
 
     fn address(text: &str) -> Address {
         let (ip, len) = text.split_once('/').unwrap();
@@ -428,7 +444,7 @@ mod tests {
         assert!(matches!(twice, RouteError::AddressTwice(_)));
     }
 
-    /// A route as a test writes it: service, then `on`, `from`, `vlan` and `tier` with what follows.
+    /// A route as a test writes it: service, then `on`, `from`, `vlan`, `tier` and `hop` with what follows.
     fn route(text: &str) -> Route {
         let mut words = text.split_whitespace();
         let mut route = Route::everywhere(words.next().unwrap().parse().unwrap());
@@ -441,6 +457,9 @@ mod tests {
                     route.vlans = Some(Box::new(vids.collect()));
                 }
                 "tier" => route.tier = TierChoice::NAMES.iter().find(|(name, _)| *name == value).unwrap().1,
+                "hop" => {
+                    route.next_hop = NextHop::NAMES.iter().find(|(name, _)| *name == value).map(|one| one.1);
+                }
                 other => panic!("{other}"),
             }
         }
@@ -552,6 +571,35 @@ mod tests {
         let RouteError::TooLarge(bursting) = &error else { panic!("{error}") };
         assert!((400..512).contains(&bursting.index), "{error}");
         assert!(error.to_string().contains("more than 64 MiB"), "{error}");
+    }
+
+    #[test]
+    fn an_address_counts_more_than_once_where_routes_name_next_hops() {
+        let table = |count: u32, texts: &[&str]| {
+            let addresses = (1..=count).map(|host| Address {
+                ip: IpAddr::V4(Ipv4Addr::from((10 << 24) + host)),
+                prefix_len: 8,
+                owner: Owner::Kernel,
+            });
+            RouteTable::new(addresses.collect(), texts.iter().map(|text| route(text)).collect())
+        };
+        let both = ["udp-echo:7", "udp-echo:8 hop auto", "udp-echo:9 hop reflect"];
+        for (count, texts, port, host) in [(32_769, &both[..2], 8, 65_535), (16_385, &both[..], 9, 65_534)] {
+            let most = usize::try_from(count).unwrap() - 1;
+            let error = table(count, texts).unwrap_err();
+            assert_eq!(error, RouteError::TooManyNextHops(most + 1, most));
+            let remedy = format!(": use at most {most}, or leave route.next_hop out");
+            assert!(error.to_string().ends_with(&remedy), "{error}");
+            let fitting = table(count - 1, texts).unwrap();
+            let last = Question {
+                asks: Asks::Udp(port),
+                to: fitting.addresses().last().unwrap().ip,
+                from: "10.0.0.9".parse().unwrap(),
+                vid: VlanSet::NO_VLAN,
+            };
+            assert_eq!(fitting.compiled().decide(&last).unwrap().host, host);
+        }
+        assert!(table(32_769, &both[..1]).is_ok());
     }
 
     #[test]

@@ -222,6 +222,7 @@ mod tests {
         let [route] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
         assert!(route.nic.is_some() && route.address.is_some() && route.vlans.is_some());
         assert!(route.respond.is_some() && !route.from.is_empty() && route.tier == route::TierChoice::Auto);
+        assert_eq!(route.next_hop, Some(route::NextHop::Reflect));
     }
 
     #[test]
@@ -319,6 +320,19 @@ mod tests {
     }
 
     #[test]
+    fn a_route_has_a_next_hop_of_its_own_where_it_differs_from_the_servers() {
+        let next_hops = |servers: &str| {
+            let route = |own: &str| format!("[[route]]\nrespond = \"icmp-echo\"\n{own}\n");
+            let own = ["", "next_hop = \"auto\"", "next_hop = \"reflect\""].map(route).concat();
+            let config = parse(&format!("{own}[serve]\n{servers}\n"), "a.toml").unwrap();
+            config.all_routes().iter().map(|route| route.next_hop).collect::<Vec<_>>()
+        };
+        let [auto, reflect] = [route::NextHop::Auto, route::NextHop::Reflect].map(Some);
+        assert_eq!(next_hops(""), [None, None, reflect, None]);
+        assert_eq!(next_hops("next_hop = \"reflect\""), [None, auto, None, None]);
+    }
+
+    #[test]
     fn a_condition_that_cannot_be_is_told_with_what_can() {
         for (text, says) in [
             (
@@ -338,6 +352,8 @@ mod tests {
             ("vlans = [\"tagged\"]", "\"untagged\": [\"untagged\", 7]"),
             ("vlans = []", "no packet meets this"),
             ("tier = \"moon\"", "write one of auto, driver, lane, kernel"),
+            ("next_hop = \"moon\"", "route.next_hop = \"moon\": no such choice; write one of auto, reflect"),
+            ("next_hop = [\"auto\"]", "write a string, in quotes"),
             ("ports = 7", "unknown key"),
         ] {
             let told = refused(&format!("[[route]]\nrespond = \"icmp-echo\"\n{text}"));

@@ -43,6 +43,7 @@ settings! {
     ROUTE_VLANS "route.vlans" None;
     ROUTE_RESPOND "route.respond" None;
     ROUTE_TIER "route.tier" None;
+    ROUTE_NEXT_HOP "route.next_hop" None;
     ROUTE_PER_SECOND "route.answers_per_second" None;
     ROUTE_PER_SOURCE "route.answers_per_second_per_source" None;
     ROUTE_SOURCE_PREFIX_IPV4 "route.source_prefix_ipv4" None;
@@ -68,9 +69,6 @@ pub const PARTIALS: &[(&str, PartialChoice)] =
 /// Where answers are made at the earliest, by name.
 pub const TIERS: &[(&str, EarliestChoice)] =
     &[("auto", EarliestChoice::Auto), ("driver", EarliestChoice::Driver), ("lane", EarliestChoice::Lane)];
-
-/// Who gets the frame of an answer, by name.
-pub const NEXT_HOPS: &[(&str, NextHop)] = &[("auto", NextHop::Auto), ("reflect", NextHop::Reflect)];
 
 /// What to do with STAMP packets that are shorter than their answers, by name.
 pub const SHORT_PACKETS: &[(&str, ShortPackets)] =
@@ -135,7 +133,7 @@ keys! {
     RESPOND Texts |config, texts| config.serve.respond = unique(texts, service)?;
     VLANS NumbersOrAll |config, texts| config.serve.vlans = vlans(texts)?;
     TIER Text |config, texts| config.serve.tier = choice(TIERS, texts)?;
-    NEXT_HOP Text |config, texts| config.serve.next_hop = choice(NEXT_HOPS, texts)?;
+    NEXT_HOP Text |config, texts| config.serve.next_hop = choice(NextHop::NAMES, texts)?;
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
     STAMP_KEY_FILE Text |config, texts| config.stamp.key_file = texts.concat().into();
     STAMP_SHORT_PACKETS Text |config, texts| config.stamp.short_packets = choice(SHORT_PACKETS, texts)?;
@@ -146,6 +144,7 @@ keys! {
         last_route(config).vlans = Some(Box::new(some(unique(texts, vid)?)?.into_iter().collect()));
     ROUTE_RESPOND Text |config, texts| last_route(config).respond = Some(service(&texts.concat())?);
     ROUTE_TIER Text |config, texts| last_route(config).tier = choice(TierChoice::NAMES, texts)?;
+    ROUTE_NEXT_HOP Text |config, texts| last_route(config).next_hop = Some(choice(NextHop::NAMES, texts)?);
     ROUTE_PER_SECOND Number |config, texts|
         last_route(config).per_second = NonZeroU32::new(number(&texts.concat(), 1, PER_SECOND_MAX)?);
     ROUTE_PER_SOURCE Number |config, texts|

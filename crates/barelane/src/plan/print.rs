@@ -118,13 +118,27 @@ impl Plan {
     }
 
     /// Where answers go.
-    pub(crate) fn explain_next_hop(&self) -> &'static str {
-        match self.lane.next_hop {
+    pub(crate) fn explain_next_hop(&self) -> String {
+        let otherwise = match self.lane.next_hop {
             NextHop::Auto => {
                 "the station that asked, where the asker is on the link; else the gateway that the kernel's main routing \
                  table names"
             }
             NextHop::Reflect => "the station that asked (reflected; no routing table is consulted)",
+        };
+        match self.routes.routes().iter().filter(|route| route.next_hop.is_some()).count() {
+            0 => otherwise.to_owned(),
+            1 => format!("{otherwise}; but 1 route says otherwise of its own"),
+            count => format!("{otherwise}; but {count} routes say otherwise of their own"),
+        }
+    }
+
+    /// Where the answers of a route go, where it has them go another way than the others, as the end of a sentence.
+    pub(crate) fn explain_own_next_hop(route: &Route) -> &'static str {
+        match route.next_hop {
+            None => "",
+            Some(NextHop::Auto) => ", and by the kernel's routes to whoever is not on the link",
+            Some(NextHop::Reflect) => ", and sent back to the station that asked, wherever the asker is",
         }
     }
 

@@ -3,13 +3,16 @@
 use nic::xdp::{self, Refinements, Verdict};
 use route::refinement::{NONE, Sources};
 use route::table::LIMIT_COUNT_MAX;
-use route::{Decision, Family, Limit, Responder, RouteTable, Tier};
+use route::{Decision, Family, Limit, NextHop, Responder, RouteTable, Tier};
 
-/// The program's form of a lane's refinements.
-pub(super) fn of(routes: &RouteTable) -> Refinements {
+/// The program's form of a lane's refinements, where `otherwise` is the next hop of routes that name none.
+pub(super) fn of(routes: &RouteTable, otherwise: NextHop) -> Refinements {
     let refinements = routes.compiled().refinements();
     let (limits, limit_of) = routes.limits();
-    let verdict_of = |decision: Decision| verdict_of(decision, &limit_of);
+    let verdict_of = |decision: Decision| {
+        let is_reflected = routes.next_hop(decision.route, otherwise) == NextHop::Reflect;
+        verdict_of(decision, is_reflected, &limit_of)
+    };
     Refinements {
         groups: refinements.groups().iter().map(|group| [group.port_map, group.first_cell]).collect(),
         port_maps: refinements.port_maps().iter().map(|map| map.to_vec()).collect(),
@@ -40,13 +43,13 @@ pub(super) fn sources_of(sources: &Sources) -> xdp::Sources {
 const _: () = assert!(NONE == Refinements::NONE);
 const _: () = assert!(LIMIT_COUNT_MAX == xdp::LIMIT_COUNT_MAX as usize);
 
-/// What is decided, with the limit of its route: `limit_of` has one more than its index, or 0.
-fn verdict_of(decision: Decision, limit_of: &[u16]) -> Verdict {
+/// What is decided, with the next hop and the limit of its route: `limit_of` has one more than its index, or 0.
+fn verdict_of(decision: Decision, is_reflected: bool, limit_of: &[u16]) -> Verdict {
     let limit = || u32::from(*limit_of.get(usize::from(decision.route))?).checked_sub(1);
     match (decision.responder, decision.tier) {
-        (_, Tier::Kernel) => Verdict::Tier { tier: xdp::Tier::Kernel, limit: None },
+        (_, Tier::Kernel) => Verdict::Tier { tier: xdp::Tier::Kernel, limit: None, is_reflected: false },
         (Responder::Nobody, _) => Verdict::Nobody,
-        (_, tier) => Verdict::Tier { tier: tier_of(tier), limit: limit() },
+        (_, tier) => Verdict::Tier { tier: tier_of(tier), limit: limit(), is_reflected },
     }
 }
 

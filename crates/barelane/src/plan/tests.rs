@@ -191,6 +191,10 @@ fn a_route_is_refused_by_the_key_that_is_wrong_in_it() {
             "route.from = \"fd00::/8\": route 1",
         ),
         ("respond = \"stamp\"\ntier = \"driver\"", "route.tier = \"driver\": route 1"),
+        (
+            "respond = \"stamp\"\ntier = \"kernel\"\nnext_hop = \"auto\"",
+            "route.next_hop = \"auto\": route 1 leaves its questions to the kernel, which sends the answers; leave the key out",
+        ),
     ] {
         let told = refused(&own(&[route]), facts());
         assert!(told.starts_with(wrong) && told.contains("; "), "{told}");
@@ -223,6 +227,65 @@ fn the_plan_prints_routes_in_order_with_their_tiers_and_what_they_are_compiled_t
         "warning      route 1 (`udp-echo:7 from 10.0.0.0/8, tier kernel`) leaves to the kernel",
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
+
+#[test]
+fn the_plan_says_which_routes_have_answers_go_another_way_than_the_others() {
+    let routes =
+        ["respond = \"udp-echo:7\"\nnext_hop = \"reflect\"", "respond = \"udp-echo:8\"\nnext_hop = \"auto\""];
+    let text = plan_of(&own(&routes), facts()).unwrap().to_string();
+    for part in [
+        "1: udp-echo:7, next hop reflect -> driver",
+        "2: udp-echo:8 -> driver",
+        "table names; but 1 route says otherwise of its own\n",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    let text = plan_of(&format!("serve.next_hop = \"reflect\"\n{}", own(&routes)), facts()).unwrap();
+    for part in ["1: udp-echo:7 -> driver", "2: udp-echo:8, next hop auto -> driver", "; but 1 route says"] {
+        assert!(text.to_string().contains(part), "{part} is not in\n{text}");
+    }
+    assert!(!plan_of(&own(&routes[1..]), facts()).unwrap().to_string().contains("otherwise"));
+}
+
+#[test]
+fn the_kernels_routes_are_followed_where_an_answer_goes_by_them() {
+    let route = |next_hop: &str| format!("[[route]]\nrespond = \"udp-echo:7\"\nnext_hop = \"{next_hop}\"\n");
+    let kernels = "[[route]]\nrespond = \"icmp-echo\"\ntier = \"kernel\"\n";
+    let ours = "serve.addresses = [\"10.0.0.9/24\"]\n";
+    let reflect = "serve.next_hop = \"reflect\"\n";
+    for (text, is_needed) in [
+        (String::new(), true),
+        (reflect.to_owned(), false),
+        (format!("{reflect}{}", route("auto")), true),
+        (format!("{reflect}{}", route("reflect")), false),
+        // The rest of `serve.respond` goes by them.
+        (route("reflect"), true),
+        (format!("{}{kernels}", route("reflect")), false),
+        (format!("{}{kernels}", route("auto")), true),
+        // Of a closed port.
+        (format!("{ours}{}{kernels}", route("reflect")), true),
+        (format!("{ours}{reflect}{}{kernels}", route("reflect")), false),
+    ] {
+        assert_eq!(plan_of(&text, facts()).unwrap().needs_kernel_ways(), is_needed, "{text}");
+    }
+}
+
+#[test]
+fn what_a_route_says_of_its_answers_is_claimed_so() {
+    let text = "[[route]]\nrespond = \"udp-echo:7\"\nnext_hop = \"reflect\"\n\
+                [[route]]\nrespond = \"udp-echo:8-9\"\nnext_hop = \"reflect\"\n";
+    for (servers, others) in [("auto", false), ("reflect", true)] {
+        let claims = plan_of(&format!("serve.next_hop = \"{servers}\"\n{text}"), facts()).unwrap().claims();
+        assert_eq!(claims.claims.len(), 4, "port 7 and echo, on two addresses");
+        for claim in &claims.claims {
+            assert_eq!(claim.is_reflected, claim.key.selector == 7 || others, "{claim:?}");
+        }
+        let mut verdicts = claims.refinements.verdicts.iter();
+        assert_eq!(verdicts.len(), 2, "of ports 8-9, over IPv4 and IPv6");
+        assert!(verdicts.all(|one| matches!(one, nic::xdp::Verdict::Tier { is_reflected: true, .. })));
+        assert!(claims.addresses.iter().all(|address| [24, 64].contains(&address.link_len)));
     }
 }
 

@@ -25,7 +25,7 @@ use lane::GatewaysUsed;
 use route::{NextHop, NextHops, Prefix, Via};
 use wire::ethernet::Mac;
 
-use crate::config::keys::NEXT_HOP;
+use crate::config::keys::{NEXT_HOP, ROUTE_NEXT_HOP};
 use crate::error::{Error, Wrong};
 use crate::plan::Plan;
 
@@ -76,7 +76,7 @@ pub(super) struct Look {
 impl KernelWays {
     /// Reads the ways for the first time, and hears of changes from then on; nothing where every answer is reflected.
     pub(super) fn of(plan: &Plan) -> Result<Option<Self>, Error> {
-        if plan.lane.next_hop == NextHop::Reflect {
+        if !plan.needs_kernel_ways() {
             return Ok(None);
         }
         let ifindex = plan.facts.link.index;
@@ -84,7 +84,8 @@ impl KernelWays {
         let changes = Changes::of(ifindex)?;
         let ways = read(plan)?;
         let next_hops = NextHops::new(1, ways.iter().copied()).map_err(|too_many| {
-            Wrong::new(NEXT_HOP, "auto")
+            let setting = if plan.lane.next_hop == NextHop::Auto { NEXT_HOP } else { ROUTE_NEXT_HOP };
+            Wrong::new(setting, NextHop::Auto)
                 .because(too_many)
                 .remedy("write reflect, or keep fewer routes in the main table")
         })?;

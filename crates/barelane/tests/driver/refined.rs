@@ -9,13 +9,13 @@ use nic::xdp::Vlans;
 use nic::xdp::dry_run::{Action, DryRun};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
-use route::{Asks, Owner, PartialChecksums, Question, RouteTable, Tier};
+use route::{Asks, NextHop, Owner, PartialChecksums, Question, RouteTable, Tier};
 use testkit::endpoint;
 use wire::checksum::Summer;
 
 use crate::can_load;
 use crate::simulated::settings_of;
-use crate::tables::{asked, edges, question, route, table};
+use crate::tables::{asked, edges, is_sent_back, question, route, table};
 
 /// The VLANs that the random tables are made for.
 const SERVED: [u16; 3] = [7, 8, 4094];
@@ -56,19 +56,27 @@ pub(crate) fn frame(mac: [u8; 6], question: &Question) -> Vec<u8> {
     frame
 }
 
-/// What the program must do: one of these, since what the driver takes it may also drop, for its source.
+/// What the program must do: one of these, since what the driver takes it may also drop, for its source. Whose way back is the
+/// kernel's routes' to say has none: there are no routes here.
 fn wanted(table: &RouteTable, question: &Question) -> &'static [Action] {
     if question.vid != 0 && !SERVED.contains(&question.vid) {
         return &[Action::Pass];
     }
     let is_own = table.addresses().iter().any(|one| one.ip == question.to && one.owner == Owner::Barelane);
     match (table.first_match(question).map(|index| table.tiers()[index]), question.asks) {
-        (Some(Tier::Driver), _) => &[Action::Reply, Action::Drop],
+        (Some(Tier::Driver), _) if is_near(table, question) => &[Action::Reply, Action::Drop],
+        (Some(Tier::Driver), _) => &[Action::Drop],
         (Some(Tier::Lane), _) => &[Action::Redirect],
         (Some(Tier::Kernel), _) | (None, Asks::Udp(_)) if is_own => &[Action::Redirect],
         (None, Asks::Echo) if is_own => &[Action::Drop],
         (Some(Tier::Kernel) | None, _) => &[Action::Pass],
     }
+}
+
+/// Whether an answer goes back to the station that asked, everybody being reflected where a route does not say otherwise.
+fn is_near(table: &RouteTable, question: &Question) -> bool {
+    let is_link_local = matches!(question.from, IpAddr::V6(from) if from.is_unicast_link_local());
+    is_link_local || is_sent_back(table, question, NextHop::Reflect)
 }
 
 #[test]

@@ -54,6 +54,11 @@ impl<'a> Wire<'a> {
 
     /// Asks for an echo of UDP, from the first router.
     fn ask(&self, from: &str, to: &str) {
+        self.ask_at(7, from, to);
+    }
+
+    /// The same at another port.
+    fn ask_at(&self, port: u16, from: &str, to: &str) {
         let mut frame = Vec::new();
         let ethernet = PacketBuilder::ethernet2(THERE, SERVER_MAC);
         let network = match (ip(from), ip(to)) {
@@ -61,17 +66,22 @@ impl<'a> Wire<'a> {
             (IpAddr::V6(from), IpAddr::V6(to)) => ethernet.ipv6(from.octets(), to.octets(), 60),
             _ => panic!("{from} asks {to}"),
         };
-        network.udp(40_000, 7).write(&mut frame, b"who is there, behind the router?").unwrap();
+        network.udp(40_000, port).write(&mut frame, b"who is there, behind the router?").unwrap();
         self.socket.send(&frame).unwrap();
     }
 
     /// Whom the server sends the next IP packet to from port 7; nothing where it sends none for a while.
     fn answered(&self, wait: Duration) -> Option<[u8; 6]> {
+        self.answered_from(7, wait)
+    }
+
+    /// The same from another port.
+    fn answered_from(&self, port: u16, wait: Duration) -> Option<[u8; 6]> {
         let begun = Instant::now();
         while let Some(rest) = wait.checked_sub(begun.elapsed()) {
             let frame = self.heard(rest)?;
-            let port = if frame[12..14] == [8, 0] { 34 } else { 54 };
-            if frame[12..14] != [8, 6] && frame.get(port..port + 2) == Some(&[0, 7]) {
+            let at = if frame[12..14] == [8, 0] { 34 } else { 54 };
+            if frame[12..14] != [8, 6] && frame.get(at..at + 2) == Some(&port.to_be_bytes()[..]) {
                 return Some(frame[..6].try_into().unwrap());
             }
         }
@@ -217,4 +227,55 @@ fn a_reload_changes_who_gets_the_answers_there_and_back() {
         }
         assert_eq!(tier.counts(&server.counts())["replied_udp"], 3);
     });
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn one_route_reflects_while_another_goes_by_the_gateway() {
+    let asker = format!("[\"{}\", \"{}\"]", FAR[0].0, FAR[1].0);
+    let file = std::env::temp_dir().join(format!("barelane-route-next-hop-{}.toml", std::process::id()));
+    for (tier, servers, own) in
+        [("lane", "auto", "reflect"), ("driver", "auto", "reflect"), ("driver", "reflect", "auto")]
+    {
+        let topology = Topology::new();
+        let _carrier = topology.carry_what_drivers_answer();
+        let wire = Wire::new(&topology);
+        for far @ (.., gateway) in FAR {
+            wire.route(far);
+            topology.server.run(|| neighbours::add(wire.ifindex, ip(gateway), BACK)).unwrap().unwrap();
+        }
+        let addresses = format!("addresses = [\"{}/24\", \"{}/64\"]", SERVER[0], SERVER[1]);
+        let serve =
+            format!("{addresses}\ntier = \"{tier}\"\nnext_hop = \"{servers}\"\naddress_check_ms = 20\n");
+        let route = |rest: &str| format!("[[route]]\nrespond = \"udp-echo:{rest}\n");
+        let routes = [
+            route("7\""),
+            route(&format!("8\"\nnext_hop = \"{own}\"")),
+            route(&format!("9\"\nfrom = {asker}\nnext_hop = \"{own}\"")),
+            route("4000-4009\""),
+        ];
+        std::fs::write(&file, format!("[serve]\n{serve}{}", routes.concat())).unwrap();
+        let server = Server::start(&topology, &["--config", file.to_str().unwrap()]);
+        let station = |next_hop| if next_hop == "auto" { BACK } else { THERE };
+        for ((from, ..), to) in FAR.into_iter().zip(SERVER) {
+            for (port, next_hop) in [(7, servers), (8, own), (9, own), (4000, servers)] {
+                wire.ask_at(port, from, to);
+                let answered = wire.answered_from(port, SOON);
+                assert_eq!(
+                    answered,
+                    Some(station(next_hop)),
+                    "port {port} asked by {from}, tier {tier}, {servers}"
+                );
+            }
+        }
+        let counts = server.counts();
+        let count = |name: &str| counts.get(name).copied().unwrap_or_default();
+        assert_eq!(count("replied_udp") + count("driver_replied_udp"), 8, "{counts:?}");
+        assert_eq!(
+            count("driver_replied_udp") >= 4,
+            tier == "driver",
+            "who is sent back, by the driver: {counts:?}"
+        );
+    }
+    std::fs::remove_file(&file).unwrap();
 }

@@ -4,14 +4,16 @@ use std::net::IpAddr;
 
 use barelane_lane::GatewaysUsed;
 use nic::sim::Card;
-use route::{NextHops, PartialChecksums, Via};
+use route::{
+    Address, LaneSettings, Limit, NextHop, NextHops, Owner, PartialChecksums, Prefix, Route, RouteTable, Via,
+};
 use telemetry::{Counter, Ns, Reason};
 use testkit::vectors::{Outcome, QUIET, Tier};
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
 
 use crate::limits::question;
-use crate::simulated::{SimulatedLane, card};
+use crate::simulated::{SimulatedLane, alone_on_their_links, card, settings_of};
 
 /// One question of each class, and of each way through a class.
 const QUESTIONS: [&str; 10] = [
@@ -28,6 +30,14 @@ const QUESTIONS: [&str; 10] = [
 ];
 /// What comes from a neighbour by its nature, and is answered to it whatever the routes say.
 const OF_NEIGHBOURS: [&str; 2] = ["A1-request", "D2-solicitation"];
+
+/// Which of the questions a service answers, by how their names begin.
+const SERVICES: [(&str, &[&str]); 4] = [
+    ("icmp-echo", &["C4", "N5"]),
+    ("udp-echo:7", &["U1"]),
+    ("stamp:862", &["P1"]),
+    ("sockperf:11111", &["P7"]),
+];
 
 const ROUTER: Mac = Mac([2, 0, 0, 0, 0, 0xfe]);
 /// A lane does its seldom work after so many turns.
@@ -66,6 +76,55 @@ fn an_answer_goes_to_the_gateway_that_the_routes_name_and_is_the_same_but_for_th
     turn(&mut lane);
     assert_eq!(lane.sender.gateways_used(), Some(GatewaysUsed { generation: 1, gateways: 1 }));
     assert_eq!(lane.sender.gateways_used(), None, "said once");
+}
+
+/// How a route may be told: by one lookup, by a limit, by who asks.
+fn each_way(service: &str) -> [Route; 3] {
+    let asker = alone_on_their_links().asker;
+    let route = Route::everywhere(service.parse().unwrap());
+    let limit = Limit { per_second: 1_000_000.try_into().ok(), per_source: None };
+    let from = [IpAddr::from(asker.ipv4), IpAddr::from(asker.ipv6)].map(Prefix::from);
+    [route.clone(), Route { limit, ..route.clone() }, Route { from: from.to_vec(), ..route }]
+}
+
+/// The table of all services, on addresses whose askers are all behind routers.
+fn table_of(routes: Vec<Route>) -> RouteTable {
+    let of_barelane = |own: &testkit::endpoint::Address| Address {
+        ip: own.ip,
+        prefix_len: own.prefix_len,
+        owner: Owner::Barelane,
+    };
+    RouteTable::new(alone_on_their_links().addresses.iter().map(of_barelane).collect(), routes).unwrap()
+}
+
+#[test]
+fn a_route_says_who_gets_its_answers_and_the_rest_go_as_the_server_has_it() {
+    let settings = settings_of(&alone_on_their_links(), PartialChecksums::Accept, Summer::fastest());
+    for (otherwise, own) in [(NextHop::Auto, NextHop::Reflect), (NextHop::Reflect, NextHop::Auto)] {
+        for (index, (service, beginnings)) in SERVICES.iter().enumerate() {
+            for route in each_way(service) {
+                let mut routes = SERVICES.map(|(other, _)| Route::everywhere(other.parse().unwrap()));
+                routes[index] = Route { next_hop: Some(own), ..route };
+                let told = routes[index].to_string();
+                let settings = LaneSettings { next_hop: otherwise, ..settings.clone() };
+                let (table, ways) = (table_of(routes.to_vec()), all(1, gateway(Some(ROUTER))));
+                let mut lane = SimulatedLane::of_table(card(), &table, settings, ways);
+                for id in QUESTIONS {
+                    let is_own = beginnings.iter().any(|beginning| id.starts_with(beginning));
+                    let reflected = reflected(id);
+                    let expected = match if is_own { own } else { otherwise } {
+                        NextHop::Auto => [&ROUTER.0, &reflected[6..]].concat(),
+                        NextHop::Reflect => reflected,
+                    };
+                    assert_eq!(
+                        lane.ask(&question(id), QUIET),
+                        Outcome::Reply(expected),
+                        "{id} by `{told}`, else {otherwise}"
+                    );
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -111,18 +111,24 @@ impl<Q: Window> SimulatedLane<Q> {
     /// One for which every asker is behind a router, by these ways.
     pub(crate) fn by_routes(queue: Q, next_hops: NextHops) -> Self {
         let (endpoint, settings) = far_from_all();
-        Self::build(queue, &endpoint, settings, next_hops)
+        Self::of_table(queue, &table_of(&endpoint), settings, next_hops)
     }
 
     pub(crate) fn with(queue: Q, settings: LaneSettings) -> Self {
-        Self::build(queue, &endpoint::load().unwrap(), settings, NextHops::default())
+        Self::of_table(queue, &table_of(&endpoint::load().unwrap()), settings, NextHops::default())
     }
 
-    fn build(queue: Q, endpoint: &Endpoint, settings: LaneSettings, next_hops: NextHops) -> Self {
-        let tables = Box::new(table_of(endpoint).compile(&settings));
+    /// One of these routes.
+    pub(crate) fn of_table(
+        queue: Q,
+        table: &RouteTable,
+        settings: LaneSettings,
+        next_hops: NextHops,
+    ) -> Self {
+        let tables = Box::new(table.compile(&settings));
         let (mut sender, mailbox) = mailbox();
         sender.send_next_hops(Box::new(next_hops)).unwrap();
-        sender.tell_time(still(endpoint));
+        sender.tell_time(still(&endpoint::load().unwrap()));
         let (page, clock) = (Arc::new(Page::default()), SimulatedClock::default());
         let lane = Lane::new(queue, tables, clock.clone(), page.clone(), mailbox);
         Self { lane, page, clock, sender, settings, now: Tick(0), watch: Conservation::default() }
@@ -175,8 +181,7 @@ impl<Q: Window> SimulatedLane<Q> {
 
 /// The endpoint, with nobody on its links, and the settings by which its answers take the kernel's routes.
 pub(crate) fn far_from_all() -> (Endpoint, LaneSettings) {
-    let mut endpoint = endpoint::load().unwrap();
-    endpoint.addresses.iter_mut().for_each(|one| one.prefix_len = if one.ip.is_ipv4() { 32 } else { 128 });
+    let endpoint = alone_on_their_links();
     let settings = settings_of(&endpoint, PartialChecksums::Accept, Summer::fastest());
     (endpoint, LaneSettings { next_hop: NextHop::Auto, ..settings })
 }
@@ -212,6 +217,13 @@ impl<Q: Window> Tier for SimulatedLane<Q> {
     fn can_pass(&self) -> bool {
         self.lane.queue().has_stack()
     }
+}
+
+/// The endpoint, of whose askers none is on the link.
+pub(crate) fn alone_on_their_links() -> Endpoint {
+    let mut endpoint = endpoint::load().unwrap();
+    endpoint.addresses.iter_mut().for_each(|one| one.prefix_len = if one.ip.is_ipv4() { 32 } else { 128 });
+    endpoint
 }
 
 pub(crate) fn settings_of(

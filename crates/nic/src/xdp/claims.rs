@@ -44,6 +44,8 @@ pub struct Claim {
     pub key: ClaimKey,
     /// Where it is answered.
     pub tier: Tier,
+    /// Whether the answer goes back to the station that asked, wherever the asker is.
+    pub is_reflected: bool,
 }
 
 /// An address that is served.
@@ -56,14 +58,14 @@ pub struct ClaimedAddress {
     /// Its link's broadcast address, which may not ask; none for IPv6, and for links without one.
     pub broadcast: Option<Ipv4Addr>,
     /// How many bits of its address an asker on the link shares with this one: who shares fewer is answered by the lane,
-    /// which knows the way. 0 where every answer goes back to the station that asked.
+    /// which knows the way, where the answer is not to be reflected.
     pub link_len: u8,
     /// Where ARP and NDP are answered, if Barelane alone has the address.
     pub neighbours: Tier,
 }
 
 impl ClaimedAddress {
-    /// An address that the lane answers for, on a link without a broadcast address, every answer sent back.
+    /// An address that the lane answers for, on a link without a broadcast address to which everybody belongs.
     pub const fn new(ip: IpAddr, owner: Owner) -> Self {
         Self { ip, owner, broadcast: None, link_len: 0, neighbours: Tier::Lane }
     }
@@ -166,7 +168,11 @@ mod tests {
 
     fn claims(addresses: &[(&str, Owner)], ports: &[(u16, Tier)], vids: &[u16]) -> Claims {
         let address = addresses[0].0.parse().unwrap();
-        let claim = |&(selector, tier)| Claim { key: ClaimKey { address, protocol: 17, selector }, tier };
+        let claim = |&(selector, tier)| Claim {
+            key: ClaimKey { address, protocol: 17, selector },
+            tier,
+            is_reflected: false,
+        };
         Claims {
             mac: [2, 0, 0, 0, 0, 1],
             vlans: Vlans::of(vids).unwrap(),

@@ -79,7 +79,7 @@ fn any_question(kind: Kind) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Class {
     tier: Tier,
-    /// How many bits of its address an asker on the link shares with ours.
+    /// How many bits of its address an asker on the link shares with ours; 0 where every answer is reflected.
     link_len: u8,
     /// One more than the group, in 22 bits; 0 for none.
     refinement: u32,
@@ -205,8 +205,9 @@ impl Entries {
             let (broadcast, link_len) = links.get(&ip).copied().unwrap_or_default();
             Class { tier, link_len, refinement, broadcast: word_of(broadcast) }
         };
-        for &Claim { key: ClaimKey { address, protocol, selector }, tier } in &claims.claims {
+        for &Claim { key: ClaimKey { address, protocol, selector }, tier, is_reflected } in &claims.claims {
             let class = class(address, tier, 0);
+            let class = if is_reflected { Class { link_len: 0, ..class } } else { class };
             entries.add(address, protocol, |kind| question(kind, selector), class);
         }
         for &RefinedKey { address, protocol, group } in &claims.refined {
@@ -338,8 +339,8 @@ mod tests {
                 ClaimedAddress::new("2001:db8::1".parse().unwrap(), Owner::Kernel),
             ],
             claims: vec![
-                Claim { key: key("192.0.2.1", 17, 0x1234), tier: Tier::Driver },
-                Claim { key: key("2001:db8::1", 58, 128), tier: Tier::Lane },
+                Claim { key: key("192.0.2.1", 17, 0x1234), tier: Tier::Driver, is_reflected: false },
+                Claim { key: key("2001:db8::1", 58, 128), tier: Tier::Lane, is_reflected: true },
             ],
             answers: Answers { hop_limit: 64, refused_sources: vec![0x1234], ..Answers::default() },
             ..Claims::default()
@@ -372,6 +373,22 @@ mod tests {
         let [key] = entries.ipv6.keys().collect::<Vec<_>>()[..] else { panic!("one key") };
         assert_eq!(sources::words(*key)[..8], [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0]);
         assert_eq!(sources::words(*key)[16..], [0, 0, 0, 0, 1, 0, 0, 128], "kind 3 xor 2, type 128");
+    }
+
+    #[test]
+    fn a_claim_that_is_reflected_is_of_a_link_with_everybody_on_it() {
+        let mut claims = claims();
+        claims.addresses.iter_mut().for_each(|address| address.link_len = 24);
+        let link_lens = |claims: &Claims| {
+            let Entries { ipv4, ipv6 } = Entries::of(claims);
+            let [udp, echo] = [question(Kind::Udpv4, 0x1234), question(Kind::Icmpv6, 128)];
+            let of_echo =
+                ipv6.iter().find(|([.., asked], _)| *asked == echo).map(|(_, class)| class.link_len);
+            [ipv4.iter().find(|(key, _)| *key >> 32 == udp >> 32).map(|(_, class)| class.link_len), of_echo]
+        };
+        assert_eq!(link_lens(&claims), [Some(24), Some(0)]);
+        claims.claims.iter_mut().for_each(|claim| claim.is_reflected = !claim.is_reflected);
+        assert_eq!(link_lens(&claims), [Some(0), Some(24)]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum Verdict {
         tier: Tier,
         /// The index of the limit.
         limit: Option<u32>,
+        /// Whether the answer goes back to the station that asked, wherever the asker is.
+        is_reflected: bool,
     },
     /// No route takes it: what the address's owner says to the rest holds.
     Nobody,
@@ -176,10 +178,16 @@ fn described(tables: [Table; 2], sources: [u8; SOURCES_SIZE], places: [u32; 6]) 
     bytes
 }
 
-/// `enum tier`, and above bit 8 one more than the index of the limit, or 0.
+/// `REFLECTED`.
+const REFLECTED: u32 = 1 << 31;
+
+/// `enum tier`; above bit 8 one more than the index of the limit, or 0; and whether the answer is reflected.
 fn number_of(verdict: Verdict) -> u32 {
     match verdict {
-        Verdict::Tier { tier, limit } => u32::from(tier as u8) | limit.map_or(0, |index| index + 1) << 8,
+        Verdict::Tier { tier, limit, is_reflected } => {
+            let reflected = if is_reflected { REFLECTED } else { 0 };
+            u32::from(tier as u8) | limit.map_or(0, |index| index + 1) << 8 | reflected
+        }
         Verdict::Nobody => 3,
     }
 }
@@ -213,5 +221,22 @@ mod tests {
         assert_eq!(bytes[16..24], 0xffff_ff00_u64.to_ne_bytes());
         assert_eq!(bytes[24..], 0xffff_0000_0000_0000_u64.to_ne_bytes());
         assert_eq!(limit_bytes(&Limit::default()), [0; 32]);
+    }
+
+    #[test]
+    fn a_verdict_has_its_parts_where_the_program_reads_them() {
+        let source = include_str!("../../bpf/refine.h");
+        assert!(source.contains("enum { REFLECTED = 1U << 31 };") && REFLECTED == 1 << 31);
+        let last = Some(LIMIT_COUNT_MAX - 1);
+        for (tier, limit, is_reflected, number) in [
+            (Tier::Driver, None, false, 0),
+            (Tier::Lane, Some(0), false, 0x101),
+            (Tier::Driver, None, true, 0x8000_0000),
+            (Tier::Lane, last, true, 0x8004_0001),
+        ] {
+            let verdict = Verdict::Tier { tier, limit, is_reflected };
+            assert_eq!(number_of(verdict), number, "{verdict:?}");
+        }
+        assert_eq!(number_of(Verdict::Nobody), 3);
     }
 }

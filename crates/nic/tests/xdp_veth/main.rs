@@ -176,7 +176,7 @@ fn claims_can_be_changed_while_packets_flow() {
     let other = Claims {
         mac: SERVER_MAC,
         addresses: vec![ClaimedAddress::new(ip(KERNELS), Owner::Kernel)],
-        claims: vec![Claim { key, tier: Tier::Lane }],
+        claims: vec![Claim { key, tier: Tier::Lane, is_reflected: false }],
         ..Claims::default()
     };
     attachment.set_claims(&other).unwrap();

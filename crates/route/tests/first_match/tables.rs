@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use barelane_route::{
-    Address, Asks, Family, Limit, Owner, Prefix, Question, Route, RouteError, RouteTable, Service, Terms,
-    Tier, TierChoice, VlanSet,
+    Address, Asks, Family, Limit, NextHop, Owner, Prefix, Question, Route, RouteError, RouteTable, Service,
+    Terms, Tier, TierChoice, VlanSet,
 };
 use proptest::prelude::*;
 
@@ -73,14 +73,26 @@ pub(crate) fn route() -> impl Strategy<Value = Route> {
     ];
     let tiers =
         prop::sample::select(vec![TierChoice::Auto, TierChoice::Auto, TierChoice::Lane, TierChoice::Kernel]);
-    (service(), address, from, vlans, tiers).prop_map(|(service, address, from, vlans, tier)| Route {
+    let next_hops = prop::sample::select(vec![None, None, Some(NextHop::Auto), Some(NextHop::Reflect)]);
+    let parts = (service(), address, from, vlans, tiers, next_hops);
+    parts.prop_map(|(service, address, from, vlans, tier, next_hop)| Route {
         service,
         address,
         from,
         vlans,
         tier,
+        next_hop,
         limit: Limit::NONE,
     })
+}
+
+/// Whether an answer to this goes back to the station that asked, where `otherwise` is the next hop of what no route has.
+pub(crate) fn is_sent_back(table: &RouteTable, question: &Question, otherwise: NextHop) -> bool {
+    let route = table.first_match(question);
+    let own = route.and_then(|index| table.routes()[index].next_hop);
+    let asked = table.addresses().iter().find(|one| one.ip == question.to).unwrap();
+    own.unwrap_or(otherwise) == NextHop::Reflect
+        || Prefix::around(asked.ip, asked.prefix_len).unwrap().contains(question.from)
 }
 
 /// Something that a packet may ask: of the hosts and of nobody, from near and far.
