@@ -10,7 +10,7 @@ use host::links;
 
 use crate::leftovers::{Traces, assert_gone, objects_of};
 use crate::server::{self, Server};
-use crate::topology::{KERNEL, SERVER, SERVER_NIC, Topology};
+use crate::topology::{KERNEL, SERVER, SERVER_NIC, Topology, ip};
 
 /// From SIGKILL to the kernel's own answer.
 const RETURN_MAX: Duration = Duration::from_millis(50);
@@ -233,12 +233,6 @@ fn a_signal_to_end_detaches_and_exits_with_0() {
     }
 }
 
-/// Runs `ip` on the server's host.
-fn ip(topology: &Topology, arguments: &[&str]) {
-    let done = topology.server.run(|| Command::new("ip").args(arguments).status()).unwrap().unwrap();
-    assert!(done.success(), "ip {arguments:?}");
-}
-
 #[test]
 #[ignore = "needs root: a network namespace"]
 fn a_signal_to_end_while_others_are_asked_for_the_address_ends_it_before_it_is_ready() {
@@ -267,7 +261,7 @@ fn a_signal_to_end_while_others_are_asked_for_the_address_ends_it_before_it_is_r
 fn a_server_whose_interface_is_removed_says_so_and_exits_with_1() {
     let topology = Topology::new();
     let server = Server::start(&topology, &["--respond", "icmp-echo"]);
-    ip(&topology, &["link", "delete", SERVER_NIC]);
+    ip(&topology.server, &["link", "delete", SERVER_NIC]);
     let (status, said) = server.wait_for_end("its interface was removed");
     assert_eq!(status.code(), Some(1), "{said:#?}");
     let last = said.last().unwrap();
@@ -279,7 +273,7 @@ fn a_server_whose_interface_is_removed_says_so_and_exits_with_1() {
 fn a_server_whose_interface_gets_another_ethernet_address_says_so_and_exits_with_1() {
     let topology = Topology::new();
     let server = Server::start(&topology, &["--respond", "icmp-echo"]);
-    ip(&topology, &["link", "set", SERVER_NIC, "address", "02:00:00:00:09:77"]);
+    ip(&topology.server, &["link", "set", SERVER_NIC, "address", "02:00:00:00:09:77"]);
     let (status, said) = server.wait_for_end("its interface was changed");
     assert_eq!(status.code(), Some(1), "{said:#?}");
     assert!(said.last().unwrap().contains("02:00:00:00:09:77"), "{said:#?}");
@@ -292,13 +286,13 @@ fn a_server_says_when_its_link_goes_and_comes_and_when_addresses_do() {
     let topology = Topology::new();
     let server = Server::start(&topology, &["--respond", "icmp-echo"]);
     let soon = Duration::from_secs(5);
-    ip(&topology, &["address", "delete", "10.9.0.3/24", "dev", SERVER_NIC]);
+    ip(&topology.server, &["address", "delete", "10.9.0.3/24", "dev", SERVER_NIC]);
     server.line("barelane: warning: the kernel has lost 10.9.0.3", soon);
-    ip(&topology, &["address", "add", "10.9.0.4/24", "dev", SERVER_NIC]);
+    ip(&topology.server, &["address", "add", "10.9.0.4/24", "dev", SERVER_NIC]);
     server.line("barelane: warning: the kernel has got 10.9.0.4", soon);
-    ip(&topology, &["link", "set", SERVER_NIC, "down"]);
+    ip(&topology.server, &["link", "set", SERVER_NIC, "down"]);
     server.line("barelane: lane0 is down", soon);
-    ip(&topology, &["link", "set", SERVER_NIC, "up"]);
+    ip(&topology.server, &["link", "set", SERVER_NIC, "up"]);
     server.line("barelane: lane0 is up again", soon);
     let (status, said) = server.end("TERM");
     assert_eq!(status.code(), Some(0), "{said:#?}");

@@ -10,7 +10,7 @@
 //!  └───────────────────────────────┘         └──────────────────────────────────┘
 //! ```
 //!
-//! The clients of `echo`, `neighbours`, `sockets` and `flood` ask twice: a lane, and the driver in front of it.
+//! The clients of `echo`, `neighbours`, `routers`, `sockets` and `flood` ask twice: a lane, and the driver in front of it.
 //!
 //! Offloads stay as the kernel sets them: the clients' UDP checksums are partial, as they are on every veth pair. Both
 //! namespaces are held by file descriptors only, so that nothing is left behind, however a test ends.
@@ -20,6 +20,7 @@
 //! | `echo` | does every client get its echo, for every length, without a loss? |
 //! | `neighbours` | do ARP, neighbour discovery and duplicate address detection work? |
 //! | `next_hop` | do answers to askers behind routers go where the kernel's routes say? |
+//! | `routers` | … where the routers are kernels that forward, the way back is another, and one of them dies? |
 //! | `sockets` | do ordinary sockets on a kernel with offloads get what they sent? |
 //! | `stamp` | is our STAMP reflector one to senders that others wrote, and does it count what its answers say? |
 //! | `sockperf` | does sockperf's client take our server for its own? |
@@ -63,6 +64,8 @@ mod next_hop;
 mod peers;
 mod probe;
 mod reload;
+mod routed;
+mod routers;
 mod routes;
 mod server;
 mod service;

@@ -128,6 +128,12 @@ impl Topology {
     }
 }
 
+/// Runs `ip` on a host.
+pub(crate) fn ip(host: &Namespace, arguments: &[&str]) {
+    let done = host.run(|| Command::new("ip").args(arguments).status()).unwrap().unwrap();
+    assert!(done.success(), "ip {arguments:?}");
+}
+
 /// Where `cargo xtask test` put the clients that are not installed.
 pub(crate) fn tools() -> PathBuf {
     PathBuf::from(env::var_os("BARELANE_TOOLS").expect("BARELANE_TOOLS is set by `cargo xtask test`"))
