@@ -37,7 +37,7 @@ const READ_INTERVAL: Duration = Duration::from_millis(100);
 /// destination; the kernel itself repeats a question after a second).
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is said of one gateway is said again at most so often.
+/// What is said of one gateway is said again at most so often, unless it was known in between.
 const SAY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// A prefix, and how it is reached.
@@ -175,6 +175,10 @@ impl KernelWays {
         let is_due = |at: Option<Instant>, interval| at.is_none_or(|at| now.duration_since(at) >= interval);
         for gateway in used {
             let attention = self.gateways.entry(gateway.address).or_default();
+            if gateway.mac.is_some() {
+                // What is said of it next is that it has died since.
+                attention.said = None;
+            }
             if !is_due(attention.asked, ASK_INTERVAL) {
                 continue;
             }

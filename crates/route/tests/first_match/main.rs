@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use barelane_route::{
     Asks, Decision, LaneSettings, LaneTables, NextHop, Owner, PartialChecksums, Question, Responder,
-    RouteTable, Service, Tier,
+    RouteTable, Service, ShortPackets, Tier,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
@@ -76,6 +76,7 @@ fn lanes(table: &RouteTable) -> [(NextHop, LaneTables); 2] {
             errors_per_second: 100,
             next_hop,
             stamp_key: None,
+            short_packets: ShortPackets::Drop,
         };
         (next_hop, table.compile(&settings))
     })
