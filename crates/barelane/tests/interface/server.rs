@@ -12,7 +12,7 @@ use crate::topology::{SERVER, SERVER_NIC, Topology};
 /// How long a server may take until it answers packets, on two busy cores.
 const READY_MAX: Duration = Duration::from_secs(20);
 /// How long it may take to end when it is asked to.
-const END_MAX: Duration = Duration::from_secs(5);
+const END_MAX: Duration = Duration::from_secs(20);
 
 /// A running `barelane serve`. Ended by SIGKILL when dropped.
 #[derive(Debug)]
