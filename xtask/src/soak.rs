@@ -128,7 +128,7 @@ fn parts(steps: &mut Steps, only: Option<Part>, form: Form) {
     }
     if is_wanted(Part::Differential) {
         let frames = ("BARELANE_FRAMES", form.frames);
-        in_the_driver(steps, "the lane and the driver on the same frames", "differential", frames);
+        in_the_driver(steps, "the lane and the driver on the same frames", "the_lane_and_the_driver", frames);
     }
     if is_wanted(Part::Vectors) && form.vectors == Vectors::Whole {
         let all = ("BARELANE_ALL_QUESTIONS", "1");
