@@ -372,29 +372,21 @@ pub(super) struct TestResult {
     pub(super) action: u32,
     /// How long the frame is then.
     pub(super) len: usize,
-    /// How long one run took, in nanoseconds, on average over all.
-    pub(super) duration_ns: u32,
 }
 
-/// Runs a program on a frame, as often as `repeat` says, attached or not; `out` receives the frame as the last run left it.
-/// On each run but the first the frame is what the one before has made of it.
+/// Runs a program on a frame, attached or not; `out` receives the frame as it left it.
 #[expect(clippy::cast_possible_truncation, reason = "the room for one frame")]
-pub(super) fn test_run(
-    program: BorrowedFd<'_>,
-    frame: &[u8],
-    out: &mut [u8],
-    repeat: u32,
-) -> io::Result<TestResult> {
+pub(super) fn test_run(program: BorrowedFd<'_>, frame: &[u8], out: &mut [u8]) -> io::Result<TestResult> {
     let mut attributes = TestRun {
         data_size_out: out.len() as u32,
         data_out: out.as_mut_ptr() as u64,
-        ..TestRun::of(program, frame, repeat)
+        ..TestRun::of(program, frame, 1)
     };
     // SAFETY: the kernel reads `data_size_in` bytes of `frame` and writes at most `data_size_out` bytes to `out`, and
     // both live until the call returns.
     unsafe { call(PROG_TEST_RUN, &mut attributes) }?;
-    let TestRun { retval: action, data_size_out, duration: duration_ns, .. } = attributes;
-    Ok(TestResult { action, len: data_size_out as usize, duration_ns })
+    let TestRun { retval: action, data_size_out, .. } = attributes;
+    Ok(TestResult { action, len: data_size_out as usize })
 }
 
 #[repr(C)]

@@ -1,7 +1,7 @@
 //! The program on frames that no wire has brought: run by the kernel, attached to nothing (`BPF_PROG_TEST_RUN`).
 //!
 //! What loads is what serves: the same instructions, the same maps, past the same verifier. Only the driver is missing,
-//! so that a vector can be put to the program as fast as to a function, and its instructions can be timed without a wire.
+//! so that a vector can be put to the program as fast as to a function.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -66,15 +66,9 @@ impl DryRun {
     /// The kernel does not take such a frame, or the program returned what is no action.
     pub fn run(&self, frame: &[u8]) -> io::Result<(Action, Vec<u8>)> {
         let mut out = vec![0; FRAME_LEN_MAX];
-        let result = self.program.test_run(frame, &mut out, 1)?;
+        let result = self.program.test_run(frame, &mut out)?;
         out.truncate(result.len);
         Ok((action(result.action)?, out))
-    }
-
-    /// How long the program takes on a frame that it leaves as it was, in nanoseconds, on average over `repeat` runs.
-    pub fn time(&self, frame: &[u8], repeat: u32) -> io::Result<u32> {
-        let mut out = vec![0; FRAME_LEN_MAX];
-        Ok(self.program.test_run(frame, &mut out, repeat)?.duration_ns)
     }
 
     /// What it has counted, by the index of a row in THE counter table.

@@ -343,8 +343,8 @@ impl Program {
     }
 
     /// Runs the program on a frame, attached or not.
-    pub(super) fn test_run(&self, frame: &[u8], out: &mut [u8], repeat: u32) -> io::Result<TestResult> {
-        bpf::test_run(self.descriptor.as_fd(), frame, out, repeat)
+    pub(super) fn test_run(&self, frame: &[u8], out: &mut [u8]) -> io::Result<TestResult> {
+        bpf::test_run(self.descriptor.as_fd(), frame, out)
     }
 }
 
