@@ -98,6 +98,22 @@ pub struct Settings {
     pub idle: Idle,
 }
 
+impl Settings {
+    /// One queue of 1024 slots and buffers of 2 KiB, as a server, without a secret, spinning.
+    pub fn new(socket: SocketName) -> Self {
+        Self {
+            socket,
+            role: Role::Server,
+            id: 0,
+            secret: None,
+            queues: 1,
+            ring_size: 1024,
+            buffer_size: BUFFER_SIZE_MIN,
+            idle: Idle::Spin,
+        }
+    }
+}
+
 /// What keeps an interface from being opened.
 #[derive(Debug, Error)]
 pub enum MemifError {
