@@ -175,14 +175,25 @@ impl MemifQueue {
         self.idle_turns = 0;
     }
 
-    /// Believes nothing of the peer any more, and touches none of its memory. The control thread ends the connection.
+    /// Before a burst: touches none of the peer's memory any more. The control thread ends the connection.
     #[cold]
     #[inline(never)]
-    fn complain(&mut self, fault: Fault) {
+    fn give_up(&mut self, fault: Fault) {
         if let Some(pair) = self.pair.take() {
-            self.inbox.complain(pair, fault);
+            self.inbox.complain(&pair, fault);
+            self.inbox.give_back(pair);
         }
         (self.burst_len, self.burst_taken) = (0, 0);
+    }
+
+    /// Within a burst: the frames of it that have been counted are still to be taken, so that the rings stay, with every use
+    /// of them checked as before, until the control thread takes them away.
+    #[cold]
+    #[inline(never)]
+    fn complain(&self, fault: Fault) {
+        if let Some(pair) = &self.pair {
+            self.inbox.complain(pair, fault);
+        }
     }
 
     /// Whether every packet that was found has been taken and has left its room, so that their slots can be given back.
@@ -250,7 +261,7 @@ impl Queue for MemifQueue {
                 Burst { remaining: found as u32 }
             }
             Err(fault) => {
-                self.complain(fault);
+                self.give_up(fault);
                 Burst { remaining: 0 }
             }
         }
