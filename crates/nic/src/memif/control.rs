@@ -431,12 +431,12 @@ impl Handshake {
 impl Guest {
     /// Hears what the guest says now. Gives its rings, and what to say to it, when the handshake is over.
     fn hear(&mut self) -> Result<Option<(Vec<Parts>, Message)>, End> {
+        // Whatever it says: acknowledgements without an end are no handshake.
+        if self.came.elapsed() > HANDSHAKE_PATIENCE {
+            return Err(End::SentAway(Fault::Silent));
+        }
         for _ in 0..MESSAGES_AT_ONCE {
-            let (message, descriptor) = match self.channel.hear()? {
-                Some(heard) => heard,
-                None if self.came.elapsed() > HANDSHAKE_PATIENCE => return Err(End::SentAway(Fault::Silent)),
-                None => return Ok(None),
-            };
+            let Some((message, descriptor)) = self.channel.hear()? else { return Ok(None) };
             match self.handshake.hear(message, descriptor).map_err(End::SentAway)? {
                 Answer::Connected(parts, message) => return Ok(Some((parts, message))),
                 Answer::Left(why) => return Err(End::Left(why)),
