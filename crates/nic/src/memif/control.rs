@@ -28,7 +28,7 @@ use super::server::Answer;
 use super::shared::Regions;
 use super::{Idle, MemifError, Role, SECRET_SIZE_MAX, Settings, client, event, server};
 
-/// How often a connection is looked at: how long a lane may be held up by a peer that fills up its event.
+/// How often a connection is looked at: how long a peer stays whose memory has gone, or of whom a lane complains.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How often a client tries to find its server.
 const TRY_INTERVAL: Duration = Duration::from_millis(50);
@@ -118,7 +118,7 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Release);
-        event::kick(&self.shared.stop);
+        event::wake(&self.shared.stop);
         if let Some(thread) = self.thread.take() {
             let _ended = thread.join();
         }
@@ -354,13 +354,9 @@ impl Host {
     fn judge(&mut self, connection: &Connection) -> Option<Fault> {
         self.outboxes.iter_mut().for_each(Outbox::collect);
         let complaint = self.outboxes.iter().find_map(|outbox| outbox.fault(connection.generation));
-        let is_full = connection.events.iter().find(|event| event::is_full(event));
-        if let Some(event) = is_full {
-            // A lane may be waiting to write to it.
-            event::clear(event);
-        }
+        let is_full = connection.events.iter().any(event::is_full);
         let lost = connection.regions.are_lost().then_some(Fault::MemoryLost);
-        lost.or(complaint).or(is_full.map(|_| Fault::EventInvalid))
+        lost.or(complaint).or(is_full.then_some(Fault::EventInvalid))
     }
 
     /// Says farewell, counts, and says why.

@@ -15,6 +15,7 @@
 //! about to write to.
 
 use std::fmt;
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::event;
 use super::fault::Fault;
+use super::kick::Kicker;
 use super::pair::{NotSent, Pair, Waiting};
 use super::post::Inbox;
 use crate::queue::{BURST_MAX, Burst, FRAME_LEN_MIN, Frame, Queue};
@@ -64,6 +66,7 @@ const NOWHERE: u32 = u32::MAX;
 pub struct MemifQueue {
     pair: Option<Box<Pair>>,
     inbox: Inbox,
+    kicker: Kicker,
     idle: Idle,
     /// Turns since a packet came.
     idle_turns: u32,
@@ -94,7 +97,7 @@ impl fmt::Debug for MemifQueue {
 impl MemifQueue {
     /// A queue that nobody is connected to yet, for packets of at most `room_size` bytes, a power of two.
     #[expect(clippy::cast_possible_truncation, reason = "128 rooms")]
-    pub(super) fn new(inbox: Inbox, room_size: usize, idle: Idle) -> Self {
+    pub(super) fn new(inbox: Inbox, kicker: Kicker, room_size: usize, idle: Idle) -> Self {
         let mut free = [0; ROOMS];
         for (index, place) in free.iter_mut().enumerate() {
             *place = index as u8;
@@ -102,6 +105,7 @@ impl MemifQueue {
         Self {
             pair: None,
             inbox,
+            kicker,
             idle,
             idle_turns: 0,
             burst: [Waiting::default(); BURST_MAX],
@@ -220,7 +224,7 @@ impl MemifQueue {
             }
             if pair.wants_kick() {
                 self.inbox.counts().kicks.fetch_add(1, Ordering::Relaxed);
-                event::kick(pair.tx_event());
+                self.kicker.kick(pair.tx_event().as_fd());
             }
         }
         if self.idle == Idle::Sleep && self.idle_turns >= IDLE_SLEEP {
@@ -329,7 +333,7 @@ impl Queue for MemifQueue {
         };
         if pair.publish() {
             self.inbox.counts().kicks.fetch_add(1, Ordering::Relaxed);
-            event::kick(pair.tx_event());
+            self.kicker.kick(pair.tx_event().as_fd());
         }
         if self.has_received {
             self.has_received = false;
