@@ -191,6 +191,8 @@ impl House {
             self.let_in();
             self.hear_guests();
             self.look_after();
+            // Also where nobody comes: the memory of who has gone is large.
+            self.host.outboxes.iter_mut().for_each(Outbox::collect);
             self.host.tell_frames();
         }
         for guest in &self.guests {
@@ -252,7 +254,7 @@ impl House {
         for mut guest in std::mem::take(&mut self.guests) {
             match guest.hear() {
                 Ok(None) => staying.push(guest),
-                Ok(Some((parts, farewell))) => self.connect(guest, parts, &farewell),
+                Ok(Some(welcome)) => self.connect(guest, &welcome),
                 Err(end) => self.host.show_out(&guest.channel, guest.handshake.peer(), end),
             }
         }
@@ -260,18 +262,15 @@ impl House {
     }
 
     /// Hands a peer's rings to the lanes, if none is there before it.
-    fn connect(&mut self, guest: Guest, parts: Vec<Parts>, welcome: &Message) {
+    fn connect(&mut self, mut guest: Guest, welcome: &Message) {
         let peer = guest.handshake.peer().to_owned();
-        if self.connected.is_some() {
-            self.host.show_out(&guest.channel, &peer, End::SentAway(Fault::AlreadyConnected));
-            return;
-        }
-        match self.host.hand_over(&guest.channel, &peer, parts, welcome) {
+        let parts = match &self.connected {
+            Some(_) => Err(Fault::AlreadyConnected),
+            None => guest.handshake.parts(),
+        };
+        match parts.and_then(|parts| self.host.hand_over(&guest.channel, &peer, parts, welcome)) {
             Ok(connection) => self.connected = Some(Connected { channel: guest.channel, peer, connection }),
-            Err(fault) => {
-                self.host.take_away();
-                self.host.show_out(&guest.channel, &peer, End::SentAway(fault));
-            }
+            Err(fault) => self.host.show_out(&guest.channel, &peer, End::SentAway(fault)),
         }
     }
 
@@ -328,17 +327,23 @@ impl Host {
         let events: io::Result<Vec<[OwnedFd; 2]>> = parts.iter().map(clone).collect();
         let events = events.map_err(|_| Fault::HostFailed)?.into_iter().flatten().collect();
         let regions = parts.first().map(|parts| Arc::clone(&parts.regions)).ok_or(Fault::RingsMissing)?;
-        let mut parts = parts.into_iter();
-        for outbox in &mut self.outboxes {
-            let pair = parts.next().map(|parts| Box::new(Pair::new(generation, parts, is_polling)));
-            outbox.send(pair).map_err(|_full| Fault::HostFailed)?;
-        }
-        channel.send(welcome, None).map_err(|_| Fault::Silent)?;
+        let pairs = parts.into_iter().map(|parts| Box::new(Pair::new(generation, parts, is_polling)));
+        let is_agreed =
+            self.post(pairs).and_then(|()| channel.send(welcome, None).map_err(|_| Fault::Silent));
+        is_agreed.inspect_err(|_| self.take_away())?;
         self.shared.peers.count_connected();
         self.shared.is_connected.store(true, Ordering::Release);
         let plural = if queue_count == 1 { "" } else { "s" };
         self.say(format!("memif {}: {peer} is connected, {queue_count} queue{plural}", self.settings.socket));
         Ok(Connection { generation, regions, events })
+    }
+
+    /// Sends each lane its rings, as far as there are any.
+    fn post(&mut self, mut pairs: impl Iterator<Item = Box<Pair>>) -> Result<(), Fault> {
+        for outbox in &mut self.outboxes {
+            outbox.send(pairs.next()).map_err(|_full| Fault::HostFailed)?;
+        }
+        Ok(())
     }
 
     /// Takes the rings away from the lanes.
@@ -351,8 +356,7 @@ impl Host {
     }
 
     /// What is wrong with a connected peer, if anything is.
-    fn judge(&mut self, connection: &Connection) -> Option<Fault> {
-        self.outboxes.iter_mut().for_each(Outbox::collect);
+    fn judge(&self, connection: &Connection) -> Option<Fault> {
         let complaint = self.outboxes.iter().find_map(|outbox| outbox.fault(connection.generation));
         let is_full = connection.events.iter().any(event::is_full);
         let lost = connection.regions.are_lost().then_some(Fault::MemoryLost);
@@ -417,6 +421,14 @@ impl Handshake {
         }
     }
 
+    /// The rings that were agreed on, queue by queue.
+    fn parts(&mut self) -> Result<Vec<Parts>, Fault> {
+        match self {
+            Self::Server(handshake) => handshake.parts(),
+            Self::Client(handshake) => handshake.parts(),
+        }
+    }
+
     /// Sends what the handshake has to send next, beside answers.
     fn proceed(&mut self, channel: &Channel) -> io::Result<()> {
         let Self::Client(handshake) = self else { return Ok(()) };
@@ -425,8 +437,8 @@ impl Handshake {
 }
 
 impl Guest {
-    /// Hears what the guest says now. Gives its rings, and what to say to it, when the handshake is over.
-    fn hear(&mut self) -> Result<Option<(Vec<Parts>, Message)>, End> {
+    /// Hears what the guest says now. Gives what to say to it when the handshake is over.
+    fn hear(&mut self) -> Result<Option<Message>, End> {
         // Whatever it says: acknowledgements without an end are no handshake.
         if self.came.elapsed() > HANDSHAKE_PATIENCE {
             return Err(End::SentAway(Fault::Silent));
@@ -434,7 +446,7 @@ impl Guest {
         for _ in 0..MESSAGES_AT_ONCE {
             let Some((message, descriptor)) = self.channel.hear()? else { return Ok(None) };
             match self.handshake.hear(message, descriptor).map_err(End::SentAway)? {
-                Answer::Connected(parts, message) => return Ok(Some((parts, message))),
+                Answer::Connected(welcome) => return Ok(Some(welcome)),
                 Answer::Left(why) => return Err(End::Left(why)),
                 Answer::Send(message) => self.channel.say(&message)?,
                 Answer::Nothing => {}
