@@ -20,6 +20,7 @@
 //! | `shared` | the only ways to read and write it |
 //! | `pair` | a queue's two rings |
 //! | `queue` | [`MemifQueue`]: a lane's view |
+//! | `testing` | handshakes without a socket, for the fuzzer |
 //! | `control`, `post` | the thread beside the lanes, and how a connection reaches them |
 //!
 //! The peer is not trusted: every index, length and place is checked against what is mapped whenever it is used, a packet is
@@ -44,6 +45,8 @@ mod region;
 mod server;
 mod shared;
 mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use kick::Kicker;
 
