@@ -198,7 +198,7 @@ static void settle(struct run *run, uint64_t now, uint64_t timeout)
 
 /* Asks until `count` have been asked (0: no limit) or `seconds` are over (0: no limit), and until each has its fate. Gives
  * up where nothing is answered for as long as `patience`. */
-static void go(struct run *run, unsigned window, uint64_t count, double seconds, double timeout)
+static void go(struct run *run, unsigned window, uint64_t count, double seconds)
 {
 	uint64_t start = rte_rdtsc(), now = start, last = start, end = seconds > 0 ? start + seconds * hz : UINT64_MAX;
 	unsigned polls = 0;
@@ -221,7 +221,7 @@ static void go(struct run *run, unsigned window, uint64_t count, double seconds,
 			if (ask.reopens && now - last > hz / 100)
 				reopen(now);
 		}
-		settle(run, now, timeout * hz);
+		settle(run, now, ask.timeout * hz);
 	}
 	run->seconds = (double)(rte_rdtsc() - start) / hz;
 }
@@ -250,7 +250,7 @@ static int measure(unsigned window, uint64_t count, double seconds)
 	static struct run run;
 
 	run = (struct run){ .ticks.min = UINT64_MAX };
-	go(&run, window, count, seconds, ask.timeout);
+	go(&run, window, count, seconds);
 	print(&run, window);
 	return run.sent > 0 && run.answered == run.sent && run.late + run.duplicated + run.corrupted == 0;
 }
@@ -262,7 +262,7 @@ static int is_answered(void)
 	const uint64_t end = rte_rdtsc() + ask.patience * hz;
 
 	while (run.answered + run.corrupted == 0 && rte_rdtsc() < end && !is_stopped)
-		go(&run, 1, 0, 0.01, 0.01);
+		go(&run, 1, 0, 0.01);
 	return run.answered + run.corrupted > 0;
 }
 
