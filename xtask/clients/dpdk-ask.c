@@ -23,8 +23,12 @@
  * that polls (`--lcores` sees to it, under `taskset` it cannot): it would interrupt a poll and unmap what is polled.
  *
  * A round trip goes from the time-stamp counter before the burst is handed to DPDK to the one after the burst that brought
- * the answer. One JSON line a run goes to standard output. Exit code 0 where every answer was right, 1 where not, 2 for a
- * wrong setting. */
+ * the answer. Answers a second are those of the whole run, and besides the rates of its milliseconds, as a distribution:
+ * where a core is taken from either end, nothing is answered, and `rate_of_ms_p90` is the rate of the milliseconds in which
+ * both had theirs, while these are more than a tenth.
+ *
+ * One JSON line a run goes to standard output. Exit code 0 where every answer was right, 1 where not, 2 for a wrong
+ * setting. */
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -59,7 +63,8 @@ enum { POLLS_PER_LOOK = 64 };
 /* What became of one run's questions. */
 struct run {
 	uint64_t first, sent, answered, lost, late, duplicated, corrupted, foreign, summed;
-	struct ticks ticks;
+	struct ticks ticks, rates;
+	uint64_t rated_at, rated; /* when the millisecond began, and what had been answered by then */
 	double seconds;
 };
 
@@ -196,6 +201,16 @@ static void settle(struct run *run, uint64_t now, uint64_t timeout)
 	}
 }
 
+/* The rate of a millisecond that is over. */
+static void note_rate(struct run *run, uint64_t now)
+{
+	if (now < run->rated_at + hz / 1000)
+		return;
+	ticks_add(&run->rates, (run->answered - run->rated) * hz / (now - run->rated_at));
+	run->rated_at = now;
+	run->rated = run->answered;
+}
+
 /* Asks until `count` have been asked (0: no limit) or `seconds` are over (0: no limit), and until each has its fate. Gives
  * up where nothing is answered for as long as `patience`. */
 static void go(struct run *run, unsigned window, uint64_t count, double seconds)
@@ -204,6 +219,7 @@ static void go(struct run *run, unsigned window, uint64_t count, double seconds)
 	unsigned polls = 0;
 
 	run->first = next;
+	run->rated_at = start;
 	for (;;) {
 		uint64_t left = now >= end || is_stopped ? 0 : count > 0 ? count - run->sent : UINT64_MAX, seen;
 
@@ -222,6 +238,7 @@ static void go(struct run *run, unsigned window, uint64_t count, double seconds)
 				reopen(now);
 		}
 		settle(run, now, ask.timeout * hz);
+		note_rate(run, now);
 	}
 	run->seconds = (double)(rte_rdtsc() - start) / hz;
 }
@@ -240,6 +257,8 @@ static void print(const struct run *run, unsigned window)
 		       ",\"rtt_p99_9_ns\":%.0f,\"rtt_max_ns\":%.0f",
 		       run->ticks.min * ns, ticks_at(&run->ticks, 0.5) * ns, ticks_at(&run->ticks, 0.9) * ns,
 		       ticks_at(&run->ticks, 0.99) * ns, ticks_at(&run->ticks, 0.999) * ns, run->ticks.max * ns);
+	if (run->rates.count > 0)
+		printf(",\"rate_of_ms_p50\":%.0f,\"rate_of_ms_p90\":%.0f", ticks_at(&run->rates, 0.5), ticks_at(&run->rates, 0.9));
 	puts("}");
 	fflush(stdout);
 }
@@ -249,7 +268,7 @@ static int measure(unsigned window, uint64_t count, double seconds)
 {
 	static struct run run;
 
-	run = (struct run){ .ticks.min = UINT64_MAX };
+	run = (struct run){ .ticks.min = UINT64_MAX, .rates.min = UINT64_MAX };
 	go(&run, window, count, seconds);
 	print(&run, window);
 	return run.sent > 0 && run.answered == run.sent && run.late + run.duplicated + run.corrupted == 0;
