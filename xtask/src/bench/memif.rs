@@ -109,7 +109,7 @@ impl Measured {
     /// What each round says of a figure.
     fn figures(&self, figure: Figure) -> Result<Vec<f64>, String> {
         let rounds = self.outcome.as_ref().map_err(Clone::clone)?;
-        let values = if figure == Figure::Rate { &rounds.many } else { &rounds.one };
+        let values = if figure.window() == 1 { &rounds.one } else { &rounds.many };
         Ok(values.iter().filter_map(|value| value[figure.key()].as_f64()).collect())
     }
 
