@@ -73,6 +73,13 @@ pub struct ServeArguments {
     /// Network interface to serve on
     #[arg(long, value_name = "IF")]
     pub nic: Option<String>,
+    /// Interface in shared memory to serve on in place of --nic, for DPDK, VPP or another Barelane: no kernel, no privileges.
+    /// More options: ring-size=N, buffer-size=N, idle=spin|sleep, secret-file=FILE
+    #[arg(long, value_name = "SOCKET[,role=server|client][,id=N][,queues=N]", conflicts_with = "nic")]
+    pub memif: Option<String>,
+    /// Ethernet address to have on an interface that has none of its own
+    #[arg(long, value_name = "MAC")]
+    pub mac: Option<String>,
     /// Address to serve, with its prefix length; repeat it for more [default: the interface's own]
     #[arg(long, value_name = "A/LEN")]
     pub address: Vec<String>,

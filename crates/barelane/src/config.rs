@@ -18,12 +18,17 @@ use route::{
     Limit, NextHop, Prefix, Route, Service, ShortPackets, SourceLimit, SourcePrefix, TierChoice, VlanSet,
 };
 
+use wire::ethernet::Mac;
+
 use crate::args::ServeArguments;
 use crate::error::{Error, Wrong};
 
 mod file;
 pub mod keys;
+pub(crate) mod memif;
 mod values;
+
+pub use memif::MemifConfig;
 
 /// Everything that can be set. [`Config::default`] is what `configs/default.toml` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +50,10 @@ pub struct Config {
 pub struct NicConfig {
     /// The interface's name; empty where none has been given.
     pub interface: String,
+    /// An interface in shared memory, in place of that one.
+    pub memif: Option<MemifConfig>,
+    /// The Ethernet address of an interface that has none of its own.
+    pub mac: Option<Mac>,
     /// The queues that get a lane; empty for as many as there are.
     pub queues: Vec<u32>,
     /// How the program is attached.
@@ -162,6 +171,8 @@ impl Default for Config {
         Self {
             nic: NicConfig {
                 interface: String::new(),
+                memif: None,
+                mac: None,
                 queues: Vec::new(),
                 mode: ModeChoice::Auto,
                 zero_copy: ZeroCopyChoice::Auto,
@@ -227,6 +238,8 @@ impl Config {
         let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         let options = [
             (keys::INTERFACE, one(&arguments.nic)),
+            (keys::MEMIF, one(&arguments.memif)),
+            (keys::MAC, one(&arguments.mac)),
             (keys::MODE, one(&arguments.mode)),
             (keys::ZERO_COPY, one(&arguments.zero_copy)),
             (keys::WAKE, one(&arguments.wake)),

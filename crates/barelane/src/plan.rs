@@ -9,12 +9,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use host::links::AddressState;
-use nic::xdp::{
-    Answers, CLAIMS_MAX, ClaimKey, ClaimedAddress, Claims, OWNED_MAX, RefinedKey, Settings, Vlans,
-};
+use nic::xdp::{Answers, CLAIMS_MAX, ClaimKey, ClaimedAddress, Claims, OWNED_MAX, RefinedKey, Vlans};
 use route::{
-    Address, Asked, LaneSettings, NextHop, Numbered, Owner, PartialChecksums, Prefix, Responder, RouteError,
-    RouteTable, Terms, Tier, TierChoice, VlanSet,
+    Address, Asked, LaneSettings, LaneTables, NextHop, Numbered, Owner, PartialChecksums, Prefix, Responder,
+    RouteError, RouteTable, Terms, Tier, TierChoice, VlanSet,
 };
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
@@ -36,6 +34,7 @@ mod print;
 mod refinements;
 mod tier;
 
+pub use card::CardPlan;
 pub(crate) use card::free;
 pub use facts::Facts;
 pub use lanes::LanePlan;
@@ -53,7 +52,7 @@ pub struct Plan {
     /// The lanes, in the order of their queues.
     pub lanes: Vec<LanePlan>,
     /// What the card is opened with.
-    pub card: Settings,
+    pub card: CardPlan,
     /// Addresses, their owners, and the routes on them.
     pub routes: RouteTable,
     /// What the lanes' tables need beside the routes.
@@ -77,8 +76,10 @@ impl Plan {
         let earliest = EarliestTier::of(config, &facts);
         let routes = resolve_routes(config, &facts, earliest.tier)?;
         let lane = lane_settings(config, &facts)?;
-        let card = card::settings(config, &facts, &lanes);
-        check_limits(&routes)?;
+        let card = card::settings(config, &facts, &lanes)?;
+        if !facts.is_memif() {
+            check_limits(&routes)?;
+        }
         let mut plan =
             Self { config: config.clone(), facts, lanes, card, routes, lane, earliest, warnings: Vec::new() };
         plan.warnings = print::warnings(&plan);
@@ -98,6 +99,16 @@ impl Plan {
         }
         let routes = resolve_routes(&self.config, &facts, earliest.tier);
         Some(routes.map(|routes| Self { facts, routes, earliest, ..self.clone() }))
+    }
+
+    /// What a lane goes by. No program stands before a queue in shared memory, so that the lane looks at VLANs itself.
+    pub fn tables(&self) -> LaneTables {
+        let tables = self.routes.compile(&self.lane);
+        if self.facts.is_memif() { tables.with_vlans(self.vlans()) } else { tables }
+    }
+
+    fn vlans(&self) -> VlanSet {
+        self.config.serve.vlans.vids().fold(VlanSet::UNTAGGED, VlanSet::with)
     }
 
     /// What the program takes from the kernel, for itself and for the lanes.
@@ -124,8 +135,12 @@ impl Plan {
             .map(|address| address.ip)
     }
 
-    /// How long to wait for another host that has one of our own addresses; zero does not ask.
+    /// How long to wait for another host that has one of our own addresses; zero does not ask. In shared memory there is no
+    /// other host to ask.
     pub fn address_check(&self) -> Duration {
+        if self.facts.is_memif() {
+            return Duration::ZERO;
+        }
         Duration::from_millis(self.config.serve.address_check_ms.into())
     }
 }
@@ -192,7 +207,8 @@ fn lane_settings(config: &Config, facts: &Facts) -> Result<LaneSettings, Wrong> 
         partial_checksums,
         hop_limit: config.lane.hop_limit,
         errors_per_second: config.lane.errors_per_second,
-        next_hop: config.serve.next_hop,
+        // There is nobody but the peer, and no kernel whose routes could say otherwise.
+        next_hop: if facts.is_memif() { NextHop::Reflect } else { config.serve.next_hop },
         stamp_key: stamp_key(config)?,
         short_packets: config.stamp.short_packets,
     })

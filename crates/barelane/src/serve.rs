@@ -30,6 +30,7 @@ use crate::signals::Signals;
 use crate::{Config, Plan, say};
 
 mod address_check;
+mod card;
 mod lanes;
 mod next_hops;
 mod print;
@@ -90,6 +91,7 @@ fn supervise(server: &mut Server, signals: &Signals, arguments: &ServeArguments)
             watch = Watch::new(server.plan());
         }
         server.tell_time();
+        server.news().iter().for_each(say::note);
         server.look_at_next_hops().iter().for_each(say::note);
         server.look_at_link()?.iter().for_each(say::note);
         watch.look(server.plan())?.iter().for_each(say::note);
@@ -124,6 +126,9 @@ fn tell_systemd(news: &[NotifyState<'_>]) {
 }
 
 fn check_privileges(plan: &Plan) -> Result<(), Wrong> {
+    if plan.facts.is_memif() {
+        return Ok(());
+    }
     let missing = host::privileges::missing_for_xdp();
     if missing.is_empty() {
         return Ok(());

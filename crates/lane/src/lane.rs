@@ -173,6 +173,7 @@ fn answer_tagged<C: Clock>(
     now: Tick,
 ) -> Verdict {
     match parse::parse(room.get(..len).unwrap_or_default()) {
+        Ok(headers) if !tables.serves_vlans_of(headers, room) => Verdict::Pass(Reason::VlanNotServed),
         Ok(headers) => Verdict::of(answer_packet(headers, room, tables, state, now)),
         Err(fault) => verdict_of(fault),
     }

@@ -21,6 +21,7 @@ use crate::limit::Limit;
 use crate::ports::PortRange;
 use crate::prefix::Family;
 use crate::table::{RouteTable, broadcast_of};
+use crate::vlan_set::VlanSet;
 
 /// Ports whose services answer whatever comes: echo, daytime, qotd, chargen, time, DNS, NTP. An answer to one of
 /// them could be answered again, for ever (CERT CA-1996-01).
@@ -141,6 +142,8 @@ pub struct LaneTables {
     /// How often routes answer, at most; [`LaneTables::limit`] gives indices.
     pub limits: Box<[Limit]>,
     limit_of: Box<[u16]>,
+    /// The VLANs that are served; nothing where whoever hands frames to the lane has looked at them.
+    vlans: Option<Box<VlanSet>>,
     compiled: Compiled,
     /// Each address with the next hop of [`LaneSettings`], and behind it with those that routes name.
     hosts4: Box<[Host4]>,
@@ -149,6 +152,17 @@ pub struct LaneTables {
 }
 
 impl LaneTables {
+    /// The same, for a queue that nobody before the lane keeps frames of other VLANs away from.
+    #[must_use]
+    pub fn with_vlans(self, vlans: VlanSet) -> Self {
+        Self { vlans: Some(Box::new(vlans)), ..self }
+    }
+
+    /// Whether all VLANs of a tagged packet are served.
+    pub fn serves_vlans_of(&self, headers: Headers, frame: &[u8]) -> bool {
+        self.vlans.as_ref().is_none_or(|vlans| headers.vids(frame).all(|vid| vlans.contains(vid)))
+    }
+
     /// Which question a packet asks of `target`, where a route takes all such questions. One lookup in constant time.
     #[inline(always)]
     pub fn class(&self, headers: Headers, target: [u64; 2]) -> Option<Class> {
@@ -237,6 +251,7 @@ impl RouteTable {
             errors_per_second: settings.errors_per_second,
             stamp_key: settings.stamp_key.clone().map(Box::new),
             short_packets: settings.short_packets,
+            vlans: None,
             compiled: self.compiled().clone(),
             hosts4: hosts4.into_boxed_slice(),
             hosts6: hosts6.into_boxed_slice(),

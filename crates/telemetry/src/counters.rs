@@ -128,6 +128,7 @@ table! {
         EthernetSource "ethernet_source" Parse "The Ethernet source is a group address or our own.";
         EtherTypeUnknown "ethertype_unknown" Parse "Neither ARP, IPv4 nor IPv6.";
         VlanTooDeep "vlan_too_deep" Parse "More than two VLAN tags.";
+        VlanNotServed "vlan_not_served" Parse "A VLAN that is not served, where no program before the lane looks at them.";
         ArpMalformed "arp_malformed" Parse "Not an ARP packet for IPv4 over Ethernet (RFC 826), or from a hardware address that no other station has.";
         ArpNotRequest "arp_not_request" Respond "An ARP packet that is no request (RFC 826).";
         Ipv4Version "ipv4_version" Parse "The version field is not 4 (RFC 1122 3.2.1.1).";

@@ -88,9 +88,14 @@ impl Headers {
     /// has a priority (IEEE 802.1Q 9.6). `bytes` must be those that were parsed.
     #[inline]
     pub fn vid(&self, bytes: &[u8]) -> u16 {
+        self.vids(bytes).find(|&vid| vid != 0).unwrap_or(0)
+    }
+
+    /// The VID of each tag, the innermost first.
+    #[inline]
+    pub fn vids(self, bytes: &[u8]) -> impl Iterator<Item = u16> {
         let tags = (Ethernet::LEN..self.network).step_by(Vlan::LEN);
-        let mut vids = tags.rev().filter_map(|at| Some(Vlan::of(bytes, at)?.control.get() & Vlan::VID));
-        vids.find(|&vid| vid != 0).unwrap_or(0)
+        tags.rev().filter_map(|at| Some(Vlan::of(bytes, at)?.control.get() & Vlan::VID))
     }
 
     /// Where the transport header begins; for ARP, which has none, where it would.

@@ -7,9 +7,10 @@ use std::num::NonZeroU32;
 
 use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
 use route::{Family, NextHop, ServiceError, ShortPackets, SourcePrefix, TierChoice, VlanSet};
+use wire::ethernet::Mac;
 
 use super::values::{Fault, address, choice, number, prefix, unique};
-use super::{Config, EarliestChoice, PartialChoice, RouteConfig};
+use super::{Config, EarliestChoice, MemifConfig, PartialChoice, RouteConfig};
 use crate::error::{Setting, Wrong};
 
 macro_rules! settings {
@@ -20,6 +21,8 @@ macro_rules! settings {
 
 settings! {
     INTERFACE "nic.interface" Some("--nic");
+    MEMIF "nic.memif" Some("--memif");
+    MAC "nic.mac" Some("--mac");
     QUEUES "nic.queues" Some("--queue");
     MODE "nic.mode" Some("--mode");
     ZERO_COPY "nic.zero_copy" Some("--zero-copy");
@@ -119,6 +122,8 @@ macro_rules! keys {
 
 keys! {
     INTERFACE Text |config, texts| config.nic.interface = texts.concat();
+    MEMIF Text |config, texts| config.nic.memif = memif(&texts.concat())?;
+    MAC Text |config, texts| config.nic.mac = mac(&texts.concat())?;
     QUEUES Numbers |config, texts| config.nic.queues = unique(texts, |text| number(text, 0, 65_535))?;
     MODE Text |config, texts| config.nic.mode = choice(MODES, texts)?;
     ZERO_COPY Text |config, texts| config.nic.zero_copy = choice(ZERO_COPIES, texts)?;
@@ -176,6 +181,24 @@ fn set_source_prefix(config: &mut Config, family: Family, texts: &[String]) -> R
 
 fn service(text: &str) -> Result<route::Service, Fault> {
     text.parse().map_err(|_| Fault::new(text, "no such responder", format!("write {}", ServiceError::USE)))
+}
+
+/// An interface in shared memory; an empty text is none.
+fn memif(text: &str) -> Result<Option<MemifConfig>, Fault> {
+    if text.is_empty() { Ok(None) } else { MemifConfig::parse(text).map(Some) }
+}
+
+/// The Ethernet address of a station; an empty text is none.
+fn mac(text: &str) -> Result<Option<Mac>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let remedy = "write one such as 02:00:00:00:00:01";
+    let mac: Mac = text.parse().map_err(|_| Fault::new(text, "not an Ethernet address", remedy))?;
+    if mac.is_group() || mac == Mac([0; 6]) {
+        return Err(Fault::new(text, "no station has this address", remedy));
+    }
+    Ok(Some(mac))
 }
 
 /// A VLAN, or what has none.

@@ -1,21 +1,70 @@
 //! Whether the interface can be served on at all, and what its card is opened with.
 
 use host::links::{self, Link};
-use nic::xdp::{Layout, ModeChoice, PROGRAM_NAME, Settings, ZeroCopyChoice};
+use nic::memif;
+use nic::xdp::{Layout, ModeChoice, PROGRAM_NAME, Settings, Wake, ZeroCopyChoice};
+use route::NextHop;
 
 use super::{Facts, LanePlan};
-use crate::config::Config;
-use crate::config::keys::{INTERFACE, ZERO_COPY};
+use crate::config::keys::{
+    INTERFACE, MAC, MEMIF, MODE, MODES, QUEUES, ROUTE_NEXT_HOP, TIER, WAKE, WAKES, ZERO_COPIES, ZERO_COPY,
+    name_of,
+};
+use crate::config::{Config, EarliestChoice, MemifConfig};
 use crate::error::Wrong;
+
+/// What a card is opened with.
+#[derive(Clone, Debug)]
+pub enum CardPlan {
+    /// An interface of this host, by AF_XDP.
+    Xdp(Settings),
+    /// An interface in shared memory.
+    Memif(memif::Settings),
+}
 
 /// Refuses an interface that is down, has another program, or lets packets in that no packet buffer can hold.
 pub(super) fn check(config: &Config, facts: &Facts) -> Result<(), Wrong> {
+    if let Some(memif) = &config.nic.memif {
+        return check_memif(config, memif);
+    }
+    if let Some(mac) = config.nic.mac {
+        let problem = "an interface of this host has an address of its own";
+        return Err(Wrong::new(MAC, mac).because(problem).remedy("leave it out, or name --memif"));
+    }
     if config.nic.zero_copy == ZeroCopyChoice::Yes && config.nic.mode == ModeChoice::Generic {
         let wrong =
             Wrong::new(ZERO_COPY, "yes").because("mode generic has no zero-copy: it needs the driver");
         return Err(wrong.remedy("write auto or no, or another mode"));
     }
     check_link(&config.nic.interface, &facts.link)
+}
+
+/// Refuses what only an interface of this host has.
+fn check_memif(config: &Config, memif: &MemifConfig) -> Result<(), Wrong> {
+    let nic = &config.nic;
+    if !nic.interface.is_empty() {
+        let wrong = Wrong::new(MEMIF, memif)
+            .because(format_args!("the interface {} is named as well", nic.interface));
+        return Err(wrong.remedy("name one of the two"));
+    }
+    let queues = format!("{:?}", nic.queues);
+    let next_hop = config.routes.iter().find_map(|route| route.next_hop.filter(|&hop| hop == NextHop::Auto));
+    let foreign = [
+        (QUEUES, queues, !nic.queues.is_empty()),
+        (MODE, name_of(MODES, &nic.mode).to_owned(), nic.mode != ModeChoice::Auto),
+        (ZERO_COPY, name_of(ZERO_COPIES, &nic.zero_copy).to_owned(), nic.zero_copy != ZeroCopyChoice::Auto),
+        (WAKE, name_of(WAKES, &nic.wake).to_owned(), nic.wake != Wake::NeedWakeup),
+        (TIER, "driver".to_owned(), config.serve.tier == EarliestChoice::Driver),
+        (ROUTE_NEXT_HOP, "auto".to_owned(), next_hop.is_some()),
+    ];
+    match foreign.into_iter().find(|(.., is_set)| *is_set) {
+        None => Ok(()),
+        Some((setting, value, _)) => {
+            let problem =
+                "an interface in shared memory has no driver, no queues of a card and no kernel's routes";
+            Err(Wrong::new(setting, value).because(problem).remedy("leave it out"))
+        }
+    }
 }
 
 fn check_link(name: &str, link: &Link) -> Result<(), Wrong> {
@@ -56,8 +105,11 @@ pub(crate) fn free(interface: &str, program: Option<&str>) -> String {
 }
 
 /// What the card is opened with.
-pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Settings {
-    Settings {
+pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Result<CardPlan, Wrong> {
+    if let Some(memif) = &config.nic.memif {
+        return memif.settings(MEMIF).map(CardPlan::Memif);
+    }
+    Ok(CardPlan::Xdp(Settings {
         ifindex: facts.link.index,
         interface: facts.link.name.clone(),
         queues: lanes.iter().map(|lane| lane.queue).collect(),
@@ -67,5 +119,5 @@ pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Se
         ring_size: config.nic.ring_size,
         mtu: facts.link.mtu,
         numa_node: facts.link.numa_node,
-    }
+    }))
 }

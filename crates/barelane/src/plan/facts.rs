@@ -9,15 +9,22 @@ use host::HostError;
 use host::links::{self, AddressState, InterfaceAddress, Link};
 use host::ports::Ports;
 use host::routes;
+use wire::ethernet::Mac;
 
-use crate::config::Config;
-use crate::config::keys::INTERFACE;
+use crate::config::keys::{ADDRESSES, INTERFACE, MAC};
+use crate::config::{Config, MemifConfig};
 use crate::error::{Error, Wrong};
 
 /// How long to wait for the kernel to find out whether another host has an IPv6 address. It takes a second, and with a
 /// random delay before it two (`dad_transmits` and `retrans_time_ms` of 1 and 1000, RFC 4862 5.4.2); where it takes
 /// longer, there is no live cable, or somebody has asked for more questions.
 const TENTATIVE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What kind of link one in shared memory is.
+const MEMIF: &str = "memif";
+
+/// An Ethernet header and two VLAN tags: what a frame has beside its MTU.
+const ETHERNET_LEN_MAX: u32 = 14 + 2 * 4;
 
 /// How often is looked whether it has found out.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -46,6 +53,57 @@ pub struct Facts {
 impl Facts {
     /// Reads this host.
     pub fn gather(config: &Config) -> Result<Self, Error> {
+        match &config.nic.memif {
+            Some(memif) => Self::of_memif(config, memif),
+            None => Self::of_interface(config),
+        }
+    }
+
+    /// An interface in shared memory is what the operator says, and the host knows nothing of it but its cores.
+    fn of_memif(config: &Config, memif: &MemifConfig) -> Result<Self, Error> {
+        let Some(Mac(mac)) = config.nic.mac else {
+            let wrong =
+                Wrong::new(MAC, "").because("an interface in shared memory has no address of its own");
+            return Err(wrong.remedy("name one: --mac 02:00:00:00:00:01").into());
+        };
+        if config.serve.addresses.is_empty() {
+            let wrong =
+                Wrong::new(ADDRESSES, "").because("an interface in shared memory has none of its own");
+            return Err(wrong.remedy("name some: --address 192.0.2.1/24").into());
+        }
+        let settings = &memif.settings;
+        let (cores, isolated_cores) = cores()?;
+        let link = Link {
+            index: 0,
+            name: memif.to_string(),
+            mac,
+            mtu: settings.buffer_size - ETHERNET_LEN_MAX,
+            kind: Some(MEMIF.to_owned()),
+            driver: None,
+            is_up: true,
+            has_carrier: true,
+            rx_queues: settings.queues.into(),
+            tx_queues: settings.queues.into(),
+            program: None,
+            numa_node: None,
+            rx_vlan_offload: None,
+            tx_checksum: None,
+            peer_index: None,
+            peer_namespace: None,
+        };
+        Ok(Self {
+            link,
+            other_end_has_program: None,
+            interface_addresses: Vec::new(),
+            unusable_addresses: Vec::new(),
+            kernel_addresses: Vec::new(),
+            ports: Ports::default(),
+            cores,
+            isolated_cores,
+        })
+    }
+
+    fn of_interface(config: &Config) -> Result<Self, Error> {
         let link = find_link(&config.nic.interface)?;
         let (in_force, unusable): (Vec<_>, Vec<_>) =
             links::addresses(link.index)?.into_iter().partition(|one| one.state == AddressState::InForce);
@@ -53,10 +111,7 @@ impl Facts {
         let unusable_addresses = unusable.iter().map(|one| (one.ip, one.state)).collect();
         let kernel_addresses = kernel_addresses(config)?;
         let ports = Ports::read()?;
-        let cores = host::cores::allowed()?;
-        // A kernel that does not say which cores are isolated has none.
-        let mut isolated_cores = host::cores::isolated().unwrap_or_default();
-        isolated_cores.retain(|core| cores.contains(core));
+        let (cores, isolated_cores) = cores()?;
         let other_end_has_program = other_end_has_program(&link);
         Ok(Self {
             link,
@@ -73,6 +128,9 @@ impl Facts {
     /// Waits, for a limited time and not beyond `stop`, until the kernel has found out whether the addresses that are
     /// to be served are its own.
     pub fn settle(config: &Config, stop: &AtomicBool) -> Result<(), Error> {
+        if config.nic.memif.is_some() {
+            return Ok(());
+        }
         let link = find_link(&config.nic.interface)?;
         let wanted = &config.serve.addresses;
         let is_awaited = |one: &InterfaceAddress| {
@@ -96,10 +154,24 @@ impl Facts {
         self.other_end_has_program != before
     }
 
+    /// Whether the interface is one in shared memory.
+    pub fn is_memif(&self) -> bool {
+        self.link.kind.as_deref() == Some(MEMIF)
+    }
+
     /// Whether the other end of the link is another veth: its sender leaves checksums to a NIC that does not exist.
     pub fn is_veth(&self) -> bool {
         self.link.kind.as_deref() == Some("veth")
     }
+}
+
+/// The cores of this process, and those of them that the scheduler leaves alone.
+fn cores() -> Result<(Vec<usize>, Vec<usize>), Error> {
+    let cores = host::cores::allowed()?;
+    // A kernel that does not say which cores are isolated has none.
+    let mut isolated = host::cores::isolated().unwrap_or_default();
+    isolated.retain(|core| cores.contains(core));
+    Ok((cores, isolated))
 }
 
 fn other_end_has_program(link: &Link) -> Option<bool> {

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
+use nic::memif::Role;
 use nic::xdp::{Vlans, Wake};
 use route::{
     NextHop, Owner, PartialChecksums, PortRange, Route, RouteTable, Service, ShortPackets, Tier, TierChoice,
 };
 
-use super::{Plan, why_unusable};
+use super::{CardPlan, Plan, why_unusable};
 use crate::config::PartialChoice;
 use crate::config::keys::{MODES, WAKES, ZERO_COPIES, name_of};
+use crate::config::memif::{idle_name, role_name};
 
 /// From here on programs get ports for their questions (RFC 6335 section 6 says 49152; Linux begins here).
 const EPHEMERAL: u16 = 32_768;
@@ -57,17 +59,30 @@ impl Plan {
                 link.name, link.index, self.lane.mac, link.mtu, link.rx_queues, link.tx_queues
             ),
         )?;
-        row(
-            out,
-            "card",
-            format_args!(
+        row(out, "card", self.explain_card())
+    }
+
+    /// How the card is opened.
+    pub(crate) fn explain_card(&self) -> String {
+        match &self.card {
+            CardPlan::Xdp(card) => format!(
                 "mode {}, zero-copy {}, wake {}, rings of {} slots",
-                name_of(MODES, &self.card.mode),
-                name_of(ZERO_COPIES, &self.card.zero_copy),
-                name_of(WAKES, &self.card.wake),
-                self.card.ring_size
+                name_of(MODES, &card.mode),
+                name_of(ZERO_COPIES, &card.zero_copy),
+                name_of(WAKES, &card.wake),
+                card.ring_size
             ),
-        )
+            CardPlan::Memif(memif) => {
+                let rings = match memif.role {
+                    Role::Server => "rings and buffers are the client's to make".to_owned(),
+                    Role::Client => {
+                        format!("rings of {} slots, buffers of {} bytes", memif.ring_size, memif.buffer_size)
+                    }
+                };
+                let secret = if memif.secret.is_some() { ", with a secret" } else { "" };
+                format!("memif {}, idle {}{secret}; {rings}", role_name(memif.role), idle_name(memif.idle))
+            }
+        }
     }
 
     fn fmt_routes(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,6 +135,7 @@ impl Plan {
     /// Where answers go.
     pub(crate) fn explain_next_hop(&self) -> String {
         let otherwise = match self.lane.next_hop {
+            _ if self.facts.is_memif() => "the station that asked: shared memory has no routes",
             NextHop::Auto => {
                 "the station that asked, where the asker is on the link; else the gateway that the kernel's main routing \
                  table names"
@@ -150,6 +166,7 @@ impl Plan {
         };
         let why = match (self.config.lane.partial_checksums, self.facts.is_veth()) {
             (PartialChoice::Auto, true) => "a sender on a veth leaves them to a NIC that does not exist",
+            (PartialChoice::Auto, false) if self.facts.is_memif() => "a peer in shared memory completes them",
             (PartialChoice::Auto, false) => "the link is no veth, and a NIC completes them",
             _ => "lane.partial_checksums says so",
         };
@@ -168,6 +185,7 @@ impl Plan {
     fn explain_address_check(&self) -> String {
         let own = self.own_addresses().count();
         match (own, self.config.serve.address_check_ms) {
+            _ if self.facts.is_memif() => "there is nobody to ask for an address but the peer".to_owned(),
             (0, _) => "no address of Barelane's own, nobody to ask".to_owned(),
             (_, 0) => {
                 "no other host is asked whether it has Barelane's own addresses (serve.address_check_ms = 0)"
@@ -346,7 +364,7 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
     if !link.has_carrier {
         warnings.push(format!("{} has no carrier: no packet comes before its cable is live", link.name));
     }
-    if plan.card.wake == Wake::BusyPoll && plan.facts.is_veth() {
+    if plan.config.nic.wake == Wake::BusyPoll && plan.facts.is_veth() {
         warnings
             .push("busy polling does not take on a veth: the lane only spins on its rings there".to_owned());
     }

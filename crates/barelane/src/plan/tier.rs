@@ -25,6 +25,7 @@ impl EarliestTier {
     /// The earliest tier for what was asked, on what was found.
     pub(super) fn of(config: &Config, facts: &Facts) -> Self {
         let (tier, why, danger) = match (config.serve.tier, carries(config.nic.mode, facts)) {
+            _ if facts.is_memif() => (Tier::Lane, "shared memory has no driver".to_owned(), None),
             (EarliestChoice::Lane, _) => (Tier::Lane, "serve.tier says so".to_owned(), None),
             (EarliestChoice::Driver, carried) => {
                 (Tier::Driver, "serve.tier says so".to_owned(), carried.err())

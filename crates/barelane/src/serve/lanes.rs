@@ -10,8 +10,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use host::clock::Clock;
-use lane::{GatewaysUsed, Lane, MailboxFull, TableSender, mailbox};
+use lane::{GatewaysUsed, Lane, Mailbox, MailboxFull, TableSender, mailbox};
 use nic::Queue;
+use nic::memif::MemifQueue;
 use nic::xdp::{XdpQueue, XdpSocket};
 use route::{LaneTables, NextHops};
 use telemetry::{Counters, Histogram, Page, Tick, TickRate, WallClock};
@@ -53,8 +54,41 @@ impl telemetry::Clock for LaneClock {
     }
 }
 
-/// A lane on a card.
-type CardLane = Lane<XdpQueue<XdpSocket>, LaneClock>;
+/// A queue of a card, of either kind. Told apart once, where the lane's thread begins: each kind has a loop of its own.
+#[derive(Debug)]
+pub(super) enum CardQueue {
+    Xdp(Box<XdpQueue<XdpSocket>>),
+    Memif(Box<MemifQueue>),
+}
+
+impl From<XdpQueue<XdpSocket>> for CardQueue {
+    fn from(queue: XdpQueue<XdpSocket>) -> Self {
+        Self::Xdp(Box::new(queue))
+    }
+}
+
+impl From<MemifQueue> for CardQueue {
+    fn from(queue: MemifQueue) -> Self {
+        Self::Memif(Box::new(queue))
+    }
+}
+
+/// A queue that knows how many frames its lane has.
+trait Held: Queue {
+    fn held(&self) -> i64;
+}
+
+impl Held for XdpQueue<XdpSocket> {
+    fn held(&self) -> i64 {
+        Self::held(self)
+    }
+}
+
+impl Held for MemifQueue {
+    fn held(&self) -> i64 {
+        Self::held(self)
+    }
+}
 
 /// What a lane leaves behind.
 #[derive(Debug)]
@@ -85,7 +119,7 @@ impl Running {
     /// Starts a lane on `queue`, told the time of day and the ways, and waits until it spins.
     pub(super) fn start(
         plan: LanePlan,
-        queue: XdpQueue<XdpSocket>,
+        queue: CardQueue,
         tables: LaneTables,
         clock: Clock,
         wall: WallClock,
@@ -98,11 +132,14 @@ impl Running {
         let page = Arc::new(Page::default());
         let stop = Arc::new(AtomicBool::new(false));
         let (started, starting) = mpsc::sync_channel(1);
-        let lane = Lane::new(queue, Box::new(tables), LaneClock(clock), Arc::clone(&page), mailbox);
+        let task = Task { plan, clock: LaneClock(clock), tables, page: Arc::clone(&page), mailbox };
         let stop_seen = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name(format!("lane-{}", plan.queue))
-            .spawn(move || run(lane, plan, LaneClock(clock), &stop_seen, &started))
+            .spawn(move || match queue {
+                CardQueue::Xdp(queue) => task.run(*queue, &stop_seen, &started),
+                CardQueue::Memif(queue) => task.run(*queue, &stop_seen, &started),
+            })
             .map_err(|cause| {
                 Error::Failed(format!("no thread for the lane of queue {}: {cause}", plan.queue))
             })?;
@@ -211,32 +248,40 @@ impl Drop for Running {
     }
 }
 
-/// The thread. Pins itself, warms up, says that it has started, and spins.
-fn run(
-    mut lane: CardLane,
+/// What a lane's thread is given, beside its queue.
+struct Task {
     plan: LanePlan,
     clock: LaneClock,
-    stop: &AtomicBool,
-    started: &SyncSender<Result<(), String>>,
-) -> (Counters, i64) {
-    if let Err(error) = host::cores::pin(plan.core) {
-        let _gone = started.try_send(Err(error.to_string()));
-        return ended(&mut lane);
-    }
-    spin(&mut lane, &clock, TURNS_WARM);
-    let _gone = started.try_send(Ok(()));
-    while !stop.load(Ordering::Relaxed) {
-        spin(&mut lane, &clock, TURNS_PER_LOOK);
-    }
-    // What was redirected before the claims went away is still answered.
-    spin(&mut lane, &clock, TURNS_PER_LOOK);
-    lane.publish();
-    ended(&mut lane)
+    tables: LaneTables,
+    page: Arc<Page>,
+    mailbox: Mailbox,
 }
 
-/// What it counted, and the frames that it still holds.
-fn ended(lane: &mut CardLane) -> (Counters, i64) {
-    (lane.counters().clone(), lane.queue_mut().held())
+impl Task {
+    /// The thread. Pins itself, warms up, says that it has started, and spins. Gives what it counted, and the frames that it
+    /// still holds.
+    fn run(
+        self,
+        queue: impl Held,
+        stop: &AtomicBool,
+        started: &SyncSender<Result<(), String>>,
+    ) -> (Counters, i64) {
+        let Self { plan, clock, tables, page, mailbox } = self;
+        let mut lane = Lane::new(queue, Box::new(tables), clock, page, mailbox);
+        if let Err(error) = host::cores::pin(plan.core) {
+            let _gone = started.try_send(Err(error.to_string()));
+            return (lane.counters().clone(), lane.queue().held());
+        }
+        spin(&mut lane, &clock, TURNS_WARM);
+        let _gone = started.try_send(Ok(()));
+        while !stop.load(Ordering::Relaxed) {
+            spin(&mut lane, &clock, TURNS_PER_LOOK);
+        }
+        // What was redirected before the claims went away is still answered.
+        spin(&mut lane, &clock, TURNS_PER_LOOK);
+        lane.publish();
+        (lane.counters().clone(), lane.queue().held())
+    }
 }
 
 #[inline]

@@ -2,26 +2,34 @@
 
 use std::fmt;
 
-use nic::xdp::{BusyPoll, Statistics};
+use nic::xdp::{Attachment, BusyPoll};
 use telemetry::{Counters, Histogram};
 
+use super::card::Losses;
 use super::server::Server;
 use crate::config::keys::{WAKES, name_of};
+use crate::config::memif::role_name;
 use crate::counts::{Counts, write_row};
 use crate::error::Error;
+use crate::plan::CardPlan;
 
 impl Server {
     /// What an operator should know of how it runs, one line each.
     pub fn facts(&self) -> Vec<String> {
         let plan = &self.plan;
-        let mut facts = vec![
-            format!("packet memory is locked, in pages of {}", self.card.page_size()),
-            self.wake_in_force(),
+        let mut facts = match self.card.program() {
+            Some(card) => vec![
+                format!("packet memory is locked, in pages of {}", card.page_size()),
+                self.wake_in_force(card),
+            ],
+            None => vec![plan.explain_card()],
+        };
+        facts.extend([
             format!("tier {}", plan.explain_tier()),
             format!("checksums: {}", plan.explain_checksums()),
             format!("answers go to {}", plan.explain_next_hop()),
-        ];
-        if let Some(why) = self.card.why_not_native() {
+        ]);
+        if let Some(why) = self.card.program().and_then(Attachment::why_not_native) {
             facts.push(format!("warning: mode generic, because the driver refuses native: {why}"));
         }
         facts.extend(plan.warnings.iter().map(|warning| format!("warning: {warning}")));
@@ -30,26 +38,28 @@ impl Server {
 
     /// How its lanes reach the card, in half a line.
     pub fn describe(&self) -> String {
-        let wake = name_of(WAKES, &self.plan.card.wake);
-        format!("{}, {wake}, pages of {}", self.way(), self.card.page_size())
+        let Some(card) = self.card.program() else { return self.plan.explain_card() };
+        let wake = name_of(WAKES, &self.plan.config.nic.wake);
+        format!("{}, {wake}, pages of {}", self.way(), card.page_size())
     }
 
     /// The way of packets to its lanes, in three words.
     pub fn way(&self) -> String {
-        let copies = if self.card.is_zero_copy() { "zero-copy" } else { "copy" };
-        format!("AF_XDP {} {copies}", self.card.mode())
+        let Some(card) = self.card.program() else { return "memif".to_owned() };
+        let copies = if card.is_zero_copy() { "zero-copy" } else { "copy" };
+        format!("AF_XDP {} {copies}", card.mode())
     }
 
     /// The way of packets that the driver tier answers, in two words.
     pub fn way_of_driver(&self) -> String {
-        format!("XDP_TX {}", self.card.mode())
+        self.card.program().map_or_else(String::new, |card| format!("XDP_TX {}", card.mode()))
     }
 
     /// The wake mode, and whether the kernel has gone along with it.
-    fn wake_in_force(&self) -> String {
-        let name = name_of(WAKES, &self.plan.card.wake);
+    fn wake_in_force(&self, card: &Attachment) -> String {
+        let name = name_of(WAKES, &self.plan.config.nic.wake);
         // A queue whose socket does not say is driven by interrupts.
-        let queues = self.card.busy_poll().unwrap_or_default();
+        let queues = card.busy_poll().unwrap_or_default();
         let without: Vec<String> = queues
             .iter()
             .filter(|(_, state)| *state == BusyPoll::WithoutNapi)
@@ -66,11 +76,15 @@ impl Server {
 
     /// The line that scripts wait for.
     pub fn ready_line(&self) -> String {
+        let mode = match &self.plan.card {
+            CardPlan::Xdp(_) => self.card.program().map_or_else(String::new, |card| card.mode().to_string()),
+            CardPlan::Memif(memif) => role_name(memif.role).to_owned(),
+        };
+        let is_zero_copy = self.card.program().is_some_and(Attachment::is_zero_copy);
         format!(
-            "ready nic={} mode={} zero-copy={} lanes={}",
+            "ready nic={} mode={mode} zero-copy={} lanes={}",
             self.plan.facts.link.name,
-            self.card.mode(),
-            if self.card.is_zero_copy() { "yes" } else { "no" },
+            if is_zero_copy { "yes" } else { "no" },
             self.lanes.len()
         )
     }
@@ -83,7 +97,7 @@ pub struct Summary {
     residence: Histogram,
     /// What the driver tier counted before any lane.
     driver: Counters,
-    queues: Vec<(u32, Statistics)>,
+    losses: Losses,
     /// Frames that each lane has neither sent nor given back.
     held: Vec<i64>,
 }
@@ -93,10 +107,10 @@ impl Summary {
         counters: Counters,
         residence: Histogram,
         driver: Counters,
-        queues: Vec<(u32, Statistics)>,
+        losses: Losses,
         held: Vec<i64>,
     ) -> Self {
-        Self { counters, residence, driver, queues, held }
+        Self { counters, residence, driver, losses, held }
     }
 
     /// The sum of several lanes' counters.
@@ -129,11 +143,10 @@ impl Summary {
     /// or one that it gave to the kernel by an address that is none.
     pub fn check(&self) -> Result<(), Error> {
         let failed = |why: String| Err(Error::Failed(why));
-        let invalid: u64 = self.queues.iter().map(|(_, queue)| queue.rx_invalid + queue.tx_invalid).sum();
         match (
             self.counters.unaccounted() + self.driver.unaccounted(),
             self.held.iter().find(|held| **held != 0),
-            invalid,
+            self.losses.invalid(),
         ) {
             (0, None, 0) => Ok(()),
             (0, None, count) => failed(format!("the kernel refused {count} frames that lanes gave to it")),
@@ -159,7 +172,9 @@ impl fmt::Display for Summary {
                 &format!("In the driver: {}", row.sentence),
             )?;
         }
-        self.queues.iter().try_for_each(|(queue, statistics)| write_queue(out, *queue, statistics))?;
+        for (name, count, why) in self.losses.rows().iter().filter(|(_, count, _)| *count > 0) {
+            write_row(out, name, *count, why)?;
+        }
         write_residence(out, &self.residence)
     }
 }
@@ -182,25 +197,9 @@ fn write_residence(out: &mut fmt::Formatter<'_>, residence: &Histogram) -> fmt::
     rows.iter().try_for_each(|(name, value, sentence)| write_row(out, name, *value, sentence))
 }
 
-/// What the kernel could not put into a queue's rings, which no lane has ever seen.
-fn write_queue(out: &mut fmt::Formatter<'_>, queue: u32, statistics: &Statistics) -> fmt::Result {
-    // In copy mode the kernel counts a frame that found the fill ring empty in both (`xsk_rcv_check` and
-    // `__xsk_rcv` in net/xdp/xsk.c): each is told once.
-    let otherwise = statistics.rx_dropped.saturating_sub(statistics.fill_ring_empty);
-    let rows = [
-        ("rx_ring_full", statistics.rx_ring_full, "Before a lane: its receive ring was full."),
-        ("fill_ring_empty", statistics.fill_ring_empty, "Before a lane: its fill ring was empty."),
-        ("rx_dropped", otherwise, "Before a lane: dropped by the kernel for another reason."),
-        ("rx_invalid", statistics.rx_invalid, "A fault of the lane: a buffer that the kernel did not take."),
-        ("tx_invalid", statistics.tx_invalid, "A fault of the lane: an answer that the kernel did not take."),
-    ];
-    rows.iter()
-        .filter(|(_, count, _)| *count > 0)
-        .try_for_each(|(name, count, why)| write_row(out, &format!("queue_{queue}_{name}"), *count, why))
-}
-
 #[cfg(test)]
 mod tests {
+    use nic::xdp::Statistics;
     use telemetry::Counter;
 
     use super::*;
@@ -214,7 +213,7 @@ mod tests {
         driver.add(Counter::Rx, 5);
         driver.add(Counter::ToLane, 2);
         driver.add(Counter::Ipv4Options, 3);
-        let queues = vec![(3, Statistics { rx_ring_full: 4, ..Statistics::default() })];
+        let queues = Losses::Xdp(vec![(3, Statistics { rx_ring_full: 4, ..Statistics::default() })]);
         let mut residence = Histogram::default();
         residence.record(200);
         residence.record(400);
@@ -236,7 +235,13 @@ mod tests {
 
     fn summary_of(statistics: Statistics, held: i64) -> Summary {
         let residence = Histogram::default();
-        Summary::new(Counters::default(), residence, Counters::default(), vec![(0, statistics)], vec![held])
+        Summary::new(
+            Counters::default(),
+            residence,
+            Counters::default(),
+            Losses::Xdp(vec![(0, statistics)]),
+            vec![held],
+        )
     }
 
     #[test]

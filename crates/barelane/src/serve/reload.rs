@@ -17,9 +17,11 @@ use host::groups::SolicitedNode;
 
 use super::address_check::{self, Announced};
 use super::next_hops::KernelWays;
-use super::server::Server;
+use super::server::{Server, addresses_to_look_after};
 use crate::Config;
-use crate::config::keys::{self, CORES, INTERFACE, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY, name_of};
+use crate::config::keys::{
+    self, CORES, INTERFACE, MAC, MEMIF, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY, name_of,
+};
 use crate::error::{Error, Wrong};
 use crate::plan::{Facts, Plan};
 
@@ -63,7 +65,7 @@ impl Server {
         // Queues that have come or gone since do not change which of them have a lane.
         plan.lanes.clone_from(&self.plan.lanes);
         plan.card.clone_from(&self.plan.card);
-        let ours: Vec<IpAddr> = plan.own_addresses().collect();
+        let ours: Vec<IpAddr> = addresses_to_look_after(&plan);
         let added: Vec<IpAddr> =
             ours.iter().copied().filter(|&ip| self.plan.own_addresses().all(|old| old != ip)).collect();
         let groups = address_check::join_groups(&plan, &ours)?;
@@ -90,6 +92,8 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
     let list = |numbers: &[usize]| format!("{numbers:?}");
     let fixed = [
         (INTERFACE, old.nic.interface.clone(), new.nic.interface.clone()),
+        (MEMIF, format!("{:?}", old.nic.memif), format!("{:?}", new.nic.memif)),
+        (MAC, format!("{:?}", old.nic.mac), format!("{:?}", new.nic.mac)),
         (QUEUES, format!("{:?}", old.nic.queues), format!("{:?}", new.nic.queues)),
         (MODE, name_of(keys::MODES, &old.nic.mode).into(), name_of(keys::MODES, &new.nic.mode).into()),
         (

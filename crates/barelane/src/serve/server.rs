@@ -8,16 +8,18 @@ use host::clock::Clock;
 use host::groups::SolicitedNode;
 use host::wall::{Line, Wall};
 use lane::GatewaysUsed;
-use nic::xdp::{self, Attachment, Claims, XdpError};
+use nic::memif::{self, MemifError};
+use nic::xdp::{self, Claims, XdpError};
 use telemetry::{Counter, Counters, Histogram, Ns, Tick, TickRate, WallClock, WallTime};
 
 use super::address_check::{self, Announced};
-use super::lanes::Running;
+use super::card::Card;
+use super::lanes::{CardQueue, Running};
 use super::next_hops::KernelWays;
 use super::print::Summary;
-use crate::config::keys::{INTERFACE, MODE, ZERO_COPY};
+use crate::config::keys::{INTERFACE, MEMIF, MODE, ZERO_COPY};
 use crate::error::{Error, Wrong};
-use crate::plan::{Plan, free, next_hops_of};
+use crate::plan::{CardPlan, Plan, free, next_hops_of};
 
 /// How often the lanes are told the time of day. A clock that is stepped is followed so late at most; one that is slewed by
 /// 500 parts in a million, the most that the kernel does, leads half a millisecond away until then, which the error that
@@ -32,7 +34,7 @@ const LINK_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Server {
     pub(super) plan: Plan,
-    pub(super) card: Attachment,
+    pub(super) card: Card,
     pub(super) lanes: Vec<Running>,
     pub(super) groups: Option<SolicitedNode>,
     pub(super) announced: Announced,
@@ -54,10 +56,9 @@ impl Server {
         if is_told_to_stop() {
             return Ok(None);
         }
-        let opened = xdp::open(&plan.card, &nothing(&plan));
-        let (mut card, queues) = opened.map_err(refusal)?;
-        host::memory::lock_all()?;
-        let ours: Vec<IpAddr> = plan.own_addresses().collect();
+        let (mut card, queues) = open(&plan)?;
+        lock_memory(&mut plan)?;
+        let ours: Vec<IpAddr> = addresses_to_look_after(&plan);
         let groups = address_check::join_groups(&plan, &ours)?;
         check_addresses(&mut plan, &ours, stop)?;
         let mut lanes = Vec::new();
@@ -66,7 +67,7 @@ impl Server {
         let kernel_ways = KernelWays::of(&plan)?;
         let next_hops = kernel_ways.as_ref().map(KernelWays::next_hops).cloned().unwrap_or_default();
         for (&lane, queue) in plan.lanes.iter().zip(queues) {
-            let tables = plan.routes.compile(&plan.lane);
+            let tables = plan.tables();
             lanes.push(Running::start(lane, queue, tables, clock, told(wall.line()), next_hops.clone())?);
         }
         if is_told_to_stop() {
@@ -125,7 +126,8 @@ impl Server {
     pub(super) fn look_at_next_hops(&mut self) -> Vec<String> {
         let Some(kernel_ways) = &mut self.kernel_ways else { return Vec::new() };
         let mut lines = Vec::new();
-        let by_program = self.card.take_gateways_used().unwrap_or_else(|error| {
+        let Some(program) = self.card.program() else { return lines };
+        let by_program = program.take_gateways_used().unwrap_or_else(|error| {
             lines.extend(kernel_ways.failed(&error).lines);
             0
         });
@@ -144,7 +146,7 @@ impl Server {
     }
 
     /// Puts the ways in force in the program, where it has others.
-    fn tell_program(&mut self) -> Result<(), XdpError> {
+    fn tell_program(&mut self) -> Result<(), Error> {
         let Some(next_hops) = self.kernel_ways.as_ref().map(KernelWays::next_hops) else { return Ok(()) };
         if next_hops.generation != self.ways_in_program {
             self.card.set_next_hops(&next_hops_of(next_hops))?;
@@ -161,7 +163,7 @@ impl Server {
         self.kernel_ways = kernel_ways.map(|ways| ways.numbered_after(self.ways_told));
         let newer = self.kernel_ways.as_ref().map(KernelWays::next_hops);
         self.lanes.iter_mut().for_each(|lane| lane.tell_next_hops(newer));
-        Ok(self.tell_program()?)
+        self.tell_program()
     }
 
     /// Goes from the tables and claims in force to those of another plan, so that nothing is redirected to a lane that cannot
@@ -169,19 +171,24 @@ impl Server {
     pub(super) fn change_over(&mut self, plan: &Plan) -> Result<(), Error> {
         self.claim(&plan.claims().common(&self.plan.claims()))?;
         for lane in &mut self.lanes {
-            lane.exchange(plan.routes.compile(&plan.lane))?;
+            lane.exchange(plan.tables())?;
         }
         self.claim(&plan.claims())
     }
 
     /// From here on exactly this is redirected to the lanes.
     pub(super) fn claim(&mut self, claims: &Claims) -> Result<(), Error> {
-        Ok(self.card.set_claims(claims)?)
+        self.card.set_claims(claims)
     }
 
     /// Announces addresses for the second time, when it is due.
     pub(super) fn announce_again(&mut self) -> Result<(), Error> {
         self.announced.again(&self.plan)
+    }
+
+    /// What has happened beside the lanes since this was last asked, one line each.
+    pub(super) fn news(&self) -> Vec<String> {
+        self.card.news()
     }
 
     /// What runs.
@@ -213,18 +220,63 @@ impl Server {
         }
         let lanes = self.lanes.into_iter().map(Running::join).collect::<Result<Vec<_>, _>>()?;
         let driver = driver_counters(&self.card)?;
-        let queues = self.card.statistics()?;
+        let losses = self.card.losses()?;
         let held = lanes.iter().map(|lane| lane.held).collect();
         let residence = merged(lanes.iter().map(|lane| lane.residence.clone()));
         let counters = Summary::sum(lanes.into_iter().map(|lane| lane.counters));
-        Ok(Summary::new(counters, residence, driver, queues, held))
+        Ok(Summary::new(counters, residence, driver, losses, held))
+    }
+}
+
+/// Opens the card: nothing comes to the lanes yet.
+fn open(plan: &Plan) -> Result<(Card, Vec<CardQueue>), Error> {
+    Ok(match &plan.card {
+        CardPlan::Xdp(settings) => {
+            let (attachment, queues) = xdp::open(settings, &nothing(plan)).map_err(refusal)?;
+            (Card::Xdp(attachment), queues.into_iter().map(CardQueue::from).collect())
+        }
+        CardPlan::Memif(settings) => {
+            let (control, queues) = memif::open(settings).map_err(refusal_of_memif)?;
+            (Card::Memif(control), queues.into_iter().map(CardQueue::from).collect())
+        }
+    })
+}
+
+/// Locks all memory. Who serves in shared memory may be anybody, and then it is said that his memory is not locked.
+fn lock_memory(plan: &mut Plan) -> Result<(), Error> {
+    match host::memory::lock_all() {
+        Err(error) if plan.facts.is_memif() => {
+            plan.warnings.push(format!("pages may be missing when they are needed: {error}"));
+            Ok(())
+        }
+        result => Ok(result?),
+    }
+}
+
+/// The addresses that other hosts are asked about, and told of: in shared memory there are none.
+pub(super) fn addresses_to_look_after(plan: &Plan) -> Vec<IpAddr> {
+    if plan.facts.is_memif() { Vec::new() } else { plan.own_addresses().collect() }
+}
+
+/// What an interface that will not open says, by the name of the setting that has to change.
+fn refusal_of_memif(error: MemifError) -> Error {
+    let wrong = |value: &str| Wrong::new(MEMIF, value).because(&error);
+    match &error {
+        MemifError::Socket { socket, .. } => {
+            wrong(socket).remedy("stop who listens there, or name another socket").into()
+        }
+        MemifError::TooLarge { queues, .. } => {
+            wrong(&format!("queues={queues}")).remedy("have fewer queues, or smaller rings").into()
+        }
+        MemifError::Thread(_) => Error::Failed(error.to_string()),
     }
 }
 
 /// The program's counts by the names that a lane has for them.
-fn driver_counters(card: &Attachment) -> Result<Counters, Error> {
+fn driver_counters(card: &Card) -> Result<Counters, Error> {
     let mut counters = Counters::default();
-    for (&counter, count) in Counter::ALL.iter().zip(card.counts()?) {
+    let Some(program) = card.program() else { return Ok(counters) };
+    for (&counter, count) in Counter::ALL.iter().zip(program.counts()?) {
         counters.add(counter, count);
     }
     Ok(counters)

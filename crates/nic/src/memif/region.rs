@@ -1,0 +1,46 @@
+//! Memory that a client makes and a server is handed.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{MemfdFlags, SealFlags};
+
+use super::fault::Fault;
+use super::sys::Mapping;
+
+/// The most memory that is taken of one peer. All of it is there from the beginning, whatever the peer has put into it, so
+/// that a lane never waits for a page; and the peer decides how much that is, up to here. DPDK with zero-copy hands over all
+/// of its own: start it with `-m 512` or so.
+pub(super) const BYTES_MAX: u64 = 1 << 30;
+
+/// `TMPFS_MAGIC` and `HUGETLBFS_MAGIC` (`include/uapi/linux/magic.h`): what memory is made of. A file of any other kind
+/// may be one for which somebody has to be asked at every page.
+const MEMORY: [i64; 2] = [0x0102_1994, 0x9584_58f6];
+
+const PAGE_SIZE: usize = 4096;
+
+/// New memory, which nobody can take away, and its descriptor, which the peer is handed.
+pub(super) fn create(size: usize) -> io::Result<(OwnedFd, Mapping)> {
+    let size = size.next_multiple_of(PAGE_SIZE);
+    let file = rustix::fs::memfd_create("barelane-memif", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    rustix::fs::ftruncate(&file, size as u64)?;
+    rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    let mapping = Mapping::new(&file, size)?;
+    Ok((file, mapping))
+}
+
+/// The memory of a peer that says that it has `size` bytes.
+pub(super) fn accept(file: impl AsFd, size: u64) -> Result<Mapping, Fault> {
+    let failed = |_| Fault::RegionInvalid;
+    let kind = rustix::fs::fstatfs(&file).map_err(failed)?.f_type;
+    let found = rustix::fs::fstat(&file).map_err(failed)?;
+    let is_memory = MEMORY.contains(&kind);
+    let has_all = u64::try_from(found.st_size).is_ok_and(|found| found >= size);
+    if !is_memory || !has_all || size == 0 || size > BYTES_MAX {
+        return Err(Fault::RegionInvalid);
+    }
+    // Huge pages are mapped whole; the rest of the last one is there as well.
+    let page = usize::try_from(found.st_blksize).unwrap_or(PAGE_SIZE).max(PAGE_SIZE);
+    let size = usize::try_from(size).map_err(|_| Fault::RegionInvalid)?.next_multiple_of(page);
+    Mapping::new(file, size).map_err(|_| Fault::HostFailed)
+}
