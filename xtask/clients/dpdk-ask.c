@@ -76,6 +76,7 @@ static uint64_t oldest, next;
 static unsigned under_way, rx_queue, tx_queue;
 static uint64_t hz;
 static struct rte_mempool *pool;
+static int is_open; /* whether the port is started: DPDK must not be asked for bursts of one that is not */
 static volatile sig_atomic_t is_stopped;
 
 /* ---- the port ---- */
@@ -98,7 +99,8 @@ static void open_port(void)
 	}
 	if (failure == 0)
 		failure = rte_eth_dev_start(0);
-	if (failure != 0 && !ask.reopens)
+	is_open = failure == 0;
+	if (!is_open && !ask.reopens)
 		refuse("the port does not start: %s", strerror(-failure));
 }
 
@@ -108,11 +110,13 @@ static void reopen(uint64_t now)
 	static uint64_t opened_at;
 	struct rte_eth_link link;
 
-	if (now - opened_at < hz / 5 || rte_eth_link_get_nowait(0, &link) != 0 || link.link_status == RTE_ETH_LINK_UP)
+	if (now - opened_at < hz / 5)
+		return;
+	if (is_open && (rte_eth_link_get_nowait(0, &link) != 0 || link.link_status == RTE_ETH_LINK_UP))
 		return;
 	opened_at = now;
 	rte_eth_dev_stop(0);
-	rte_eth_dev_start(0);
+	is_open = rte_eth_dev_start(0) == 0;
 }
 
 /* ---- a burst out, a burst in ---- */
@@ -225,9 +229,9 @@ static void go(struct run *run, unsigned window, uint64_t count, double seconds)
 
 		if (left == 0 && under_way == 0)
 			break;
-		if (under_way < window)
+		if (is_open && under_way < window)
 			send_burst(run, RTE_MIN(left, (uint64_t)window - under_way));
-		seen = receive_burst(run);
+		seen = is_open ? receive_burst(run) : 0;
 		if (seen != 0) {
 			now = last = seen;
 		} else if (++polls % POLLS_PER_LOOK == 0) {

@@ -42,6 +42,9 @@ fn dpdk_ask_may_be_killed_and_its_successor_is_answered() {
     }
 }
 
+/// Barelane is killed while the one that asks is at rest: DPDK 22.11 unmaps the memory of a peer that has gone under the
+/// hands of the thread that polls it, and ends with SIGSEGV where that thread is just then without its core. testpmd's end
+/// does the same to it.
 #[test]
 #[ignore = "needs DPDK, which `cargo xtask test` brings"]
 fn dpdk_ask_is_answered_again_when_barelane_was_killed() {
@@ -55,8 +58,6 @@ fn dpdk_ask_is_answered_again_when_barelane_was_killed() {
             println!("Barelane {role:?}, DPDK's copies {copies:?}, kill {kill}");
             ask.assert_answered();
             server.kill();
-            let figures = ask.run(1, 0.1);
-            assert_eq!(figures["answered"], 0, "by whom? {figures}");
             server = wire.barelane(role);
             ask.run_until_clean();
         }
