@@ -19,7 +19,7 @@
  * answer to this program at all. A corrupted answer is none: its question is lost in time.
  *
  * DPDK's memif client connects when its port is started, and never again. Where `--reopen` says so, a port whose link is
- * down is stopped and started, five times a second. DPDK's thread that sees a peer go must have another core than the one
+ * down is stopped and started. DPDK's thread that sees a peer go must have another core than the one
  * that polls (`--lcores` sees to it, under `taskset` it cannot): it would interrupt a poll and unmap what is polled.
  *
  * A round trip goes from the time-stamp counter before the burst is handed to DPDK to the one after the burst that brought
@@ -104,13 +104,14 @@ static void open_port(void)
 		refuse("the port does not start: %s", strerror(-failure));
 }
 
-/* Starts the port again where its link is down. */
+/* Starts the port again where its link is down: soon where there was nobody to connect to, later where the handshake is on,
+ * since a peer that maps a zero-copy client's whole memory needs some time for it. */
 static void reopen(uint64_t now)
 {
 	static uint64_t opened_at;
 	struct rte_eth_link link;
 
-	if (now - opened_at < hz / 5)
+	if (now - opened_at < (is_open ? 5 * hz : hz / 5))
 		return;
 	if (is_open && (rte_eth_link_get_nowait(0, &link) != 0 || link.link_status == RTE_ETH_LINK_UP))
 		return;

@@ -44,18 +44,17 @@ fn dpdk_ask_may_be_killed_and_its_successor_is_answered() {
 
 /// Barelane is killed while the one that asks is at rest: DPDK 22.11 unmaps the memory of a peer that has gone under the
 /// hands of the thread that polls it, and ends with SIGSEGV where that thread is just then without its core. testpmd's end
-/// does the same to it.
+/// does the same to it. And it makes copies: without them, DPDK closes the file of its own memory when a peer goes, and hands
+/// the next one whatever has got that number since.
 #[test]
 #[ignore = "needs DPDK, which `cargo xtask test` brings"]
 fn dpdk_ask_is_answered_again_when_barelane_was_killed() {
-    for (role, copies) in
-        [(Role::Server, Copies::Made), (Role::Server, Copies::Spared), (Role::Client, Copies::Made)]
-    {
+    for role in [Role::Server, Role::Client] {
         let wire = Wire::new();
         let mut server = wire.barelane(role);
-        let mut ask = wire.dpdk_ask(role.other(), copies, &RETURNING).is_ready();
+        let mut ask = wire.dpdk_ask(role.other(), Copies::Made, &RETURNING).is_ready();
         for kill in 0..KILLS {
-            println!("Barelane {role:?}, DPDK's copies {copies:?}, kill {kill}");
+            println!("Barelane {role:?}, kill {kill}");
             ask.assert_answered();
             server.kill();
             server = wire.barelane(role);
