@@ -76,7 +76,9 @@ static uint64_t oldest, next;
 static unsigned under_way, rx_queue, tx_queue;
 static uint64_t hz;
 static struct rte_mempool *pool;
-static int is_open; /* whether the port is started: DPDK must not be asked for bursts of one that is not */
+/* Whether the port is started, since DPDK must not be asked for bursts of one that is not; and when that was tried. */
+static int is_open;
+static uint64_t opened_at;
 static volatile sig_atomic_t is_stopped;
 
 /* ---- the port ---- */
@@ -99,6 +101,7 @@ static void open_port(void)
 	}
 	if (failure == 0)
 		failure = rte_eth_dev_start(0);
+	opened_at = rte_rdtsc();
 	is_open = failure == 0;
 	if (!is_open && !ask.reopens)
 		refuse("the port does not start: %s", strerror(-failure));
@@ -108,7 +111,6 @@ static void open_port(void)
  * since a peer that maps a zero-copy client's whole memory needs some time for it. */
 static void reopen(uint64_t now)
 {
-	static uint64_t opened_at;
 	struct rte_eth_link link;
 
 	if (now - opened_at < (is_open ? 5 * hz : hz / 5))

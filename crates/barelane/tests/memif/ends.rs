@@ -100,6 +100,10 @@ impl Wire {
     }
 
     fn dpdk(&self, program: Command, lcores: &str, role: Role, copies: Copies) -> Command {
+        if role == Role::Server {
+            // DPDK does not listen where the file of a killed server is left.
+            let _ = std::fs::remove_file(&self.socket);
+        }
         let mut command = program;
         command.env("RUNTIME_DIRECTORY", &self.directory.0).args(["--lcores", lcores]).args(EAL);
         if copies == Copies::Spared {
