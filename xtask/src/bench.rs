@@ -4,6 +4,7 @@
 //! |---|---|
 //! | none | round trips as ratios: the same client against the kernel, DPDK, bare XDP and Barelane, in turns, in one run |
 //! | `--saturation` | answers a second when more is asked than is carried, as ratios |
+//! | `--memif` | round trips and answers a second over memif, as ratios against DPDK |
 //! | `--instructions` | instructions a packet for each class, counted by callgrind, against the committed baseline |
 //! | `--checksum` | gigabytes a second for each checksum implementation and length |
 //!
@@ -13,6 +14,7 @@
 mod checksum;
 mod facts;
 pub(crate) mod instructions;
+mod memif;
 mod ratios;
 mod saturation;
 
@@ -36,6 +38,9 @@ pub(crate) struct Arguments {
     /// Measure answers a second at saturation instead.
     #[arg(long)]
     saturation: bool,
+    /// Measure round trips and answers a second over memif instead.
+    #[arg(long)]
+    memif: bool,
     /// How long to measure round trips or saturation altogether, in seconds.
     #[arg(long, default_value_t = 30)]
     seconds: u32,
@@ -57,6 +62,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.saturation {
         return saturation::run(arguments.seconds, arguments.rounds);
+    }
+    if arguments.memif {
+        return memif::run(arguments.seconds, arguments.rounds);
     }
     ratios::run(arguments.seconds, arguments.rounds)
 }
