@@ -5,6 +5,7 @@
 //! | none | round trips as ratios: the same client against the kernel, DPDK, bare XDP and Barelane, in turns, in one run |
 //! | `--saturation` | answers a second when more is asked than is carried, as ratios |
 //! | `--memif` | round trips and answers a second over memif, as ratios against DPDK |
+//! | `--road` | nanoseconds a packet from ring to ring, over memif in own memory, beside a straight C function |
 //! | `--instructions` | instructions a packet for each class, counted by callgrind, against the committed baseline |
 //! | `--checksum` | gigabytes a second for each checksum implementation and length |
 //!
@@ -16,6 +17,7 @@ mod facts;
 pub(crate) mod instructions;
 mod memif;
 mod ratios;
+mod road;
 mod saturation;
 
 use anyhow::Result;
@@ -35,6 +37,9 @@ pub(crate) struct Arguments {
     /// Measure the checksum implementations instead.
     #[arg(long)]
     checksum: bool,
+    /// Measure what a packet costs from ring to ring, beside a straight C function, instead.
+    #[arg(long)]
+    road: bool,
     /// Measure answers a second at saturation instead.
     #[arg(long)]
     saturation: bool,
@@ -59,6 +64,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.checksum {
         return checksum::run();
+    }
+    if arguments.road {
+        return road::run(arguments.rounds);
     }
     if arguments.saturation {
         return saturation::run(arguments.seconds, arguments.rounds);

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// The rows of the table.
-const ROWS: usize = 21;
+const ROWS: usize = 26;
 
 /// What the machine has that a demo could leave behind.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,7 +53,8 @@ fn demo(arguments: &[&str]) -> Option<Command> {
 }
 
 /// The rows that need a program that is not ours, and the program.
-const OUTSIDE: [(&str, &str); 4] = [
+const OUTSIDE: [(&str, &str); 5] = [
+    ("dpdk_5tswap_memif", "dpdk-testpmd"),
     ("dpdk_icmpecho", "dpdk-testpmd"),
     ("dpdk_5tswap", "dpdk-testpmd"),
     ("sockperf_server", "sockperf"),

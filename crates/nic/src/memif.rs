@@ -18,7 +18,7 @@
 //! | `region`, `sys` | memory, and what is left when a peer takes it away |
 //! | `shared` | the only ways to read and write it |
 //! | `pair` | a queue's two rings |
-//! | `queue` | [`MemifQueue`]: a lane's view |
+//! | `queue`, `rooms` | [`MemifQueue`]: a lane's view, and its private memory |
 //! | `control`, `post` | the thread beside the lanes, and how a connection reaches them |
 //!
 //! The peer is not trusted: every index, length and place is checked against what is mapped whenever it is used, a packet is
@@ -38,9 +38,12 @@ mod pair;
 mod post;
 mod queue;
 mod region;
+mod rooms;
 mod server;
 mod shared;
 mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use channel::SocketName;
 pub use control::{Control, News};

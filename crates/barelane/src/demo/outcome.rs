@@ -10,7 +10,7 @@ use probe::report::Runs;
 
 use super::asking::Part;
 use super::link::Hosts;
-use super::row::{REFERENCE, Row};
+use super::row::Row;
 use super::serving::Served;
 use crate::error::Error;
 use crate::report::{self, Run};
@@ -184,9 +184,9 @@ impl Outcome {
         report::write(path, &runs, "barelane demo: UDP round trips over virtual links")
     }
 
-    /// The title of the row that most are compared with.
-    pub(super) fn reference(&self) -> &'static str {
-        self.row(REFERENCE).map_or(REFERENCE, |row| row.row.title)
+    /// The title of a row.
+    pub(super) fn title_of(&self, name: &'static str) -> &'static str {
+        self.row(name).map_or(name, |row| row.row.title)
     }
 
     /// Fails unless every question of every row that was measured was answered, once and rightly.
@@ -229,7 +229,7 @@ fn median(values: impl Iterator<Item = u64>) -> Option<u64> {
 mod tests {
     use serde_json::Value;
 
-    use super::super::row::ROWS;
+    use super::super::row::{REFERENCE, ROWS};
     use super::*;
 
     fn row(name: &str, p50s: &[(u32, u64)]) -> RowOutcome {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::asking::SIZE;
 use super::outcome::{Measured, Outcome, RowOutcome, Spread};
+use super::row::{LOOPBACK_REFERENCE, REFERENCE};
 
 /// Where a figure is not known.
 const DASH: &str = "–";
@@ -12,7 +13,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "round trips over virtual links, one question at a time, {SIZE} bytes of payload; medians of {} interleaved rounds\n",
+            "round trips, one question at a time, {SIZE} bytes of payload; medians of {} interleaved rounds\n",
             self.round_count
         )?;
         writeln!(
@@ -25,9 +26,17 @@ impl fmt::Display for Outcome {
         self.write_list(out, "answered by", |last| &last.served.server)?;
         self.write_list(out, "asked by", |last| &last.part.client)?;
         self.write_stalls(out)?;
-        let reference = self.reference();
+        let [reference, loopback] = [REFERENCE, LOOPBACK_REFERENCE].map(|name| self.title_of(name));
         writeln!(out, "ratio: min–median–max of the p50 over that of \"{reference}\" in the same round;")?;
-        write!(out, "where sockperf's client asks, over that of its own server")
+        writeln!(out, "where sockperf's client asks, over that of its own server;")?;
+        writeln!(
+            out,
+            "where no cable is between (memif, loopback), over that of \"{loopback}\": another path by another"
+        )?;
+        write!(
+            out,
+            "client, which says what two programs on one host have otherwise, and nothing of memif beside memif"
+        )
     }
 }
 
