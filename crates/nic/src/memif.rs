@@ -14,6 +14,7 @@
 //! |---|---|
 //! | `message` | the 128 bytes of a control message |
 //! | `channel` | the socket, and the descriptors that travel by it |
+//! | `event`, `kick` | how who sleeps is woken |
 //! | `server`, `client` | the handshake, from either side |
 //! | `region`, `sys` | memory, and what is left when a peer takes it away |
 //! | `shared` | the only ways to read and write it |
@@ -33,6 +34,7 @@ mod client;
 mod control;
 mod event;
 mod fault;
+mod kick;
 mod message;
 mod pair;
 mod post;
@@ -44,6 +46,8 @@ mod shared;
 mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
+
+use kick::Kicker;
 
 pub use channel::SocketName;
 pub use control::{Control, News};
@@ -140,6 +144,11 @@ pub enum MemifError {
         /// How many bytes.
         buffer_size: u32,
     },
+    /// Nothing to wake peers by.
+    #[error(
+        "no asynchronous I/O to wake peers by: {0}; raise fs.aio-max-nr (now in use: fs.aio-nr), or have a kernel with CONFIG_AIO"
+    )]
+    Kicker(io::Error),
     /// The thread beside the lanes cannot be started.
     #[error("no thread for the control channel: {0}")]
     Thread(io::Error),
@@ -158,6 +167,8 @@ pub fn open(settings: &Settings) -> Result<(Control, Vec<MemifQueue>), MemifErro
     }
     let (outboxes, inboxes): (Vec<_>, Vec<_>) = (0..queues).map(|_| post::post()).unzip();
     let room_size = buffer_size as usize;
-    let queues = inboxes.into_iter().map(|inbox| MemifQueue::new(inbox, room_size, settings.idle)).collect();
+    let queue = |inbox| Ok(MemifQueue::new(inbox, Kicker::new()?, room_size, settings.idle));
+    let queues: io::Result<_> = inboxes.into_iter().map(queue).collect();
+    let queues = queues.map_err(MemifError::Kicker)?;
     Ok((Control::start(settings, outboxes)?, queues))
 }

@@ -15,6 +15,7 @@
 //! about to write to.
 
 use std::fmt;
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::event;
 use super::fault::Fault;
+use super::kick::Kicker;
 use super::pair::{NotSent, Pair};
 use super::post::Inbox;
 use super::rooms::Rooms;
@@ -57,6 +59,7 @@ pub struct MemifQueue {
     pair: Option<Box<Pair>>,
     inbox: Inbox,
     rooms: Rooms,
+    kicker: Kicker,
     /// How much of the newest burst has been taken.
     taken: usize,
     /// Whether anything was found since the last flush.
@@ -78,9 +81,9 @@ impl fmt::Debug for MemifQueue {
 
 impl MemifQueue {
     /// A queue that nobody is connected to yet, for packets of at most `room_size` bytes, a power of two.
-    pub(super) fn new(inbox: Inbox, room_size: usize, idle: Idle) -> Self {
+    pub(super) fn new(inbox: Inbox, kicker: Kicker, room_size: usize, idle: Idle) -> Self {
         let rooms = Rooms::new(room_size);
-        Self { pair: None, inbox, rooms, taken: 0, has_received: false, idle, idle_turns: 0 }
+        Self { pair: None, inbox, rooms, kicker, taken: 0, has_received: false, idle, idle_turns: 0 }
     }
 
     /// A free room for a packet of one's own, empty so far, to be written into, given its length, and handed to
@@ -108,11 +111,21 @@ impl MemifQueue {
         self.idle_turns = 0;
     }
 
-    /// Believes nothing of the peer any more, and touches none of its memory. The control thread ends the connection.
+    /// Before a burst: touches none of the peer's memory any more. The control thread ends the connection.
     #[cold]
     #[inline(never)]
-    fn complain(&mut self, fault: Fault) {
+    fn give_up(&mut self, fault: Fault) {
         if let Some(pair) = self.pair.take() {
+            self.inbox.complain(&pair, fault);
+            self.inbox.give_back(pair);
+        }
+    }
+
+    /// Within a burst: the rings stay, with every use of them checked as before, until the control thread takes them away.
+    #[cold]
+    #[inline(never)]
+    fn complain(&self, fault: Fault) {
+        if let Some(pair) = &self.pair {
             self.inbox.complain(pair, fault);
         }
     }
@@ -128,7 +141,7 @@ impl MemifQueue {
             }
             if pair.wants_kick() {
                 self.inbox.counts().kicks.fetch_add(1, Ordering::Relaxed);
-                event::kick(pair.tx_event());
+                self.kicker.kick(pair.tx_event().as_fd());
             }
         }
         if self.idle == Idle::Sleep && self.idle_turns >= IDLE_SLEEP {
@@ -172,7 +185,7 @@ impl Queue for MemifQueue {
                 Burst { remaining: found as u32 }
             }
             Err(fault) => {
-                self.complain(fault);
+                self.give_up(fault);
                 Burst { remaining: 0 }
             }
         }
@@ -231,7 +244,7 @@ impl Queue for MemifQueue {
         };
         if pair.publish() {
             self.inbox.counts().kicks.fetch_add(1, Ordering::Relaxed);
-            event::kick(pair.tx_event());
+            self.kicker.kick(pair.tx_event().as_fd());
         }
         if self.has_received {
             self.has_received = false;

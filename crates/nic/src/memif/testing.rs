@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::kick::Kicker;
 use super::pair::{Pair, Parts};
 use super::post::{Outbox, post};
 use super::queue::{Idle, MemifQueue};
@@ -13,12 +14,12 @@ use super::{BUFFER_SIZE_MIN, client};
 /// The memory cannot be had.
 pub fn pair(ring_size: u32) -> io::Result<[MemifQueue; 2]> {
     let [server, client] = client::both_ends(ring_size, BUFFER_SIZE_MIN)?;
-    Ok([queue(server), queue(client)])
+    Ok([queue(server)?, queue(client)?])
 }
 
-fn queue(parts: Parts) -> MemifQueue {
+fn queue(parts: Parts) -> io::Result<MemifQueue> {
     let (mut outbox, inbox): (Outbox, _) = post();
     let sent = outbox.send(Some(Box::new(Pair::new(1, parts, true))));
     debug_assert!(sent.is_ok(), "a new outbox is empty");
-    MemifQueue::new(inbox, BUFFER_SIZE_MIN as usize, Idle::Spin)
+    Ok(MemifQueue::new(inbox, Kicker::new()?, BUFFER_SIZE_MIN as usize, Idle::Spin))
 }
