@@ -45,7 +45,7 @@ mod sockperf;
 mod table;
 mod testpmd;
 
-use link::{Cable, Hosts, Medium};
+use link::{Cable, Hosts};
 use outcome::{Measured, Outcome, Page, RowOutcome};
 use row::{ROWS, Row};
 
@@ -95,7 +95,7 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
 /// The cables of the rows that can be measured here.
 fn cables(privileges: &[&str]) -> Vec<&'static Cable> {
     let mut cables: Vec<&Cable> = Vec::new();
-    for row in ROWS.iter().filter(|row| row.missing(privileges).is_none()) {
+    for row in ROWS.iter().filter(|row| row.lacks(privileges).or_else(|| row.missing()).is_none()) {
         if !cables.iter().any(|cable| cable.name == row.cable.name) {
             cables.push(row.cable);
         }
@@ -134,10 +134,11 @@ fn measure(
 
 /// A row before its first round: what is missing for it is said at once.
 fn prepare(row: &'static Row, hosts: &Hosts, privileges: &[&str], rounds: u32) -> Result<RowOutcome, Error> {
-    let missing = row.missing(privileges);
-    // What all rows with cables lack is said once, where the hosts are.
-    if let Some(why) = missing.as_ref().filter(|_| privileges.is_empty() || row.cable.medium != Medium::Veth)
-    {
+    if let Some(why) = row.lacks(privileges) {
+        return Ok(RowOutcome::without_privileges(row, why, rounds));
+    }
+    let missing = row.missing();
+    if let Some(why) = &missing {
         say::note(format_args!("not measured: \"{}\": {why}", row.title));
     }
     let driver = if missing.is_none() { Some(link::driver(hosts, row.cable)?) } else { None };

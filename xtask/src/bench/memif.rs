@@ -8,13 +8,13 @@
 //! How long one core takes to see what another has written changes within seconds where a hypervisor places the cores. So
 //! what is compared must be measured within the same second, and every server must be there all the time: starting one
 //! takes longer than measuring it. All [pairs](pair) are started once. One server at a time runs, all others are stopped by
-//! SIGSTOP, Barelane's as DPDK's, and the programs that ask sleep until they are told to. A segment is a few tenths of a
-//! second; a round has one segment of each pair with a window of 1 and one with [`WINDOW`], and every other round goes the
+//! SIGSTOP, Barelane's as DPDK's, and the programs that ask sleep until they are told to. A stretch is a few tenths of a
+//! second; a round has one stretch of each pair with a window of 1 and one with [`WINDOW`], and every other round goes the
 //! other way round, so that what comes first has no advantage of it.
 //!
 //! A second testpmd is measured against the first: what their ratio is beside 1, this harness adds.
 //!
-//! A segment with a question that got no answer, or a wrong one, ends the measurement: a server that does less is faster.
+//! A stretch with a question that got no answer, or a wrong one, ends the measurement: a server that does less is faster.
 
 mod pair;
 mod row;
@@ -69,8 +69,8 @@ pub(super) fn run(seconds: u32, rounds: u32) -> Result<()> {
 fn measure(seconds: u32, rounds: u32) -> Result<Vec<Measured>> {
     let directory = Directory::make()?;
     let setups = Setup::all();
-    let segment_s = f64::from(seconds) / (f64::from(rounds) * 2.0 * f64::from(u32::try_from(setups.len())?));
-    println!("   {} pairs, segments of {segment_s:.3} s", setups.len());
+    let stretch_s = f64::from(seconds) / (f64::from(rounds) * 2.0 * f64::from(u32::try_from(setups.len())?));
+    println!("   {} pairs, stretches of {stretch_s:.3} s", setups.len());
     let mut pairs = Vec::new();
     let mut measured = Vec::new();
     for setup in setups {
@@ -81,13 +81,13 @@ fn measure(seconds: u32, rounds: u32) -> Result<Vec<Measured>> {
         measured.push(Measured { setup, outcome });
     }
     for round in 0..rounds {
-        turn(&mut pairs, &mut measured, round, segment_s).with_context(|| format!("round {round}"))?;
+        turn(&mut pairs, &mut measured, round, stretch_s).with_context(|| format!("round {round}"))?;
     }
     Ok(measured)
 }
 
 /// One round: every pair with one question under way, then every pair with many.
-fn turn(pairs: &mut [Option<Pair>], measured: &mut [Measured], round: u32, segment_s: f64) -> Result<()> {
+fn turn(pairs: &mut [Option<Pair>], measured: &mut [Measured], round: u32, stretch_s: f64) -> Result<()> {
     for window in [1, WINDOW] {
         let mut order: Vec<usize> = (0..pairs.len()).collect();
         if round % 2 == 1 {
@@ -97,7 +97,7 @@ fn turn(pairs: &mut [Option<Pair>], measured: &mut [Measured], round: u32, segme
             let (Some(Some(pair)), Some(measured)) = (pairs.get_mut(index), measured.get_mut(index)) else {
                 continue;
             };
-            let figures = pair.segment(window, segment_s).with_context(|| measured.setup.name())?;
+            let figures = pair.stretch(window, stretch_s).with_context(|| measured.setup.name())?;
             let Ok(rounds) = &mut measured.outcome else { continue };
             if window == 1 { &mut rounds.one } else { &mut rounds.many }.push(figures);
         }

@@ -43,6 +43,8 @@ pub(super) struct RowOutcome {
     pub(super) rounds: Vec<(u32, Measured)>,
     /// Why it is not measured, or not any more.
     pub(super) not_measured: Option<String>,
+    /// Whether that is because no cable can be laid here.
+    pub(super) lacks_privileges: bool,
     /// All rounds summed up, for the page.
     runs: Option<Runs>,
     /// How many rounds there will be.
@@ -90,7 +92,13 @@ impl RowOutcome {
         not_measured: Option<String>,
         round_count: u32,
     ) -> Self {
-        Self { row, driver, rounds: Vec::new(), not_measured, runs: None, round_count }
+        let (rounds, runs, lacks_privileges) = (Vec::new(), None, false);
+        Self { row, driver, rounds, not_measured, lacks_privileges, runs, round_count }
+    }
+
+    /// A row that needs a cable where none can be laid.
+    pub(super) fn without_privileges(row: &'static Row, why: String, round_count: u32) -> Self {
+        Self { lacks_privileges: true, ..Self::new(row, None, Some(why), round_count) }
     }
 
     /// Adds a round.
@@ -253,7 +261,7 @@ mod tests {
             (round, Measured { part, served: Served::new("", "") })
         };
         let rounds = p50s.iter().map(measured).collect();
-        RowOutcome { row, driver: None, rounds, not_measured: None, runs: None, round_count: 5 }
+        RowOutcome { rounds, ..RowOutcome::new(row, None, None, 5) }
     }
 
     fn outcome(rows: Vec<RowOutcome>) -> Outcome {

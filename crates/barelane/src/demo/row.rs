@@ -122,12 +122,15 @@ impl Row {
         Self { against, ..self }
     }
 
-    /// Why it cannot be measured on this host: the program that it needs is not there, or the privileges to lay a cable are
-    /// not.
-    pub(super) fn missing(&self, privileges: &[&str]) -> Option<String> {
-        if self.cable.medium == Medium::Veth && !privileges.is_empty() {
-            return Some(format!("a link of its own needs root ({})", privileges.join(", ")));
-        }
+    /// Why its cable cannot be laid on this host, from which these privileges are missing.
+    pub(super) fn lacks(&self, privileges: &[&str]) -> Option<String> {
+        let needs_a_cable = self.cable.medium == Medium::Veth;
+        let lacks = needs_a_cable && !privileges.is_empty();
+        lacks.then(|| format!("a link of their own needs root ({})", privileges.join(", ")))
+    }
+
+    /// Why it cannot be measured on this host: the program that it needs is not there.
+    pub(super) fn missing(&self) -> Option<String> {
         let programs = [self.serve.program(), self.ask.program()];
         programs.into_iter().flatten().find(|program| program.find().is_none()).map(Program::absence)
     }

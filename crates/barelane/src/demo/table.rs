@@ -21,7 +21,8 @@ impl fmt::Display for Outcome {
             "{:<28} {:>8} {:>8}  {:^18} {:>9} {:>5} {:>5}  {:<24} {:<6} clock",
             "", "p50 µs", "p99 µs", "p50 ratio", "answered", "lost", "wrong", "mode", "driver"
         )?;
-        self.rows.iter().try_for_each(|row| self.write_row(out, row))?;
+        self.rows.iter().filter(|row| !row.lacks_privileges).try_for_each(|row| self.write_row(out, row))?;
+        self.write_without_privileges(out)?;
         writeln!(out)?;
         self.write_list(out, "answered by", |last| &last.served.server)?;
         self.write_list(out, "asked by", |last| &last.part.client)?;
@@ -41,6 +42,13 @@ impl fmt::Display for Outcome {
 }
 
 impl Outcome {
+    /// The rows that need a cable, where none can be laid: all for one reason.
+    fn write_without_privileges(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows = self.rows.iter().filter(|row| row.lacks_privileges).peekable();
+        let Some(why) = rows.peek().and_then(|row| row.not_measured.clone()) else { return Ok(()) };
+        writeln!(out, "{} rows more are not measured: {why}", rows.count())
+    }
+
     fn write_row(&self, out: &mut fmt::Formatter<'_>, outcome: &RowOutcome) -> fmt::Result {
         let title = outcome.row.title;
         let Some(last) = outcome.last() else {

@@ -1,4 +1,4 @@
-//! A server and the program that asks it, over a socket of their own. Both are started once, and rest between segments.
+//! A server and the program that asks it, over a socket of their own. Both are started once, and rest between stretches.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -137,7 +137,7 @@ impl Setup {
         command.args(["--lcores", &format!("0@{core},1@{core}")]).args(EAL);
         let zero_copy = self.role == Role::ClientWithoutCopies;
         if zero_copy {
-            command.arg("--single-file-segments");
+            command.arg("--single-file-stretches");
         }
         command.args(["--vdev", &vdev(self.role.of_server(), socket, if zero_copy { "yes" } else { "no" })]);
         command.args(["--", self.protocol.forward(), BUFFERS]);
@@ -211,7 +211,7 @@ impl Pair {
     }
 
     /// Asks for some time and gives the figures. An error where not every question had its answer.
-    pub(super) fn segment(&mut self, window: u32, seconds: f64) -> Result<Value> {
+    pub(super) fn stretch(&mut self, window: u32, seconds: f64) -> Result<Value> {
         self.server.signal("CONT")?;
         self.ask.tell(&format!("{window} {seconds}"))?;
         let line = self.ask.wait_for("{")?;

@@ -29,7 +29,7 @@ pub(super) enum Held {
     ToNothing,
 }
 
-/// What of a segment is compared.
+/// What of a stretch is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Figure {
     /// The middle round trip with one question under way.
@@ -62,7 +62,7 @@ impl Figure {
         }
     }
 
-    /// Where a segment has it.
+    /// Where a stretch has it.
     pub(super) const fn key(self) -> &'static str {
         match self {
             Self::P50 => "rtt_p50_ns",

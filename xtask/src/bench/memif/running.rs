@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::step::line;
 
-/// How long a program may take to say what is waited for: DPDK takes half a second to start, and a segment a few tenths.
+/// How long a program may take to say what is waited for: DPDK takes half a second to start, and a stretch a few tenths.
 const SAY_MAX: Duration = Duration::from_mins(1);
 /// How long it may take to end; then it is killed.
 const END_MAX: Duration = Duration::from_secs(5);
