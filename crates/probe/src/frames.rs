@@ -139,10 +139,20 @@ impl Frames {
         };
         let ethernet = Ethernet { dst: link.next_hop, src: link.mac, ethertype: ethertype.into() };
         let (company, summer) = (Company::None, Summer::fastest());
-        Ok(Self { link, protocol: ask.protocol, ethernet, network, pseudo, partial_checksums, company, summer })
+        Ok(Self {
+            link,
+            protocol: ask.protocol,
+            ethernet,
+            network,
+            pseudo,
+            partial_checksums,
+            company,
+            summer,
+        })
     }
 
     /// The same for a card that hands over every frame there is, not only those of [`Link::claim`].
+    #[must_use]
     pub fn among_others(self) -> Self {
         Self { company: Company::Mixed, ..self }
     }

@@ -177,7 +177,9 @@ impl Neighbours {
         let headers = parse(frame).ok().filter(|headers| headers.network == Ethernet::LEN)?;
         let told = match (headers.kind, self.own.ip) {
             (Kind::Arp, IpAddr::V4(own)) => self.hear_arp(frame, headers, own.octets(), queue),
-            (Kind::Solicitation, IpAddr::V6(own)) => self.hear_solicitation(frame, headers, own.octets(), queue),
+            (Kind::Solicitation, IpAddr::V6(own)) => {
+                self.hear_solicitation(frame, headers, own.octets(), queue)
+            }
             (Kind::Icmpv6, IpAddr::V6(_)) => {
                 let told = ndp::check_advertisement(frame, headers, &self.summer).ok()?;
                 told.mac.map(|mac| Station { mac, ip: told.target.into() })

@@ -197,7 +197,8 @@ pub fn check_advertisement(
     let [kind, code, _, _, flags, ..] = *message else { return Err(Invalid::Malformed) };
     let target = NeighbourSolicitation::of(message, 0).ok_or(Invalid::Malformed)?.target;
     let is_to_all_as_solicited = is_multicast(ip.dst) && flags & SOLICITED != 0;
-    if [kind, code] != [icmpv6::NEIGHBOUR_ADVERTISEMENT, 0] || is_multicast(target) || is_to_all_as_solicited {
+    if [kind, code] != [icmpv6::NEIGHBOUR_ADVERTISEMENT, 0] || is_multicast(target) || is_to_all_as_solicited
+    {
         return Err(Invalid::Malformed);
     }
     Ok(Advertisement { target, mac: option_of::<TARGET_LINK_LAYER_ADDRESS>(options)?.mac() })

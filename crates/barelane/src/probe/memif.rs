@@ -54,13 +54,13 @@ impl Shared {
         refuse_foreign(arguments, stamps)?;
         let config = MemifConfig::of_client("--memif", text)?;
         if config.settings.idle == Idle::Sleep {
-            let wrong =
-                Wrong::new("--memif", "idle=sleep").because("the probe spins: a wake-up would be in its figures");
+            let wrong = Wrong::new("--memif", "idle=sleep")
+                .because("the probe spins: a wake-up would be in its figures");
             return Err(wrong.remedy("leave it out"));
         }
         let Some(address) = &arguments.address else {
-            let wrong =
-                Wrong::new("--address", "").because("an interface in shared memory has no address of its own");
+            let wrong = Wrong::new("--address", "")
+                .because("an interface in shared memory has no address of its own");
             return Err(wrong.remedy("name the one to ask from: --address 192.0.2.2/24"));
         };
         let (ip, len) = values::address(address).map_err(|fault| fault.of("--address"))?;
@@ -134,7 +134,8 @@ impl Shared {
 
     /// Why there is nobody to ask.
     fn refusal(&self, error: OpenError) -> Error {
-        let wrong = |problem: &dyn Display| Wrong::new("--memif", &self.config.settings.socket).because(problem);
+        let wrong =
+            |problem: &dyn Display| Wrong::new("--memif", &self.config.settings.socket).because(problem);
         match &error {
             OpenError::Memif(MemifError::Thread(_)) | OpenError::Stopped => Error::Failed(error.to_string()),
             OpenError::Memif(MemifError::Socket { .. }) => {
@@ -184,7 +185,8 @@ pub(super) fn refuse_alone(arguments: &MeansArguments) -> Result<(), Wrong> {
     match options.into_iter().find_map(|(option, value)| Some((option, value.as_ref()?))) {
         None => Ok(()),
         Some((option, value)) => {
-            let problem = "the kernel knows it of its own interfaces: it is said of one in shared memory only";
+            let problem =
+                "the kernel knows it of its own interfaces: it is said of one in shared memory only";
             Err(Wrong::new(option, value).because(problem).remedy("leave it out, or name --memif SOCKET"))
         }
     }
@@ -240,7 +242,8 @@ fn unresolved(target: IpAddr, error: Unresolved) -> Error {
     match error {
         Unresolved::Stopped(_) | Unresolved::Gone(_) => Error::Failed(error.to_string()),
         Unresolved::Silent(_) => {
-            let remedy = "name a target or a gateway that is there, or the station to send to: --next-hop-mac MAC";
+            let remedy =
+                "name a target or a gateway that is there, or the station to send to: --next-hop-mac MAC";
             Wrong::new("TARGET", target).because(error).remedy(remedy).into()
         }
     }

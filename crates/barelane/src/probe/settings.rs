@@ -222,8 +222,11 @@ fn means(arguments: &MeansArguments) -> Result<Means, Wrong> {
     }
     memif::refuse_alone(arguments)?;
     let backend = arguments.backend.as_deref().unwrap_or("socket");
-    let (is_xdp, is_memif) =
-        one_of("--backend", backend, [("socket", (false, false)), ("xdp", (true, false)), ("memif", (false, true))])?;
+    let (is_xdp, is_memif) = one_of(
+        "--backend",
+        backend,
+        [("socket", (false, false)), ("xdp", (true, false)), ("memif", (false, true))],
+    )?;
     if is_memif {
         let wrong = Wrong::new("--backend", backend).because("no interface in shared memory is named");
         return Err(wrong.remedy("name one: --memif SOCKET"));
