@@ -58,6 +58,8 @@ Example:
       the highest rate without loss, and the latency below it
   barelane probe 192.0.2.1 --backend xdp --nic eth1 --core 3 --repeat 20 --json probe.json
       past the kernel, 20 times, with intervals
+  barelane probe 192.0.2.1 --memif /run/lane.sock --address 192.0.2.2/24 --proto udp:7
+      over shared memory, to barelane serve --memif, DPDK or VPP: no kernel, no privileges
   barelane probe compare before.json after.json --report compared.html
 
 Ctrl-C ends a measurement early: what was measured until then is printed and written, and judged
@@ -269,9 +271,26 @@ pub struct ScheduleArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Means")]
 pub struct MeansArguments {
-    /// How packets are sent and taken: socket (the kernel's stack), xdp (no kernel between)
-    #[arg(long, value_name = "BACKEND", default_value = "socket")]
-    pub backend: String,
+    /// How packets are sent and taken: socket (the kernel's stack), xdp (no kernel between) [default: socket, or memif where
+    /// --memif is named]
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<String>,
+    /// Ask by an interface in shared memory, of Barelane, DPDK or VPP: no kernel, no privileges. The role is client where
+    /// none is named. More options: ring-size=N, buffer-size=N, secret-file=FILE
+    #[arg(long, value_name = "SOCKET[,role=client|server][,id=N]")]
+    pub memif: Option<String>,
+    /// With --memif: the address to ask from, with its prefix length
+    #[arg(long, value_name = "A/LEN")]
+    pub address: Option<String>,
+    /// With --memif: the Ethernet address to ask from [default: a random one, which is said]
+    #[arg(long, value_name = "MAC")]
+    pub mac: Option<String>,
+    /// With --memif: the router that takes questions to targets outside of the prefix of --address
+    #[arg(long, value_name = "A")]
+    pub gateway: Option<String>,
+    /// With --memif: the station that takes all questions, for an end that answers neither ARP nor neighbour discovery
+    #[arg(long, value_name = "MAC")]
+    pub next_hop_mac: Option<String>,
     /// Where the stamps are taken: user (around the system call), kernel (where its stack meets the driver; sockets only)
     #[arg(long, value_name = "PLACE", default_value = "user")]
     pub stamps: String,

@@ -152,6 +152,7 @@ impl Frames {
     }
 
     /// The same for a card that hands over every frame there is, not only those of [`Link::claim`].
+    #[must_use]
     pub fn among_others(self) -> Self {
         Self { company: Company::Mixed, ..self }
     }
