@@ -321,13 +321,20 @@ impl Offer {
 
     /// The same, and the server has agreed.
     pub(crate) fn connect(&self, settings: &Settings) -> Raw {
+        self.try_connect(settings).unwrap()
+    }
+
+    /// The same, where the server agrees.
+    pub(crate) fn try_connect(&self, settings: &Settings) -> Option<Raw> {
         let raw = Raw::connect(settings);
         self.make(&raw);
-        assert!(raw.hears(CONNECTED));
+        if !raw.hears(CONNECTED) {
+            return None;
+        }
         let queues = u16::try_from(self.rings.len() / 2).unwrap();
         // Only now: the server has put its own indices to 0.
         (0..queues).for_each(|queue| self.set_head(queue, 0, RING_SIZE));
-        raw
+        Some(raw)
     }
 }
 
@@ -341,7 +348,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    fn bytes(self) -> [u8; 16] {
+    pub(crate) fn bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..2].copy_from_slice(&self.flags.to_ne_bytes());
         bytes[2..4].copy_from_slice(&self.region.to_ne_bytes());
