@@ -16,6 +16,7 @@
 //! | what time is it? | [`clock`], [`wall`] |
 //! | who had our core, and what did a thread wait for? | [`steal`], [`usage`] |
 //! | may we? | [`privileges`] |
+//! | what of all this is not as it should be, and can it be put right? | [`doctor`] |
 //!
 //! Interfaces, addresses, queues and offloads are read by netlink, never by parsing a program's output and never
 //! from `/sys/class/net`: that directory shows the network namespace of whoever mounted it, not that of the reader.
@@ -27,6 +28,7 @@ pub mod busy_poll;
 pub mod changes;
 pub mod clock;
 pub mod cores;
+pub mod doctor;
 pub mod error;
 pub mod ethtool;
 pub mod groups;
