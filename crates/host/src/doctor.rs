@@ -13,19 +13,24 @@
 
 mod card;
 mod finding;
+mod fix;
 mod machine;
+mod record;
 mod requirements;
 mod setting;
 mod tree;
+mod undo;
 
 use serde::Serialize;
 
 pub use card::{Card, Peer, as_text};
 pub use finding::{Finding, Requirement, Status};
+pub use fix::{Outcome, Step, fix};
 pub use machine::Machine;
 pub use requirements::REQUIREMENTS;
 pub use setting::{CardName, Change, Setting};
 pub use tree::{Tree, Unread};
+pub use undo::undo;
 
 /// One requirement and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
