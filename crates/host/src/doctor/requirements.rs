@@ -143,6 +143,9 @@ fn offload_off(card: CardName, name: &str) -> Change {
 
 /// What only the boot command line can give to cores: which of the lanes' have it, and what to add for the others.
 fn boot_cores(lanes: &[usize], having: &[usize], what: &str, parameter: &str) -> Finding {
+    if lanes.is_empty() {
+        return Finding::cannot_tell("the kernel does not show which cores there are");
+    }
     let lacking: Vec<_> = lanes.iter().filter(|lane| !having.contains(lane)).copied().collect();
     if lacking.is_empty() {
         return Finding::good(format_args!("the lanes' cores ({}) are {what}", as_list(lanes)));

@@ -69,7 +69,7 @@ fn judge(states: &[State], limit_us: i64) -> Finding {
     let usable = |state: &&State| state.is_enabled && state.latency_us <= limit_us;
     let deep: Vec<_> =
         states.iter().filter(usable).filter(|state| state.latency_us > LATENCY_MAX_US).collect();
-    let Some(deepest) = deep.iter().max_by_key(|state| state.latency_us) else {
+    let Some(deepest) = deep.iter().rev().max_by_key(|state| state.latency_us) else {
         let names = list(states.iter().filter(usable).map(|state| state.name.as_str()));
         return Finding::good(format_args!("the lanes' cores sink no deeper than {names}"));
     };

@@ -44,15 +44,15 @@ fn judge(card: &Card, device_wide: Option<(i64, i64)>) -> Finding {
     }
     let found = format!("put off {defer} times by {} µs", timeout_ns / 1_000);
     let finding = if defer > 0 { Finding::bad(found) } else { Finding::could_be_better(found) };
-    let Some(directory) = card.directory() else {
-        return finding
-            .remedy("set both to 0 in the card's own namespace (ynl --family netdev --do napi-set)");
+    let (Some(directory), Some(of_device)) = (card.directory(), device_wide.filter(|found| *found != (0, 0)))
+    else {
+        return finding.remedy("set both to 0 queue by queue (ynl --family netdev --do napi-set)");
     };
-    let zero = |name: &str| Change::file(format!("{directory}/{name}"), 0);
+    let figures = [("napi_defer_hard_irqs", of_device.0), ("gro_flush_timeout", of_device.1)];
+    let set = figures.into_iter().filter(|(_, found)| *found != 0);
     finding
         .remedy(format_args!("echo 0 > {directory}/gro_flush_timeout; or serve with --wake busy-poll"))
-        .change(zero("napi_defer_hard_irqs"))
-        .change(zero("gro_flush_timeout"))
+        .changes(set.map(|(name, _)| Change::file(format!("{directory}/{name}"), 0)))
 }
 
 #[cfg(test)]

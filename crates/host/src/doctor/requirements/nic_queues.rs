@@ -16,10 +16,13 @@ fn check(machine: &Machine) -> Finding {
 /// The number of queues is asked of the operator, not changed: it resets the card, and with it everybody's flows.
 fn judge(card: &Card, lanes: usize) -> Finding {
     let queues = card.rx_queues as usize;
-    let most =
-        card.number(Parameter::CombinedMax).map_or(String::new(), |most| format!(" of at most {most}"));
+    let (most, kinds) = match card.number(Parameter::CombinedMax).filter(|most| *most > 0) {
+        Some(most) => (Some(most), format!("combined {lanes}")),
+        None => (card.number(Parameter::RxMax), format!("rx {lanes} tx {lanes}")),
+    };
+    let most = most.map_or(String::new(), |most| format!(" of at most {most}"));
     let found = format!("{queues} receive queues in use{most}, {lanes} lanes");
-    let remedy = format!("ethtool -L {} combined {lanes}", card.name);
+    let remedy = format!("ethtool -L {} {kinds}", card.name);
     match queues.cmp(&lanes) {
         std::cmp::Ordering::Equal => Finding::good(found),
         std::cmp::Ordering::Greater => {

@@ -41,6 +41,9 @@ fn judge(lanes: &[Lane]) -> Finding {
     let mut siblings: Vec<_> = shared.iter().flat_map(|lane| &lane.siblings).copied().collect();
     siblings.sort_unstable();
     siblings.dedup();
+    if lanes.is_empty() {
+        return Finding::cannot_tell("the kernel does not show which cores there are");
+    }
     let Some(first) = shared.first() else {
         return Finding::good("every lane has a physical core of its own");
     };

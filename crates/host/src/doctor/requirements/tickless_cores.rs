@@ -10,17 +10,13 @@ pub(super) const REQUIREMENT: Requirement = Requirement {
 };
 
 fn check(machine: &Machine) -> Finding {
-    Finding::or_unread(gather(machine).map(|tickless| judge(&machine.lanes, &tickless)))
+    let judged = gather(machine).map(|tickless| judge(&machine.lanes, &tickless));
+    Finding::or_absent(judged, "this kernel cannot stop the tick of a busy core (CONFIG_NO_HZ_FULL)")
 }
 
-/// The file is there where the kernel was built so (`CONFIG_NO_HZ_FULL`), and holds `(null)` where none were named.
+/// The file holds `(null)` where the kernel could and no cores were named.
 fn gather(machine: &Machine) -> Result<Vec<usize>, Unread> {
-    match machine.tree.cores("/sys/devices/system/cpu/nohz_full") {
-        Err(unread) if unread.is_absent => {
-            Err(Unread { why: "this kernel has no such cores (CONFIG_NO_HZ_FULL)".into(), ..unread })
-        }
-        cores => cores,
-    }
+    machine.tree.cores("/sys/devices/system/cpu/nohz_full")
 }
 
 fn judge(lanes: &[usize], tickless: &[usize]) -> Finding {
