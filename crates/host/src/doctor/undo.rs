@@ -29,6 +29,9 @@ pub fn undo(
     record: &Path,
     told: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
 ) -> Result<Option<Vec<Outcome>>, String> {
+    if !record.exists() {
+        return Ok(None);
+    }
     let place = Place::take(record)?;
     let Some(mut record) = place.read()? else { return Ok(None) };
     let (mut outcomes, mut left) = (Vec::new(), Vec::new());

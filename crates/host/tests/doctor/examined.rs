@@ -34,7 +34,7 @@ const EXPECTED: &str = "
     interrupt-deferral          g b c ?
     threaded-napi               g c g ?
     busy-poll-sockets           g c g -
-    receive-offloads            g b g b
+    receive-offloads            b b g b
     veth-checksums              - - - -
     flow-control                - c g -
     energy-efficient-ethernet   - - b -

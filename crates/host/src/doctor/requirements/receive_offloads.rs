@@ -23,11 +23,21 @@ fn judge(card: &Card) -> Finding {
     if active.is_empty() {
         return Finding::good("no offload joins packets");
     }
-    let switches: Vec<_> = active.iter().map(|name| format!("{name} off")).collect();
-    let changeable = active.iter().filter(|name| card.changeable.iter().any(|one| one == *name));
-    Finding::bad(format_args!("{} on", list(active.iter().copied())))
+    let (changeable, fixed): (Vec<&str>, Vec<&str>) =
+        active.iter().partition(|name| card.changeable.iter().any(|one| one == *name));
+    let finding = Finding::bad(format_args!("{} on", list(active)));
+    if !fixed.is_empty() {
+        return finding
+            .remedy(format_args!(
+                "{} cannot be switched off here: have the hypervisor or the firmware not offer it, or serve with --mode generic",
+                list(fixed)
+            ))
+            .changes(changeable.iter().map(|name| offload_off(card.name(), name)));
+    }
+    let switches: Vec<_> = changeable.iter().map(|name| format!("{name} off")).collect();
+    finding
         .remedy(format_args!("ethtool -K {} {}", card.name, switches.join(" ")))
-        .changes(changeable.map(|name| offload_off(card.name(), name)))
+        .changes(changeable.iter().map(|name| offload_off(card.name(), name)))
 }
 
 #[cfg(test)]
@@ -43,8 +53,11 @@ mod tests {
             ..test_card()
         };
         assert_eq!(judge(&card(&["rx-gro", "rx-checksum"])).status, Status::Good);
+        let finding = judge(&card(&["rx-lro"]));
+        assert_eq!((finding.status, finding.changes.len()), (Status::Bad, 1));
+        assert_eq!(finding.remedy, "ethtool -K eth9 rx-lro off");
         let finding = judge(&card(&["rx-gro-hw", "rx-lro"]));
         assert_eq!((finding.status, finding.changes.len()), (Status::Bad, 1));
-        assert_eq!(finding.remedy, "ethtool -K eth9 rx-lro off rx-gro-hw off");
+        assert!(finding.remedy.starts_with("rx-gro-hw cannot be switched off here"), "{}", finding.remedy);
     }
 }
