@@ -125,7 +125,8 @@ fn every_key_of_the_json_is_explained() {
     let explained =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/doctor-json.md")).unwrap();
     let mut keys = Vec::new();
-    [&fixed, &undone].into_iter().for_each(|report| keys_in(report, &mut keys));
+    keys_in(&fixed, &mut keys);
+    keys_in(&undone, &mut keys);
     for key in keys {
         assert!(explained.contains(&format!("`{key}`")), "{key} is not explained");
     }
@@ -188,7 +189,9 @@ fn settings() -> BTreeMap<PathBuf, Vec<u8>> {
         "/sys/devices/virtual/workqueue/cpumask",
     ];
     let mut found = BTreeMap::new();
-    places.iter().for_each(|place| read_below(Path::new(place), &mut found));
+    for place in places {
+        read_below(Path::new(place), &mut found);
+    }
     // Other programs, and other tests, take and give back huge pages and process numbers at any time.
     let moves = ["hugepages", "ns_last_pid", "/random/", "/pty/"];
     found.retain(|path: &PathBuf, _| !moves.iter().any(|part| path.to_string_lossy().contains(part)));
