@@ -14,7 +14,7 @@
 //! | frames that no socket would carry | [`packet`], [`groups`] |
 //! | where does a thread run, and on what memory? | [`cores`], [`memory`] |
 //! | what time is it? | [`clock`], [`wall`] |
-//! | who had our core, and what did a thread wait for? | [`steal`], [`usage`] |
+//! | who had our core, and what did a thread wait for? | [`steal`], [`usage`], [`interrupts`] |
 //! | may we? | [`privileges`] |
 //! | what of all this is not as it should be, and can it be put right? | [`doctor`] |
 //!
@@ -32,6 +32,7 @@ pub mod doctor;
 pub mod error;
 pub mod ethtool;
 pub mod groups;
+pub mod interrupts;
 pub mod links;
 pub mod memory;
 pub mod namespace;
