@@ -75,6 +75,8 @@ Example:
       change what the running kernel can change, each setting recorded before it is touched
   barelane doctor --undo
       put back exactly what --fix has changed
+  barelane doctor --noise 10 --core 2 --core 3
+      which of the two is the quieter core for a lane
 
 Exit codes: 0 nothing is bad; 1 something is bad, or could not be changed; 2 an option is wrong.";
 
@@ -102,6 +104,9 @@ pub struct DoctorArguments {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Measure for so many seconds on each core how quiet it is, in place of looking: the gaps of a spinning thread
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["fix", "undo", "only", "nic", "root"])]
+    pub noise: Option<String>,
     /// Look at a copy of some machine's /proc and /sys below this directory, its cards in card/NAME.json
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,

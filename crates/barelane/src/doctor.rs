@@ -1,6 +1,7 @@
 //! `barelane doctor`: what of this host costs latency, and the same put right and back again.
 
 mod json;
+mod noise;
 mod settings;
 mod table;
 
@@ -17,6 +18,9 @@ use settings::Settings;
 /// Looks, changes or undoes, and says what came of it. Fails where something is bad, or could not be changed.
 pub fn run(arguments: &DoctorArguments) -> Result<(), Error> {
     let settings = Settings::new(arguments)?;
+    if let Some(seconds) = &arguments.noise {
+        return noise::run(&settings, seconds);
+    }
     if arguments.undo {
         return undo(&settings);
     }

@@ -98,6 +98,7 @@ fn a_wrong_option_is_refused_with_the_remedy() {
         (&["--nic", "eth7", "--root", root], &["--nic = \"eth7\"", "card/NAME.json"]),
         (&["--nic", "nowhere0"], &["`nowhere0`", "lo"]),
         (&["--root", "/nowhere"], &["--root = \"/nowhere\"", "proc and sys"]),
+        (&["--noise", "0"], &["--noise = \"0\"", "such as 10"]),
         (&["--fix", "--undo"], &["--fix", "--undo"]),
         (
             &["--fix", "--root", root, "--record", "/proc/record.json"],
@@ -134,6 +135,27 @@ fn every_key_of_the_json_is_explained() {
     assert_eq!(fixed["lanes"], serde_json::json!([5, 6, 7]));
     assert_eq!(fixed["requirements"].as_array().unwrap().len(), 37);
     assert_eq!(undone["changed"].as_array().unwrap().len(), fixed["changed"].as_array().unwrap().len());
+}
+
+#[test]
+fn the_noise_of_a_core_is_measured_and_explained() {
+    let core = host::cores::allowed().unwrap()[0].to_string();
+    let output = doctor(&["--noise", "1", "--core", &core, "--json"]);
+    let report = json(&output);
+    assert_eq!((output.status.code(), &report["schema"]), (Some(0), &Value::from("barelane-noise-1")));
+    let measured = &report["cores"][0];
+    let counted: u64 =
+        measured["histogram"].as_array().unwrap().iter().map(|pair| pair[1].as_u64().unwrap()).sum();
+    assert_eq!(measured["gaps"], counted);
+    let explained =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/doctor-json.md")).unwrap();
+    for object in [&report, measured] {
+        for key in object.as_object().unwrap().keys() {
+            assert!(explained.contains(&format!("`{key}`")), "{key} is not explained");
+        }
+    }
+    let table = String::from_utf8(doctor(&["--noise", "1", "--core", &core]).stdout).unwrap();
+    assert!(table.contains("max µs") && table.contains("softirqs/s:"), "{table}");
 }
 
 /// All keys, but for those below `counts` and `parameters`, which are values of their own.

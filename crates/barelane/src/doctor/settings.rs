@@ -17,7 +17,7 @@ const RECORD: &str = "doctor.json";
 #[derive(Debug)]
 pub(super) struct Settings {
     nic: Option<String>,
-    cores: Vec<usize>,
+    pub(super) cores: Vec<usize>,
     /// Names of requirements; none for all.
     only: Vec<String>,
     root: Option<PathBuf>,
