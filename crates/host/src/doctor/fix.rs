@@ -47,6 +47,22 @@ pub struct Outcome {
     pub failed: Option<String>,
 }
 
+/// Why no more changes are made.
+enum Stop {
+    /// Whoever is told of each step wanted it so.
+    Told,
+    /// The record cannot be used.
+    Record(String),
+}
+
+/// A fix on its way.
+struct Work<'a> {
+    machine: &'a Machine,
+    place: Place,
+    record: Record,
+    told: &'a mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
+}
+
 /// Makes these changes, one after the other. One that the kernel refuses is told in its outcome and does not keep the
 /// others from being made. A record that cannot be read or written does: nothing is changed that is not in it.
 ///
@@ -59,75 +75,71 @@ pub fn fix(
     told: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<Outcome>, String> {
     let place = Place::take(record)?;
-    let boot = boot_of(machine);
-    let mut record = match place.read()? {
+    let boot = machine.tree.word(BOOT).unwrap_or_default();
+    let record = match place.read()? {
         // What was changed before the machine was started again is in force no more.
         Some(record) if record.boot == boot => record,
         _ => Record::new(boot),
     };
+    let mut work = Work { machine, place, record, told };
     let mut outcomes = Vec::new();
     for (requirement, change) in wanted {
-        match make(machine, &place, &mut record, requirement, change, told)? {
-            ControlFlow::Continue(outcome) => outcomes.extend(outcome),
-            ControlFlow::Break(()) => break,
+        match work.make(requirement, change) {
+            Ok(outcome) => outcomes.extend(outcome),
+            Err(Stop::Told) => break,
+            Err(Stop::Record(why)) => return Err(why),
         }
     }
     Ok(outcomes)
 }
 
-fn boot_of(machine: &Machine) -> String {
-    machine.tree.word(BOOT).unwrap_or_default()
-}
-
-/// Makes one change. Nothing comes of one that is not needed any more.
-fn make(
-    machine: &Machine,
-    place: &Place,
-    record: &mut Record,
-    requirement: &str,
-    change: &Change,
-    told: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
-) -> Result<ControlFlow<(), Option<Outcome>>, String> {
-    let setting = change.setting.to_string();
-    let mut outcome = Outcome {
-        requirement: requirement.to_owned(),
-        setting: setting.clone(),
-        from: String::new(),
-        to: change.to.clone(),
-        failed: None,
-    };
-    let former = match change.setting.read(machine) {
-        Ok(former) if is_same(&former, &change.to) => return Ok(ControlFlow::Continue(None)),
-        Ok(former) => former,
-        Err(why) => {
-            outcome.failed = Some(why);
-            return Ok(ControlFlow::Continue(Some(outcome)));
+impl Work<'_> {
+    /// Makes one change. Nothing comes of one that is not needed any more.
+    fn make(&mut self, requirement: &str, change: &Change) -> Result<Option<Outcome>, Stop> {
+        let (setting, to) = (change.setting.to_string(), change.to.clone());
+        let mut outcome =
+            Outcome { requirement: requirement.to_owned(), setting, from: String::new(), to, failed: None };
+        match change.setting.read(self.machine) {
+            Ok(former) if is_same(&former, &change.to) => return Ok(None),
+            Ok(former) => {
+                former.trim().clone_into(&mut outcome.from);
+                let now = self.make_recorded(&mut outcome, change, former)?;
+                now.trim().clone_into(&mut outcome.to);
+            }
+            Err(why) => outcome.failed = Some(why),
         }
-    };
-    former.trim().clone_into(&mut outcome.from);
-    let begin = Step::Begin { requirement, setting: &setting, from: former.trim(), to: &change.to };
-    if told(begin).is_break() {
-        return Ok(ControlFlow::Break(()));
+        Ok(Some(outcome))
     }
-    let index = note(record, requirement, change, former);
-    place.write(record)?;
-    if told(Step::Recorded).is_break() {
-        return Ok(ControlFlow::Break(()));
+
+    /// Records a change, makes it, and records what came of it, which it gives.
+    fn make_recorded(
+        &mut self,
+        outcome: &mut Outcome,
+        change: &Change,
+        former: String,
+    ) -> Result<String, Stop> {
+        let Outcome { requirement, setting, from, to, .. } = &*outcome;
+        self.tell(Step::Begin { requirement, setting, from, to })?;
+        let index = note(&mut self.record, requirement, change, former);
+        self.write_record()?;
+        self.tell(Step::Recorded)?;
+        let made = change.setting.write(self.machine, &change.to);
+        self.tell(Step::Changed)?;
+        let now = change.setting.read(self.machine).unwrap_or_default();
+        outcome.failed = made.err().or_else(|| not_as_wanted(&change.to, &now));
+        settle(&mut self.record, index, &now);
+        self.write_record()?;
+        self.tell(Step::Done)?;
+        Ok(now)
     }
-    let made = change.setting.write(machine, &change.to);
-    if told(Step::Changed).is_break() {
-        return Ok(ControlFlow::Break(()));
+
+    fn tell(&mut self, step: Step<'_>) -> Result<(), Stop> {
+        if (self.told)(step).is_break() { Err(Stop::Told) } else { Ok(()) }
     }
-    let now = change.setting.read(machine).unwrap_or_default();
-    now.trim().clone_into(&mut outcome.to);
-    outcome.failed = made.err().or_else(|| not_as_wanted(&change.to, &now));
-    settle(record, index, now);
-    place.write(record)?;
-    Ok(if told(Step::Done).is_break() {
-        ControlFlow::Break(())
-    } else {
-        ControlFlow::Continue(Some(outcome))
-    })
+
+    fn write_record(&self) -> Result<(), Stop> {
+        self.place.write(&self.record).map_err(Stop::Record)
+    }
 }
 
 /// Puts a change into the record before it is made; gives where. A setting that is there already keeps its first value.
@@ -148,12 +160,12 @@ fn note(record: &mut Record, requirement: &str, change: &Change, now: String) ->
 }
 
 /// Puts what came of a change into the record; where nothing did, there is nothing to undo.
-fn settle(record: &mut Record, index: usize, now: String) {
+fn settle(record: &mut Record, index: usize, now: &str) {
     let Some(entry) = record.entries.get_mut(index) else { return };
     if now == entry.former {
         record.entries.remove(index);
     } else {
-        (entry.set, entry.begun_at) = (now, None);
+        (entry.set, entry.begun_at) = (now.to_owned(), None);
     }
 }
 
