@@ -51,10 +51,12 @@ impl Settings {
         };
         machine.map_err(|error| match error {
             // A copy's card is a file.
-            HostError::File { path, source } => Wrong::new("--nic", nic.unwrap_or_default())
-                .because(format_args!("{}: {source}", path.display()))
-                .remedy("name a card that has a file card/NAME.json in the copy")
-                .into(),
+            HostError::File { path, source } if self.root.is_some() => {
+                Wrong::new("--nic", nic.unwrap_or_default())
+                    .because(format_args!("{}: {source}", path.display()))
+                    .remedy("name a card that has a file card/NAME.json in the copy")
+                    .into()
+            }
             error => Error::Host(error),
         })
     }

@@ -109,9 +109,9 @@ impl Cards {
 
     /// Changes a setting of a card.
     pub(super) fn write(&self, card: &CardName, setting: &Setting, value: &str) -> Result<(), String> {
-        let said = |error: &dyn std::fmt::Display| format!("{setting}: {error}");
+        let said = |error: &dyn std::fmt::Display| error.to_string();
         match self {
-            Self::OfThisMachine => tell(card, setting, value).map_err(|error| said(&error)),
+            Self::OfThisMachine => tell(card, setting, value),
             Self::Copied(directory) => {
                 let path = directory.join(format!("{}.json", card.nic));
                 let mut facts: Card = fs::read_to_string(&path)
@@ -173,16 +173,23 @@ fn ask(name: &str, tree: &Tree) -> Result<Card, HostError> {
     })
 }
 
-fn tell(card: &CardName, setting: &Setting, value: &str) -> Result<(), HostError> {
-    let index = links::link(&card.nic)?.index;
+fn tell(card: &CardName, setting: &Setting, value: &str) -> Result<(), String> {
+    let said = |error: HostError| error.to_string();
+    let odd = || format!("`{value}` is no value of it");
+    let index = links::link(&card.nic).map_err(said)?.index;
     match setting {
         Setting::File { .. } => Ok(()),
         Setting::Parameter { parameter, .. } => {
-            ethtool::set_parameter(index, *parameter, value.parse().unwrap_or_default())
+            let number = value.parse().map_err(|_| odd())?;
+            ethtool::set_parameter(index, *parameter, number).map_err(said)
         }
         Setting::Offload { offload, .. } => {
-            let state = if value == "on" { Offload::On } else { Offload::Off };
-            ethtool::set_feature(index, offload, state)
+            let state = match value {
+                "on" => Offload::On,
+                "off" => Offload::Off,
+                _ => return Err(odd()),
+            };
+            ethtool::set_feature(index, offload, state).map_err(said)
         }
     }
 }

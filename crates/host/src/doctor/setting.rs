@@ -75,12 +75,10 @@ impl Setting {
     /// The value, exactly as it stands; why it cannot be read, else.
     pub fn read(&self, machine: &Machine) -> Result<String, String> {
         match self {
-            Self::File { file } => machine.tree.read(file).map_err(|unread| unread.to_string()),
+            Self::File { file } => machine.tree.read(file).map_err(|unread| unread.why),
             Self::Parameter { card, parameter } => {
                 let found = machine.card_of(card)?.parameters.get(parameter).copied();
-                found
-                    .map(|number| number.to_string())
-                    .ok_or_else(|| format!("{self}: the card does not tell it"))
+                found.map(|number| number.to_string()).ok_or_else(|| "the card does not tell it".to_owned())
             }
             Self::Offload { card, offload } => {
                 let is_active = machine.card_of(card)?.active.contains(offload);
@@ -93,7 +91,7 @@ impl Setting {
     pub fn write(&self, machine: &Machine, value: &str) -> Result<(), String> {
         match self {
             Self::File { file } => {
-                machine.tree.write(file, in_force(value)).map_err(|error| format!("{file}: {error}"))
+                machine.tree.write(file, in_force(value)).map_err(|error| error.to_string())
             }
             Self::Parameter { card, .. } | Self::Offload { card, .. } => {
                 machine.card_of(card)?;

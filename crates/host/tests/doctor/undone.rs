@@ -158,6 +158,7 @@ fn a_change_that_the_kernel_refuses_is_told_and_leaves_nothing_to_undo() {
     let outcomes = fix(&patient.machine, &wanted, &patient.record_file(), &mut go_on).unwrap();
     let refused: Vec<_> = outcomes.iter().filter(|outcome| outcome.failed.is_some()).collect();
     assert_eq!((refused.len(), refused[0].to.as_str()), (1, "[always] madvise never"));
+    assert_eq!(refused[0].failed.as_deref(), Some("invalid input parameter"));
     let undone = undo(&patient.machine, &patient.record_file(), &mut go_on).unwrap().unwrap();
     assert_eq!(undone.len(), wanted.len() - 1);
     assert_eq!(patient.files.dump(), before);
