@@ -36,6 +36,9 @@ pub enum Verb {
     /// Look at what would be answered; touch nothing
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Routes(RoutesCommand),
+    /// Say what of this host costs latency, and put it right and back again
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArguments),
     /// Send a capture through the same lane: no NIC, no root
     #[command(
         after_help = "Example:\n  barelane replay questions.pcap --config barelane.toml --trace --write answers.pcap"
@@ -65,6 +68,51 @@ Example:
 Ctrl-C ends a measurement early: what was measured until then is printed and written, and judged
 as ever. Exit codes: 0 done; 1 nothing was answered, an answer was wrong, or the measurement
 failed on its way; 2 an option is wrong.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Example:
+  barelane doctor --nic eth1
+      how the host stands; changes nothing
+  barelane doctor --nic eth1 --fix
+      change what the running kernel can change, each setting recorded before it is touched
+  barelane doctor --undo
+      put back exactly what --fix has changed
+  barelane doctor --noise 10 --core 2 --core 3
+      which of the two is the quieter core for a lane
+
+Exit codes: 0 nothing is bad; 1 something is bad, or could not be changed; 2 an option is wrong.";
+
+/// What to look at, and what to do about it.
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// Interface that lanes would serve [default: none, and nothing is said about cards]
+    #[arg(long, value_name = "IF")]
+    pub nic: Option<String>,
+    /// Core that a lane would have; repeat it for more [default: those that serve would take]
+    #[arg(long, value_name = "N")]
+    pub core: Vec<String>,
+    /// Requirement to look at and to fix, by its name; repeat it for more [default: all]
+    #[arg(long, value_name = "NAME", conflicts_with = "undo")]
+    pub only: Vec<String>,
+    /// Change what is listed, after recording what it was
+    #[arg(long)]
+    pub fix: bool,
+    /// Put back what was changed, backwards and exactly, and remove the record
+    #[arg(long, conflicts_with = "fix")]
+    pub undo: bool,
+    /// File that says what was changed [default: doctor.json in `$STATE_DIRECTORY`, or in /var/lib/barelane]
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Measure for so many seconds on each core how quiet it is, in place of looking: the gaps of a spinning thread
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["fix", "undo", "only", "nic", "root"])]
+    pub noise: Option<String>,
+    /// Look at a copy of some machine's /proc and /sys below this directory, its cards in card/NAME.json
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+}
 
 /// Where the configuration comes from: a file, and options that overrule it.
 #[derive(Debug, Default, Args)]

@@ -7,6 +7,7 @@
 //!    typed                host   routes    which route takes a packet
 //!                         does   probe     the measuring client
 //!                                demo      both ends of a link in memory, measured
+//!                                doctor    what of this host costs latency, put right and back
 //! ```
 //!
 //! Whoever writes a server of his own needs the lane, its tables and a card, under the names that the project uses
@@ -70,6 +71,7 @@ pub mod check;
 pub mod config;
 mod counts;
 pub mod demo;
+pub mod doctor;
 pub mod error;
 pub mod explain;
 mod json;
@@ -122,6 +124,7 @@ fn run(verb: Verb) -> Result<(), Error> {
             Err(Error::Input("no target is given; write whom to ask: an address or a name".to_owned()))
         }
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments),
     }
 }
 
