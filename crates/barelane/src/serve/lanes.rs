@@ -187,7 +187,7 @@ impl Running {
 
     /// What the lane has published.
     pub(super) fn counters(&self) -> Counters {
-        self.page.read().unwrap_or_default()
+        self.page.read().unwrap_or_default().counters
     }
 
     /// Tells the lane to stop; [`Running::join`] waits for it.
