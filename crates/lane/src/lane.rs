@@ -54,7 +54,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
 
     /// One pass: everything that waits now, from wire to wire. Gives the number of frames taken.
     pub fn turn(&mut self, now: Tick) -> usize {
-        self.look_back.turn(now, &self.page);
+        self.look_back.begin(now, &self.state.counters, &self.page);
         let mut burst = self.queue.rx();
         let taken = burst.remaining();
         while let Some(mut frame) = self.queue.next(&mut burst) {
@@ -76,6 +76,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
             }
         }
         self.queue.flush();
+        self.look_back.end(taken);
         self.state.counters.add(Counter::Rx, taken as u64);
         self.state.counters.count(if taken == 0 { Counter::TurnEmpty } else { Counter::Turn });
         self.turns = self.turns.wrapping_add(1);

@@ -7,6 +7,7 @@
 //! | `sequence` | the lane, before and after the counts | odd: release fence after it; even: release store | acquire, before and after |
 //! | `counts`, `depths`, `depths_max` | the lane | relaxed | relaxed |
 //! | `residence` | the lane, as it answers | relaxed | relaxed |
+//! | `turn_residence` | the lane, at the turn after the answers | relaxed | relaxed |
 //! | `stalls` | the lane, at a stall | see [`SharedStalls`] | |
 //!
 //! The sequence is odd while the lane writes. A reader that saw the same even sequence before and after its copy
@@ -18,7 +19,7 @@
 use core::array;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
-use crate::counters::{COUNTER_COUNT, Counter, Counters};
+use crate::counters::{ANSWERED_COUNT, COUNTER_COUNT, Counter, Counters};
 use crate::depths::Depths;
 use crate::histogram::SharedHistogram;
 use crate::stalls::SharedStalls;
@@ -49,6 +50,10 @@ pub struct Page {
     /// The residence of the answers that carry two stamps of their own: T3 − T2 of STAMP, in nanoseconds. Of all that were
     /// written, those that then found the transmit ring full included.
     pub residence: SharedHistogram,
+    /// How long the lane had what it has answered, for each kind of answer in the order of [`Counter::answered`]: from the
+    /// instant that its turn was given to that of the next turn, in nanoseconds. All answers of a turn are handed over by one
+    /// flush, at its end, so that this is one length for all of them; it counts for each of them.
+    pub turn_residence: [SharedHistogram; ANSWERED_COUNT],
     /// When the lane was not there.
     pub stalls: SharedStalls,
 }
@@ -63,6 +68,7 @@ impl Default for Page {
             depths: zeros(),
             depths_max: zeros(),
             residence: SharedHistogram::default(),
+            turn_residence: array::from_fn(|_| SharedHistogram::default()),
             stalls: SharedStalls::default(),
         }
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use barelane_lane::{Lane, MailboxFull, STALL_LIMIT, mailbox};
+use barelane_lane::{Lane, MailboxFull, mailbox};
 use nic::sim::{Card, Faults};
 use route::{LaneSettings, LaneTables, NextHop, PartialChecksums, ShortPackets};
-use telemetry::{Counter, Page, Stall, StallTotals, Still, Tick};
+use telemetry::{Counter, Page, Still, Tick};
 use testkit::endpoint;
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
@@ -66,18 +66,4 @@ fn what_a_lane_counted_stands_on_its_page_after_its_housekeeping_and_when_it_say
     turn(&mut lane, 1);
     lane.publish();
     assert_eq!(empty_turns(), TURNS + 1);
-}
-
-#[test]
-fn a_gap_between_two_turns_that_is_longer_than_the_limit_is_a_stall() {
-    let page = Arc::new(Page::default());
-    let (_, mailbox) = mailbox();
-    let card = Card::new(4, 0, Faults::default());
-    let mut lane = Lane::new(card, limited(1), Still::default(), page.clone(), mailbox);
-    let (begin, limit) = (7 * STALL_LIMIT.0, STALL_LIMIT.0);
-    for at in [begin, begin + limit, begin + 2 * limit + 1, begin + 2 * limit + 2] {
-        lane.turn(Tick(at));
-    }
-    assert_eq!(page.stalls.totals(), StallTotals { count: 1, ticks: limit + 1, longest: limit + 1 });
-    assert_eq!(page.stalls.stall(0), Some(Stall { began: Tick(begin + limit), ticks: limit + 1 }));
 }
