@@ -79,6 +79,7 @@ pub mod replay;
 pub mod report;
 pub mod say;
 pub mod serve;
+pub mod side_channel;
 mod signals;
 mod stamp_key;
 

@@ -14,7 +14,7 @@
 //! | frames that no socket would carry | [`packet`], [`groups`] |
 //! | where does a thread run, and on what memory? | [`cores`], [`memory`] |
 //! | what time is it? | [`clock`], [`wall`] |
-//! | who had our core, and what did a thread wait for? | [`steal`], [`usage`] |
+//! | who had our core, and what did a thread wait for? | [`steal`], [`usage`], [`interrupts`] |
 //! | may we? | [`privileges`] |
 //!
 //! Interfaces, addresses, queues and offloads are read by netlink, never by parsing a program's output and never
@@ -30,6 +30,7 @@ pub mod cores;
 pub mod error;
 pub mod ethtool;
 pub mod groups;
+pub mod interrupts;
 pub mod links;
 pub mod memory;
 pub mod namespace;

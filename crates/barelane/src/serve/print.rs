@@ -64,13 +64,23 @@ impl Server {
         }
     }
 
+    /// Where the program runs, in a word.
+    pub(super) fn mode(&self) -> String {
+        self.card.mode().to_string()
+    }
+
+    /// Whether packets are read and written in place, in a word.
+    pub(super) fn zero_copy(&self) -> &'static str {
+        if self.card.is_zero_copy() { "yes" } else { "no" }
+    }
+
     /// The line that scripts wait for.
     pub fn ready_line(&self) -> String {
         format!(
             "ready nic={} mode={} zero-copy={} lanes={}",
             self.plan.facts.link.name,
-            self.card.mode(),
-            if self.card.is_zero_copy() { "yes" } else { "no" },
+            self.mode(),
+            self.zero_copy(),
             self.lanes.len()
         )
     }

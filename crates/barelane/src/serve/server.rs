@@ -8,7 +8,7 @@ use host::clock::Clock;
 use host::groups::SolicitedNode;
 use host::wall::{Line, Wall};
 use lane::GatewaysUsed;
-use nic::xdp::{self, Attachment, Claims, XdpError};
+use nic::xdp::{self, Attachment, Claims, Statistics, XdpError};
 use telemetry::{Counter, Counters, Histogram, Ns, Tick, TickRate, WallClock, WallTime};
 
 use super::address_check::{self, Announced};
@@ -197,6 +197,16 @@ impl Server {
     /// What the driver tier has counted so far.
     pub fn driver_counters(&self) -> Result<Counters, Error> {
         driver_counters(&self.card)
+    }
+
+    /// What the kernel has counted of each queue.
+    pub(super) fn statistics(&self) -> Result<Vec<(u32, Statistics)>, Error> {
+        Ok(self.card.statistics()?)
+    }
+
+    /// The line by which the lanes' ticks are times of day.
+    pub(super) fn wall_clock(&self) -> WallClock {
+        told(self.wall.line())
     }
 
     /// T3 − T2 of all lanes' STAMP answers so far, in nanoseconds.
