@@ -34,6 +34,7 @@
 //! | `flood` | are questions by the million accounted for on both sides, in memory that does not grow? |
 //! | `spoofed` | does a flood from sources that do not exist take anything from those that do? |
 //! | `service` | does a service manager hear what happens? |
+//! | `side_channel` | does the segment say what happened, and does nobody who reads it disturb a server? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
 //! | `leftovers` | … of programs, maps, pins and namespaces? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
@@ -69,6 +70,7 @@ mod routers;
 mod routes;
 mod server;
 mod service;
+mod side_channel;
 mod sockets;
 mod sockperf;
 mod spoofed;
