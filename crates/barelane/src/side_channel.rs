@@ -44,5 +44,5 @@ pub use image::{Field, Form};
 pub(crate) use layout::Wanted;
 pub use places::running;
 pub use reader::{Reader, SegmentError};
-pub(crate) use segment::Segment;
+pub(crate) use segment::{Segment, unix_ns};
 pub use snapshot::{Area, Snapshot};

@@ -169,7 +169,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 /// Now, since 1970.
-pub(super) fn unix_ns() -> u64 {
+pub(crate) fn unix_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
