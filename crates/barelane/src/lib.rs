@@ -7,6 +7,7 @@
 //!    typed                host   routes    which route takes a packet
 //!                         does   probe     the measuring client
 //!                                demo      both ends of a link in memory, measured
+//!                                top       what servers do, by their side channel
 //! ```
 //!
 //! Whoever writes a server of his own needs the lane, its tables and a card, under the names that the project uses
@@ -82,6 +83,7 @@ pub mod serve;
 pub mod side_channel;
 mod signals;
 mod stamp_key;
+pub mod top;
 
 pub use config::Config;
 pub use error::{Error, Wrong};
@@ -123,6 +125,7 @@ fn run(verb: Verb) -> Result<(), Error> {
             Err(Error::Input("no target is given; write whom to ask: an address or a name".to_owned()))
         }
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Top(arguments) => top::run(&arguments),
     }
 }
 

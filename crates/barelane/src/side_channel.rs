@@ -35,7 +35,7 @@ mod reader;
 mod segment;
 mod snapshot;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use areas::{KernelQueue, LaneFigures, ServerFacts};
 pub use areas::{NotedStall, StallFigures};

@@ -128,6 +128,20 @@ impl Histogram {
         self.max = self.max.max(other.max);
     }
 
+    /// What was recorded since `earlier`, which holds the same from longer ago. The smallest and the largest value are those
+    /// of the buckets.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let buckets = core::array::from_fn(|bucket| {
+            let [now, then] = [self, earlier].map(|of| of.buckets.get(bucket).copied().unwrap_or(0));
+            now.saturating_sub(then)
+        });
+        let between = Self::of_buckets(buckets, self.sum.wrapping_sub(earlier.sum), 0, u64::MAX);
+        let (first, last) = (between.iter().next(), between.iter().last());
+        let (min, max) = (first.map_or(u64::MAX, |(value, _)| value), last.map_or(0, |(value, _)| value));
+        Self { min, max, ..between }
+    }
+
     /// How many values are in each bucket.
     pub const fn buckets(&self) -> &[u64; BUCKET_COUNT] {
         &self.buckets
@@ -188,6 +202,19 @@ mod tests {
         let mut absurd = Histogram::of_buckets([u64::MAX; BUCKET_COUNT], 1, 7, 3);
         absurd.merge(&absurd.clone());
         assert_eq!((absurd.count(), absurd.percentile(50.0)), (u64::MAX, 3));
+    }
+
+    #[test]
+    fn what_came_between_two_looks_is_told_by_itself() {
+        let mut histogram = Histogram::default();
+        (1..=100).for_each(|value| histogram.record(value));
+        let earlier = histogram.clone();
+        (1..=10).for_each(|_| histogram.record(50));
+        let between = histogram.since(&earlier);
+        assert_eq!((between.count(), between.sum()), (10, 500));
+        assert_eq!((between.min(), between.percentile(99.0), between.max()), (50, 50, 50));
+        let nothing = histogram.since(&histogram.clone());
+        assert_eq!((nothing.count(), nothing.min(), nothing.max()), (0, 0, 0));
     }
 
     #[test]

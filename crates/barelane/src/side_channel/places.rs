@@ -40,13 +40,20 @@ pub(super) fn name(process: u32, number: usize) -> String {
     format!("{BEGINNING}{process}-{number}{ENDING}")
 }
 
-/// The segments of all servers that run, as far as this process may see them.
-pub fn running() -> Vec<PathBuf> {
+/// The segments of all servers that run; and those, dead or alive, that this process may not read.
+pub fn running() -> (Vec<PathBuf>, Vec<PathBuf>) {
     let mut found: Vec<PathBuf> = directories().iter().flat_map(|directory| segments_in(directory)).collect();
     found.sort();
     found.dedup();
-    found.retain(|path| super::segment::open_to_read(path).is_ok_and(|file| is_owned(&file)));
-    found
+    let (mut alive, mut refused) = (Vec::new(), Vec::new());
+    for path in found {
+        match super::segment::open_to_read(&path) {
+            Ok(file) if is_owned(&file) => alive.push(path),
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => refused.push(path),
+            _ => {}
+        }
+    }
+    (alive, refused)
 }
 
 /// The segments in a directory, dead or alive.

@@ -44,7 +44,7 @@ fn noted(number: u64) -> NotedStall {
 }
 
 /// A lane whose every count is `count`.
-fn figures(count: u64) -> LaneFigures {
+pub(crate) fn figures(count: u64) -> LaneFigures {
     let mut counters = Counters::default();
     Counter::ALL.iter().for_each(|&counter| counters.add(counter, count));
     let mut residence = vec![Histogram::default(); Counter::answered().len()];
@@ -62,7 +62,7 @@ fn figures(count: u64) -> LaneFigures {
     }
 }
 
-fn wanted(count: u64) -> Vec<Wanted> {
+pub(crate) fn wanted(count: u64) -> Vec<Wanted> {
     let facts = ServerFacts { nic: "lane0".to_owned(), stall_limit_ns: 9, ..ServerFacts::default() };
     let told = ("udp to port 7 \u{2192} échö".repeat(20), "lane".to_owned());
     vec![
@@ -73,6 +73,15 @@ fn wanted(count: u64) -> Vec<Wanted> {
         ("driver", 0, driver(&Counters::default())),
         ("route", 0, route(&told)),
     ]
+}
+
+/// What a reader would have read of these areas.
+pub(crate) fn snapshot(areas: Vec<Wanted>, published_unix_ns: u64) -> Snapshot {
+    let area = |(kind, index, mut image): Wanted| {
+        image.bytes[8..16].copy_from_slice(&published_unix_ns.to_le_bytes());
+        Area { kind: kind.to_owned(), index: index as u64, fields: image.fields, bytes: image.bytes }
+    };
+    Snapshot { process: 7, began_unix_ns: 0, areas: areas.into_iter().map(area).collect() }
 }
 
 #[test]

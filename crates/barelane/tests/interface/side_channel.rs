@@ -19,7 +19,7 @@ const PUBLISHED_MAX: Duration = Duration::from_secs(10);
 pub(crate) fn segment_of(server: &Server) -> PathBuf {
     let of_server =
         |path: &PathBuf| Reader::open(path).is_ok_and(|reader| reader.process == u64::from(server.id()));
-    let found: Vec<_> = side_channel::running().into_iter().filter(of_server).collect();
+    let found: Vec<_> = side_channel::running().0.into_iter().filter(of_server).collect();
     assert_eq!(found.len(), 1, "{found:?}");
     found[0].clone()
 }
@@ -42,7 +42,7 @@ fn replied_udp(snapshot: &Snapshot) -> u64 {
 }
 
 /// Asks so often, and demands that each answer comes.
-fn ask(topology: &Topology, count: u64) {
+pub(crate) fn ask(topology: &Topology, count: u64) {
     let socket = topology.socket(SERVER[0], 7);
     let (question, mut answer) = ([0xa5; 64], [0; 128]);
     for number in 0..count {
@@ -150,7 +150,7 @@ fn a_killed_servers_segment_is_known_for_dead_and_the_next_server_removes_it() {
     let reader = Reader::open(&path).unwrap();
     drop(killed);
     assert!(path.exists() && !reader.is_served() && reader.read().is_ok());
-    assert!(!side_channel::running().contains(&path));
+    assert!(!side_channel::running().0.contains(&path));
     let next = Server::alone(&topology);
     assert!(!path.exists() && segment_of(&next) != path);
 }
