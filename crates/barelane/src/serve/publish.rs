@@ -1,15 +1,18 @@
 //! What housekeeping tells others: the server's segment, brought up to date ten times a second.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use lane::STALL_LIMIT;
-use telemetry::{Page, Published};
+use nic::xdp::Statistics;
+use telemetry::{ANSWERED_COUNT, Histogram, Page, Published};
 
 use super::lanes::Running;
 use super::server::Server;
 use super::stalls::StallWatch;
 use crate::error::Error;
-use crate::side_channel::{self, KernelQueue, LaneFigures, Segment, ServerFacts};
+use crate::plan::LanePlan;
+use crate::side_channel::{self, Image, KernelQueue, LaneFigures, Segment, ServerFacts, Wanted};
 
 /// How often areas are published. A reader that looks once a second is a tenth late at most; more often would copy the same
 /// histograms more often, on a core that lanes may need.
@@ -18,12 +21,14 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// The most routes that are told of. Who has more of them reads the configuration.
 const ROUTES_MAX: usize = 64;
 
-/// The segment of a server, and what is needed to keep it true.
+/// The segment of a server, and what is needed to keep it true. All memory of a publication is kept for the next one.
 #[derive(Debug)]
 pub(super) struct Publisher {
     segment: Segment,
+    areas: Vec<Wanted>,
+    facts: ServerFacts,
+    figures: Vec<LaneFigures>,
     stalls: Vec<StallWatch>,
-    route_count: usize,
     due: Instant,
     has_failed: bool,
 }
@@ -32,10 +37,12 @@ impl Publisher {
     /// Makes the segment of a server that runs.
     pub(super) fn start(server: &Server) -> Result<Self, Error> {
         let stalls: Vec<StallWatch> = server.lanes.iter().map(StallWatch::of).collect();
-        let route_count = server.plan().routes.routes().len().min(ROUTES_MAX);
-        let areas = areas(server, &stalls, route_count)?;
-        let segment = Segment::create(&areas)?;
-        Ok(Self { segment, stalls, route_count, due: Instant::now() + INTERVAL, has_failed: false })
+        let mut figures: Vec<LaneFigures> = server.lanes.iter().map(figures_of).collect();
+        let (mut facts, mut areas) = (facts(server), wanted(server));
+        fill(&mut areas, server, &mut facts, &mut figures, &stalls)?;
+        let segment = Segment::create(&mut areas)?;
+        let due = Instant::now() + INTERVAL;
+        Ok(Self { segment, areas, facts, figures, stalls, due, has_failed: false })
     }
 
     /// Where it is, as a fact of the server.
@@ -43,8 +50,8 @@ impl Publisher {
         format!("side channel: {}", self.segment.path().display())
     }
 
-    /// Looks for the causes of new stalls, and publishes when it is due. Gives what to say. To be called some ten times as
-    /// often as that: the sooner after a stall the kernel is asked, the surer is its cause.
+    /// Looks for the causes of new stalls, and publishes when it is due. Gives what to say. To be called some times as often
+    /// as that: the sooner after a stall the kernel is asked, the surer is its cause.
     pub(super) fn look(&mut self, server: &Server) -> Option<String> {
         let wall = server.wall_clock();
         self.stalls.iter_mut().zip(&server.lanes).for_each(|(watch, lane)| watch.look(lane.page(), wall));
@@ -59,8 +66,8 @@ impl Publisher {
     }
 
     fn publish(&mut self, server: &Server) -> Result<(), Error> {
-        let areas = areas(server, &self.stalls, self.route_count)?;
-        for (place, (_, _, image)) in areas.iter().enumerate() {
+        fill(&mut self.areas, server, &mut self.facts, &mut self.figures, &self.stalls)?;
+        for (place, (_, _, image)) in self.areas.iter_mut().enumerate() {
             let published = self.segment.publish(place, image);
             let failed = |cause| Error::Failed(format!("{}: {cause}", self.segment.path().display()));
             published.map_err(failed)?;
@@ -70,60 +77,83 @@ impl Publisher {
     }
 }
 
-/// All areas as they are now, always as many and in the same order.
-fn areas(
+/// The areas that the segment of a server has, empty so far. A reload may bring more routes or fewer: there are as many
+/// areas as there were routes first, and empty ones where there are none.
+fn wanted(server: &Server) -> Vec<Wanted> {
+    let lane_count = server.lanes.len();
+    let route_count = server.plan().routes.routes().len().min(ROUTES_MAX);
+    let kinds =
+        [("server", 1), ("lane", lane_count), ("queue", lane_count), ("driver", 1), ("route", route_count)];
+    let areas = kinds.into_iter().flat_map(|(kind, count)| (0..count).map(move |index| (kind, index)));
+    areas.map(|(kind, index)| (kind, index, Image::new())).collect()
+}
+
+/// Writes everything into its area as it is now.
+fn fill(
+    areas: &mut [Wanted],
     server: &Server,
+    facts: &mut ServerFacts,
+    figures: &mut [LaneFigures],
     stalls: &[StallWatch],
-    route_count: usize,
-) -> Result<Vec<side_channel::Wanted>, Error> {
-    let mut areas = vec![("server", 0, side_channel::server(&facts(server)))];
-    let lanes = server.lanes.iter().zip(stalls).enumerate();
-    areas.extend(
-        lanes.map(|(index, (running, watch))| ("lane", index, side_channel::lane(&figures(running, watch)))),
-    );
-    let queues = server.statistics()?.into_iter().enumerate();
-    areas.extend(queues.map(|(index, (number, statistics))| {
-        ("queue", index, side_channel::queue(&KernelQueue { queue: number, statistics }))
-    }));
-    areas.push(("driver", 0, side_channel::driver(&server.driver_counters()?)));
-    let table = &server.plan().routes;
-    let mut routes = table.routes().iter().zip(table.tiers());
-    // A reload may bring more routes or fewer: as many areas as there were first, and empty ones where there are none.
-    areas.extend((0..route_count).map(|index| {
-        let told = routes.next().map(|(route, tier)| (route.to_string(), tier.to_string()));
-        ("route", index, side_channel::route(&told.unwrap_or_default()))
-    }));
-    Ok(areas)
+) -> Result<(), Error> {
+    facts.tier = server.plan().earliest.tier.to_string();
+    for ((running, figures), watch) in server.lanes.iter().zip(figures.iter_mut()).zip(stalls) {
+        update(figures, running.page(), watch);
+    }
+    let (statistics, driver) = (server.statistics()?, server.driver_counters()?);
+    for (kind, index, image) in areas {
+        image.restart();
+        match *kind {
+            "server" => side_channel::server(image, facts),
+            "lane" => figures.get(*index).into_iter().for_each(|figures| side_channel::lane(image, figures)),
+            "queue" => {
+                let &(queue, statistics) = statistics.get(*index).unwrap_or(&(0, Statistics::default()));
+                side_channel::queue(image, &KernelQueue { queue, statistics });
+            }
+            "driver" => side_channel::driver(image, &driver),
+            _ => side_channel::route(image, &route(server, *index)),
+        }
+    }
+    Ok(())
 }
 
 fn facts(server: &Server) -> ServerFacts {
-    let plan = server.plan();
+    let link = &server.plan().facts.link;
+    let kernel_release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     ServerFacts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        nic: plan.facts.link.name.clone(),
-        driver: plan.facts.link.driver_name().unwrap_or_default().to_owned(),
+        nic: link.name.clone(),
+        driver: link.driver_name().unwrap_or_default().to_owned(),
         mode: server.mode(),
         zero_copy: server.zero_copy().to_owned(),
-        kernel_release: std::fs::read_to_string("/proc/sys/kernel/osrelease")
-            .unwrap_or_default()
-            .trim()
-            .to_owned(),
-        tier: plan.earliest.tier.to_string(),
+        kernel_release: kernel_release.trim().to_owned(),
+        tier: String::new(),
         stall_limit_ns: STALL_LIMIT.0,
     }
 }
 
-fn figures(running: &Running, watch: &StallWatch) -> LaneFigures {
-    let page: &Page = running.page();
-    let Published { counters, depths, depths_max } = page.read().unwrap_or_default();
-    LaneFigures {
-        queue: running.plan().queue,
-        core: running.plan().core,
-        counters,
-        depths,
-        depths_max,
-        residence: page.turn_residence.iter().map(telemetry::SharedHistogram::read).collect(),
-        stamp_residence: page.residence.read(),
-        stalls: watch.figures(),
+/// A route and its tier; nothing where a reload has left fewer.
+fn route(server: &Server, index: usize) -> (String, String) {
+    let table = &server.plan().routes;
+    let route = table.routes().iter().zip(table.tiers()).nth(index);
+    route.map(|(route, tier)| (route.to_string(), tier.to_string())).unwrap_or_default()
+}
+
+/// What does not change of a lane, and room for what does.
+fn figures_of(running: &Running) -> LaneFigures {
+    let LanePlan { queue, core } = running.plan();
+    let residence = vec![Histogram::default(); ANSWERED_COUNT];
+    LaneFigures { queue, core, residence, ..LaneFigures::default() }
+}
+
+fn update(figures: &mut LaneFigures, page: &Page, watch: &StallWatch) {
+    // Where the lane died in the middle of a publication, what it published before stays.
+    if let Some(Published { counters, depths, depths_max }) = page.read() {
+        (figures.counters, figures.depths, figures.depths_max) = (counters, depths, depths_max);
     }
+    for (residence, shared) in figures.residence.iter_mut().zip(&page.turn_residence) {
+        *residence = shared.read();
+    }
+    figures.stamp_residence = page.residence.read();
+    figures.stalls = watch.figures();
 }

@@ -144,8 +144,7 @@ impl NotedStall {
 }
 
 /// The area of the whole server.
-pub(crate) fn server(facts: &ServerFacts) -> Image {
-    let mut image = Image::new();
+pub(crate) fn server(image: &mut Image, facts: &ServerFacts) {
     image.text("version", NAME_SIZE, "The version of the program.", &facts.version);
     image.text("nic", NAME_SIZE, "The interface that is served.", &facts.nic);
     image.text("driver", NAME_SIZE, "Its driver.", &facts.driver);
@@ -156,20 +155,17 @@ pub(crate) fn server(facts: &ServerFacts) -> Image {
     image.text("tier", NAME_SIZE, "The earliest tier that may answer: driver or lane.", &facts.tier);
     let sentence = "A gap between two turns of a lane is a stall where it is longer.";
     image.gauge("stall_limit", "ns", sentence, facts.stall_limit_ns);
-    image
 }
 
 /// The area of one lane.
-pub(crate) fn lane(lane: &LaneFigures) -> Image {
-    let mut image = Image::new();
+pub(crate) fn lane(image: &mut Image, lane: &LaneFigures) {
     image.gauge("queue", "", "The NIC's queue that the lane serves.", lane.queue.into());
     image.gauge("core", "", "The core that it is pinned to.", lane.core as u64);
     lane.counters.iter().for_each(|(counter, count)| image.counter(counter.row(), count));
-    depths(&mut image, lane);
+    depths(image, lane);
     let sentence = "When the lane was not there: gaps between two turns that are longer than stall_limit.";
     image.stalls("stalls", sentence, &lane.stalls);
-    residences(&mut image, lane);
-    image
+    residences(image, lane);
 }
 
 fn depths(image: &mut Image, lane: &LaneFigures) {
@@ -204,8 +200,7 @@ fn residences(image: &mut Image, lane: &LaneFigures) {
 }
 
 /// The area of what the kernel counts of one queue.
-pub(crate) fn queue(KernelQueue { queue, statistics }: &KernelQueue) -> Image {
-    let mut image = Image::new();
+pub(crate) fn queue(image: &mut Image, KernelQueue { queue, statistics }: &KernelQueue) {
     image.gauge("queue", "", "The NIC's queue.", (*queue).into());
     let rows = [
         ("rx_dropped", statistics.rx_dropped, "Dropped before a lane: no buffer, or none long enough."),
@@ -220,20 +215,15 @@ pub(crate) fn queue(KernelQueue { queue, statistics }: &KernelQueue) -> Image {
         ("tx_ring_empty", statistics.tx_ring_empty, "Looks of the kernel at a transmit ring that was empty."),
     ];
     rows.iter().for_each(|(name, count, sentence)| image.count(name, "frames", sentence, *count));
-    image
 }
 
 /// The area of the driver tier: THE counter table again, counted in the XDP program on all cores together.
-pub(crate) fn driver(counters: &Counters) -> Image {
-    let mut image = Image::new();
+pub(crate) fn driver(image: &mut Image, counters: &Counters) {
     counters.iter().for_each(|(counter, count)| image.counter(counter.row(), count));
-    image
 }
 
 /// The area of one route: what the operator wrote, and where it is answered.
-pub(crate) fn route((route, tier): &(String, String)) -> Image {
-    let mut image = Image::new();
+pub(crate) fn route(image: &mut Image, (route, tier): &(String, String)) {
     image.text("route", LINE_SIZE, "What the route matches, and who answers.", route);
     image.text("tier", NAME_SIZE, "The tier that answers it: driver, lane or kernel.", tier);
-    image
 }

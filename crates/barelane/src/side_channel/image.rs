@@ -1,7 +1,8 @@
 //! One area as it is about to be published: its fields and their values, written down together.
 //!
 //! The table of fields and the values come from the same lines of code, so that they cannot contradict each other: an area is
-//! described once with any values, for the table, and again with the true ones at each publication.
+//! described once, for the table, and from then on only its bytes are written anew at each publication, into the same memory:
+//! memory that is taken and given back makes the kernel interrupt every core of the process, lanes' cores too.
 
 use probe::own_error::Cause;
 use telemetry::Histogram;
@@ -69,18 +70,27 @@ pub struct Field {
 pub(crate) struct Image {
     pub(super) fields: Vec<Field>,
     pub(super) bytes: Vec<u8>,
+    /// Whether the fields are known already.
+    is_described: bool,
 }
 
 impl Image {
-    pub(super) fn new() -> Self {
-        Self { fields: Vec::new(), bytes: vec![0; HEAD_SIZE] }
+    /// One without fields, to be filled.
+    pub(crate) fn new() -> Self {
+        Self { fields: Vec::new(), bytes: vec![0; HEAD_SIZE], is_described: false }
+    }
+
+    /// Forgets the values; the fields stay, and the same ones must be written again.
+    pub(crate) fn restart(&mut self) {
+        self.is_described = !self.fields.is_empty();
+        self.bytes.truncate(HEAD_SIZE);
     }
 
     /// A row of THE counter table.
     pub(super) fn counter(&mut self, row: &Row, count: u64) {
-        let (kind, stage) = (format!("{:?}", row.kind), format!("{:?}", row.stage));
         self.begin(row.name, Form::Count, unit_of(row), row.sentence);
-        if let Some(field) = self.fields.last_mut() {
+        if let Some(field) = self.fields.last_mut().filter(|_| !self.is_described) {
+            let (kind, stage) = (format!("{:?}", row.kind), format!("{:?}", row.stage));
             (field.kind, field.stage) = (kind.to_lowercase(), stage.to_lowercase());
         }
         self.end(&[count]);
@@ -102,9 +112,9 @@ impl Image {
     pub(super) fn text(&mut self, name: &str, size: usize, sentence: &str, text: &str) {
         self.begin(name, Form::Text, "", sentence);
         let end = (0..=size.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-        let mut bytes = text.as_bytes().get(..end).unwrap_or_default().to_vec();
-        bytes.resize(size, 0);
-        self.bytes.extend(bytes);
+        let begin = self.bytes.len();
+        self.bytes.extend(text.as_bytes().get(..end).unwrap_or_default());
+        self.bytes.resize(begin + size, 0);
         self.end(&[]);
     }
 
@@ -125,6 +135,9 @@ impl Image {
     }
 
     fn begin(&mut self, name: &str, form: Form, unit: &str, sentence: &str) {
+        if self.is_described {
+            return;
+        }
         self.fields.push(Field {
             name: name.to_owned(),
             form,
@@ -140,7 +153,7 @@ impl Image {
     /// The field that was begun last has these words too.
     fn end(&mut self, words: &[u64]) {
         self.bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-        if let Some(field) = self.fields.last_mut() {
+        if let Some(field) = self.fields.last_mut().filter(|_| !self.is_described) {
             field.size = self.bytes.len() - field.offset;
         }
     }

@@ -50,7 +50,7 @@ struct AreaState {
 
 impl Segment {
     /// A new segment in the first place that will take one. Those of servers that were killed are removed there.
-    pub(crate) fn create(wanted: &[Wanted]) -> Result<Self, Error> {
+    pub(crate) fn create(wanted: &mut [Wanted]) -> Result<Self, Error> {
         let mut said = Vec::new();
         for directory in places::directories() {
             match Self::create_in(&directory, wanted) {
@@ -61,7 +61,7 @@ impl Segment {
         Err(Error::Failed(format!("no place for the segment: {}", said.join("; "))))
     }
 
-    pub(super) fn create_in(directory: &Path, wanted: &[Wanted]) -> io::Result<Self> {
+    pub(super) fn create_in(directory: &Path, wanted: &mut [Wanted]) -> io::Result<Self> {
         check_memory(directory)?;
         sweep(directory);
         let (file, path) = create_file(directory)?;
@@ -70,7 +70,7 @@ impl Segment {
         let state = |&(offset, size): &(usize, usize)| AreaState { offset, size, sequence: 0 };
         let mut segment = Self { file, path, areas: layout.areas.iter().map(state).collect() };
         segment.file.set_len(layout.size as u64)?;
-        for (place, (_, _, image)) in wanted.iter().enumerate() {
+        for (place, (_, _, image)) in wanted.iter_mut().enumerate() {
             segment.publish(place, image)?;
         }
         // The first word last: who finds it finds all.
@@ -87,16 +87,17 @@ impl Segment {
     }
 
     /// Publishes the area that was wanted at this place.
-    pub(crate) fn publish(&mut self, place: usize, image: &Image) -> io::Result<()> {
+    pub(crate) fn publish(&mut self, place: usize, image: &mut Image) -> io::Result<()> {
         let Some(area) = self.areas.get_mut(place).filter(|area| area.size == image.bytes.len()) else {
             return Err(io::Error::new(ErrorKind::InvalidInput, "an area of another size"));
         };
         let (begin, sequence) = (area.offset as u64, area.sequence);
         area.sequence += 2;
-        let body = [&unix_ns().to_le_bytes(), image.bytes.get(16..).unwrap_or_default()].concat();
+        let mut published = image.bytes.iter_mut().skip(8);
+        unix_ns().to_le_bytes().iter().zip(&mut published).for_each(|(byte, to)| *to = *byte);
         self.file.write_all_at(&(sequence + 1).to_le_bytes(), begin)?;
         fence(Ordering::Release);
-        self.file.write_all_at(&body, begin + 8)?;
+        self.file.write_all_at(image.bytes.get(8..).unwrap_or_default(), begin + 8)?;
         fence(Ordering::Release);
         self.file.write_all_at(&(sequence + 2).to_le_bytes(), begin)
     }

@@ -32,6 +32,17 @@ impl Drop for Place {
     }
 }
 
+/// An area with these values.
+fn filled(fill: impl Fn(&mut Image)) -> Image {
+    let mut image = Image::new();
+    fill(&mut image);
+    image
+}
+
+fn lane_of(count: u64) -> Image {
+    filled(|image| lane(image, &figures(count)))
+}
+
 fn noted(number: u64) -> NotedStall {
     NotedStall {
         began_unix_ns: 1_000 + number,
@@ -66,12 +77,12 @@ pub(crate) fn wanted(count: u64) -> Vec<Wanted> {
     let facts = ServerFacts { nic: "lane0".to_owned(), stall_limit_ns: 9, ..ServerFacts::default() };
     let told = ("udp to port 7 \u{2192} échö".repeat(20), "lane".to_owned());
     vec![
-        ("server", 0, server(&facts)),
-        ("lane", 0, lane(&figures(count))),
-        ("lane", 1, lane(&figures(count + 1))),
-        ("queue", 0, queue(&KernelQueue::default())),
-        ("driver", 0, driver(&Counters::default())),
-        ("route", 0, route(&told)),
+        ("server", 0, filled(|image| server(image, &facts))),
+        ("lane", 0, lane_of(count)),
+        ("lane", 1, lane_of(count + 1)),
+        ("queue", 0, filled(|image| queue(image, &KernelQueue::default()))),
+        ("driver", 0, filled(|image| driver(image, &Counters::default()))),
+        ("route", 0, filled(|image| route(image, &told))),
     ]
 }
 
@@ -87,8 +98,13 @@ pub(crate) fn snapshot(areas: Vec<Wanted>, published_unix_ns: u64) -> Snapshot {
 #[test]
 fn a_segment_reads_as_it_was_written() {
     let place = Place::new();
-    let mut segment = Segment::create_in(&place.0, &wanted(10)).unwrap();
-    segment.publish(1, &lane(&figures(20))).unwrap();
+    let mut areas = wanted(10);
+    let mut segment = Segment::create_in(&place.0, &mut areas).unwrap();
+    let (_, _, image) = &mut areas[1];
+    image.restart();
+    lane(image, &figures(20));
+    assert_eq!((&image.fields, image.bytes.len()), (&lane_of(20).fields, lane_of(20).bytes.len()));
+    segment.publish(1, image).unwrap();
     let reader = Reader::open(segment.path()).unwrap();
     assert!(reader.is_served() && reader.process == u64::from(std::process::id()));
     let snapshot = reader.read().unwrap();
@@ -120,7 +136,7 @@ fn every_field_has_its_own_name_in_its_area_and_a_sentence() {
 #[test]
 fn who_is_not_of_the_group_reads_nothing_and_nobody_else_writes() {
     let place = Place::new();
-    let segment = Segment::create_in(&place.0, &wanted(1)).unwrap();
+    let segment = Segment::create_in(&place.0, &mut wanted(1)).unwrap();
     let facts = fs::metadata(segment.path()).unwrap();
     assert_eq!(facts.permissions().mode() & 0o777 & !0o640, 0);
     let path = segment.path().to_owned();
@@ -131,13 +147,13 @@ fn who_is_not_of_the_group_reads_nothing_and_nobody_else_writes() {
 #[test]
 fn a_dead_servers_segment_is_told_from_a_live_ones_and_swept_away() {
     let place = Place::new();
-    let live = Segment::create_in(&place.0, &wanted(1)).unwrap();
+    let live = Segment::create_in(&place.0, &mut wanted(1)).unwrap();
     let dead = place.0.join("barelane-1.segment");
     fs::copy(live.path(), &dead).unwrap();
     fs::write(place.0.join("somebody-elses.file"), b"").unwrap();
     let reader = Reader::open(&dead).unwrap();
     assert!(!reader.is_served() && reader.read().is_ok());
-    let next = Segment::create_in(&place.0, &wanted(2)).unwrap();
+    let next = Segment::create_in(&place.0, &mut wanted(2)).unwrap();
     assert!(!dead.exists() && live.path().exists() && next.path() != live.path());
     assert!(place.0.join("somebody-elses.file").exists());
     assert!(Reader::open(live.path()).unwrap().is_served());
@@ -149,7 +165,7 @@ fn a_file_that_stands_in_the_way_is_neither_written_to_nor_followed() {
     let (victim, trap) = (place.0.join("victim"), place.0.join(places::name(std::process::id(), 0)));
     fs::write(&victim, b"precious").unwrap();
     symlink(&victim, &trap).unwrap();
-    let segment = Segment::create_in(&place.0, &wanted(1)).unwrap();
+    let segment = Segment::create_in(&place.0, &mut wanted(1)).unwrap();
     assert!(segment.path() != trap && fs::read(&victim).unwrap() == b"precious");
     let error = Reader::open(&trap).unwrap_err();
     assert!(matches!(error, SegmentError::File { .. }), "{error}");
@@ -158,20 +174,20 @@ fn a_file_that_stands_in_the_way_is_neither_written_to_nor_followed() {
 #[test]
 fn a_directory_on_a_disk_or_none_at_all_is_refused() {
     for directory in ["/proc/self", "/nowhere/at/all"] {
-        assert!(Segment::create_in(Path::new(directory), &wanted(1)).is_err(), "{directory}");
+        assert!(Segment::create_in(Path::new(directory), &mut wanted(1)).is_err(), "{directory}");
     }
 }
 
 #[test]
 fn a_reader_never_sees_half_an_area() {
     let place = Place::new();
-    let mut segment = Segment::create_in(&place.0, &wanted(0)).unwrap();
+    let mut segment = Segment::create_in(&place.0, &mut wanted(0)).unwrap();
     let reader = Reader::open(segment.path()).unwrap();
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let writing = scope.spawn(|| {
             for count in 1..1_000 {
-                segment.publish(1, &lane(&figures(count))).unwrap();
+                segment.publish(1, &mut lane_of(count)).unwrap();
             }
             is_over.store(true, Ordering::Relaxed);
         });
@@ -196,7 +212,7 @@ fn a_reader_never_sees_half_an_area() {
 #[test]
 fn a_server_that_died_while_it_wrote_is_noticed_and_said() {
     let place = Place::new();
-    let segment = Segment::create_in(&place.0, &wanted(1)).unwrap();
+    let segment = Segment::create_in(&place.0, &mut wanted(1)).unwrap();
     let reader = Reader::open(segment.path()).unwrap();
     let area = &reader.read().unwrap().areas[1];
     let at = fs::read(segment.path()).unwrap();
@@ -211,7 +227,7 @@ fn a_server_that_died_while_it_wrote_is_noticed_and_said() {
 #[test]
 fn what_is_no_segment_is_refused_with_the_reason() {
     let place = Place::new();
-    let segment = Segment::create_in(&place.0, &wanted(1)).unwrap();
+    let segment = Segment::create_in(&place.0, &mut wanted(1)).unwrap();
     let whole = fs::read(segment.path()).unwrap();
     let path = place.0.join("made-up");
     let word = |at: usize, value: u64| {
@@ -245,7 +261,7 @@ fn what_is_no_segment_is_refused_with_the_reason() {
 #[test]
 fn a_file_that_is_cut_short_under_its_reader_is_an_error_and_no_signal() {
     let place = Place::new();
-    let segment = Segment::create_in(&place.0, &wanted(1)).unwrap();
+    let segment = Segment::create_in(&place.0, &mut wanted(1)).unwrap();
     let reader = Reader::open(segment.path()).unwrap();
     let size = fs::metadata(segment.path()).unwrap().size();
     let file = OpenOptions::new().write(true).open(segment.path()).unwrap();
@@ -259,13 +275,13 @@ fn a_file_that_is_cut_short_under_its_reader_is_an_error_and_no_signal() {
 #[test]
 fn a_server_goes_on_whatever_is_done_to_its_file() {
     let place = Place::new();
-    let mut segment = Segment::create_in(&place.0, &wanted(1)).unwrap();
+    let mut segment = Segment::create_in(&place.0, &mut wanted(1)).unwrap();
     let file = OpenOptions::new().write(true).open(segment.path()).unwrap();
     file.set_len(0).unwrap();
-    segment.publish(1, &lane(&figures(5))).unwrap();
+    segment.publish(1, &mut lane_of(5)).unwrap();
     fs::remove_file(segment.path()).unwrap();
     fs::write(segment.path(), b"another's").unwrap();
-    segment.publish(1, &lane(&figures(6))).unwrap();
+    segment.publish(1, &mut lane_of(6)).unwrap();
     let path = segment.path().to_owned();
     drop(segment);
     assert_eq!(fs::read(path).unwrap(), b"another's", "what is not its own stays");
@@ -278,7 +294,7 @@ proptest! {
     #[test]
     fn no_file_whatever_makes_a_reader_panic(changes in prop::collection::vec((0_usize..3_000, any::<u64>(), 0_u32..64), 1..8)) {
         let place = Place::new();
-        let segment = Segment::create_in(&place.0, &wanted(1)).unwrap();
+        let segment = Segment::create_in(&place.0, &mut wanted(1)).unwrap();
         let file = OpenOptions::new().write(true).open(segment.path()).unwrap();
         for (word, value, shift) in changes {
             file.write_all_at(&(value >> shift).to_le_bytes(), (word * 8) as u64).unwrap();
