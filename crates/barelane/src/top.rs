@@ -69,14 +69,19 @@ pub fn run(arguments: &TopArguments) -> Result<(), Error> {
     thread::sleep(interval);
     let servers = watched.iter_mut().map(Watched::look).collect::<Result<Vec<_>, _>>()?;
     if arguments.json {
-        say::answer(serde_json::to_string_pretty(&Document { schema: SCHEMA, servers }).map_err(unwritable)?);
+        say::answer(
+            serde_json::to_string_pretty(&Document { schema: SCHEMA, servers })
+                .map_err(|cause| unwritable(&cause))?,
+        );
     } else {
-        servers.iter().for_each(|figures| say::answer(tables::Text(figures)));
+        for figures in &servers {
+            say::answer(tables::Text(figures));
+        }
     }
     Ok(())
 }
 
-fn unwritable(cause: serde_json::Error) -> Error {
+fn unwritable(cause: &serde_json::Error) -> Error {
     Error::Failed(format!("the document cannot be written: {cause}"))
 }
 

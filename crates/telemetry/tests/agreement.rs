@@ -55,7 +55,9 @@ fn the_histograms_of_lanes_together_are_that_of_one_lane_that_saw_all() {
         (0..times).for_each(|_| all.record(ns));
     }
     let mut merged = Histogram::default();
-    lanes.iter().for_each(|lane| merged.merge(&lane.read()));
+    for lane in &lanes {
+        merged.merge(&lane.read());
+    }
     let all = all.read();
     assert_eq!(merged.buckets(), all.buckets());
     let facts = |of: &Histogram| (of.count(), of.sum(), of.min(), of.max(), of.percentile(99.9));

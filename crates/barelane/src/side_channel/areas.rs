@@ -100,8 +100,8 @@ impl NotedStall {
     pub(super) const WORDS: usize = 11;
 
     /// As it stands in the segment.
-    pub(super) fn to_words(&self) -> [u64; Self::WORDS] {
-        let Self { began_unix_ns, length_ns, cause, counted_over_ns, usage, interrupts } = *self;
+    pub(super) fn to_words(self) -> [u64; Self::WORDS] {
+        let Self { began_unix_ns, length_ns, cause, counted_over_ns, usage, interrupts } = self;
         let told = |count: Option<u64>| count.unwrap_or(UNKNOWN);
         [
             began_unix_ns,
@@ -214,7 +214,9 @@ pub(crate) fn queue(image: &mut Image, KernelQueue { queue, statistics }: &Kerne
         ("tx_invalid", statistics.tx_invalid, "A fault of the lane: an answer that the kernel did not take."),
         ("tx_ring_empty", statistics.tx_ring_empty, "Looks of the kernel at a transmit ring that was empty."),
     ];
-    rows.iter().for_each(|(name, count, sentence)| image.count(name, "frames", sentence, *count));
+    for (name, count, sentence) in rows {
+        image.count(name, "frames", sentence, count);
+    }
 }
 
 /// The area of the driver tier: THE counter table again, counted in the XDP program on all cores together.

@@ -130,7 +130,7 @@ impl Image {
         self.begin(name, Form::Stalls, "ns", sentence);
         self.end(&[stalls.count, stalls.ns, stalls.longest_ns]);
         for place in 0..STALLS_KEPT {
-            self.end(&stalls.last.get(place).map_or([0; NotedStall::WORDS], NotedStall::to_words));
+            self.end(&stalls.last.get(place).map_or([0; NotedStall::WORDS], |stall| stall.to_words()));
         }
     }
 

@@ -154,7 +154,7 @@ pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
     open(OpenOptions::new().read(true), path)
 }
 
-/// `create_new` is O_EXCL.
+/// Opens a plain file and no link; `create_new` among the options is `O_EXCL`.
 fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let file = options.custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {

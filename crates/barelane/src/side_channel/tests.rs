@@ -57,7 +57,9 @@ fn noted(number: u64) -> NotedStall {
 /// A lane whose every count is `count`.
 pub(crate) fn figures(count: u64) -> LaneFigures {
     let mut counters = Counters::default();
-    Counter::ALL.iter().for_each(|&counter| counters.add(counter, count));
+    for &counter in Counter::ALL {
+        counters.add(counter, count);
+    }
     let mut residence = vec![Histogram::default(); Counter::answered().len()];
     residence[0].record(count);
     let last = vec![noted(2), noted(1)];

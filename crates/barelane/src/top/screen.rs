@@ -19,8 +19,11 @@ use crate::signals::Signals;
 /// How long a key waits for its answer at most, and a signal.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// A key, the name of what it chooses, and how that is made.
+type Choice = (char, &'static str, fn(&Figures) -> Table);
+
 /// The keys that choose a table, each with its name.
-const VIEWS: [(char, &str, fn(&Figures) -> Table); 5] = [
+const VIEWS: [Choice; 5] = [
     ('a', "answers", tables::answers),
     ('d', "drops", tables::drops),
     ('s', "stalls", tables::stalls),

@@ -236,9 +236,10 @@ impl Table {
     fn fmt_row(&self, cells: &[String], widths: &[usize], out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
             let gap = if column == 0 { "" } else { "  " };
-            match column < self.words {
-                true => write!(out, "{gap}{cell:<width$}")?,
-                false => write!(out, "{gap}{cell:>width$}")?,
+            if column < self.words {
+                write!(out, "{gap}{cell:<width$}")?;
+            } else {
+                write!(out, "{gap}{cell:>width$}")?;
             }
         }
         Ok(())

@@ -90,7 +90,7 @@ mod tests {
         for value in (0..5_000).map(|value| value * value) {
             shared.record(value);
             shared.record_times(value, value % 3);
-            (0..1 + value % 3).for_each(|_| own.record(value));
+            (0..=value % 3).for_each(|_| own.record(value));
         }
         let read = shared.read();
         assert_eq!((read.count(), read.sum()), (own.count(), own.sum()));
