@@ -47,6 +47,11 @@ pub enum Verb {
     /// Ask on a schedule and measure the answers from outside
     #[command(after_help = PROBE_EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Probe(ProbeCommand),
+    /// Show what the servers of this host do: lanes, answers, drops, stalls
+    #[command(
+        after_help = "Example:\n  barelane top\n  barelane top --once\n  barelane top --json --interval 10"
+    )]
+    Top(TopArguments),
 }
 
 const PROBE_EXAMPLES: &str = "\
@@ -366,6 +371,23 @@ pub struct ResultArguments {
     /// Print a line of progress every two seconds where standard error is not a terminal
     #[arg(long)]
     pub progress: bool,
+}
+
+/// What to show of the servers that run.
+#[derive(Debug, Args)]
+pub struct TopArguments {
+    /// Print one table and end
+    #[arg(long, conflicts_with = "json")]
+    pub once: bool,
+    /// Print one JSON document and end
+    #[arg(long)]
+    pub json: bool,
+    /// Time between two looks, which rates are of, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1")]
+    pub interval: String,
+    /// Segment of one server, as it says at its start [default: those of all servers that run]
+    #[arg(long, value_name = "FILE")]
+    pub segment: Option<PathBuf>,
 }
 
 /// How to demonstrate.

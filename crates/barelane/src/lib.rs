@@ -8,6 +8,7 @@
 //!                         does   probe     the measuring client
 //!                                demo      both ends of a link in memory, measured
 //!                                doctor    what of this host costs latency, put right and back
+//!                                top       what servers do, by their side channel
 //! ```
 //!
 //! Whoever writes a server of his own needs the lane, its tables and a card, under the names that the project uses
@@ -81,8 +82,10 @@ pub mod replay;
 pub mod report;
 pub mod say;
 pub mod serve;
+pub mod side_channel;
 mod signals;
 mod stamp_key;
+pub mod top;
 
 pub use config::Config;
 pub use error::{Error, Wrong};
@@ -125,6 +128,7 @@ fn run(verb: Verb) -> Result<(), Error> {
         }
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Top(arguments) => top::run(&arguments),
     }
 }
 

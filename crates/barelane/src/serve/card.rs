@@ -47,6 +47,14 @@ impl Card {
         })
     }
 
+    /// What the kernel has counted of each queue: nothing where there is no kernel between.
+    pub(super) fn statistics(&self) -> Result<Vec<(u32, Statistics)>, Error> {
+        match self {
+            Self::Xdp(attachment) => Ok(attachment.statistics()?),
+            Self::Memif(_) => Ok(Vec::new()),
+        }
+    }
+
     /// What has happened beside the lanes since this was last asked.
     pub(super) fn news(&self) -> Vec<String> {
         match self {

@@ -9,7 +9,7 @@ use host::groups::SolicitedNode;
 use host::wall::{Line, Wall};
 use lane::GatewaysUsed;
 use nic::memif::{self, MemifError};
-use nic::xdp::{self, Claims, XdpError};
+use nic::xdp::{self, Claims, Statistics, XdpError};
 use telemetry::{Counter, Counters, Histogram, Ns, Tick, TickRate, WallClock, WallTime};
 
 use super::address_check::{self, Announced};
@@ -204,6 +204,16 @@ impl Server {
     /// What the driver tier has counted so far.
     pub fn driver_counters(&self) -> Result<Counters, Error> {
         driver_counters(&self.card)
+    }
+
+    /// What the kernel has counted of each queue.
+    pub(super) fn statistics(&self) -> Result<Vec<(u32, Statistics)>, Error> {
+        self.card.statistics()
+    }
+
+    /// The line by which the lanes' ticks are times of day.
+    pub(super) fn wall_clock(&self) -> WallClock {
+        told(self.wall.line())
     }
 
     /// T3 − T2 of all lanes' STAMP answers so far, in nanoseconds.
