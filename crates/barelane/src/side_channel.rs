@@ -39,7 +39,7 @@ pub(crate) mod tests;
 
 pub(crate) use areas::{KernelQueue, LaneFigures, ServerFacts};
 pub use areas::{NotedStall, StallFigures};
-pub(crate) use areas::{driver, lane, queue, route, server};
+pub(crate) use areas::{driver, lane, memif, memif_queue, queue, route, server};
 pub(crate) use image::Image;
 pub use image::{Field, Form};
 pub(crate) use layout::Wanted;

@@ -7,6 +7,7 @@ use lane::STALL_LIMIT;
 use nic::xdp::Statistics;
 use telemetry::{ANSWERED_COUNT, Histogram, Page, Published};
 
+use super::card::Losses;
 use super::lanes::Running;
 use super::server::Server;
 use super::stalls::StallWatch;
@@ -82,8 +83,15 @@ impl Publisher {
 fn wanted(server: &Server) -> Vec<Wanted> {
     let lane_count = server.lanes.len();
     let route_count = server.plan().routes.routes().len().min(ROUTES_MAX);
-    let kinds =
-        [("server", 1), ("lane", lane_count), ("queue", lane_count), ("driver", 1), ("route", route_count)];
+    let memif_count = usize::from(server.plan().facts.is_memif());
+    let kinds = [
+        ("server", 1),
+        ("lane", lane_count),
+        ("queue", lane_count),
+        ("memif", memif_count),
+        ("driver", 1 - memif_count),
+        ("route", route_count),
+    ];
     let areas = kinds.into_iter().flat_map(|(kind, count)| (0..count).map(move |index| (kind, index)));
     areas.map(|(kind, index)| (kind, index, Image::new())).collect()
 }
@@ -100,21 +108,37 @@ fn fill(
     for ((running, figures), watch) in server.lanes.iter().zip(figures.iter_mut()).zip(stalls) {
         update(figures, running.page(), watch);
     }
-    let (statistics, driver) = (server.statistics()?, server.driver_counters()?);
+    let (losses, driver) = (server.losses()?, server.driver_counters()?);
     for (kind, index, image) in areas {
         image.restart();
         match *kind {
             "server" => side_channel::server(image, facts),
             "lane" => figures.get(*index).into_iter().for_each(|figures| side_channel::lane(image, figures)),
-            "queue" => {
-                let &(queue, statistics) = statistics.get(*index).unwrap_or(&(0, Statistics::default()));
-                side_channel::queue(image, &KernelQueue { queue, statistics });
+            "queue" => queue(image, &losses, *index),
+            "memif" => {
+                if let Losses::Memif(peers, _) = &losses {
+                    side_channel::memif(image, peers);
+                }
             }
             "driver" => side_channel::driver(image, &driver),
             _ => side_channel::route(image, &route(server, *index)),
         }
     }
     Ok(())
+}
+
+/// What no lane has seen of a queue.
+fn queue(image: &mut Image, losses: &Losses, index: usize) {
+    match losses {
+        Losses::Xdp(queues) => {
+            let &(queue, statistics) = queues.get(index).unwrap_or(&(0, Statistics::default()));
+            side_channel::queue(image, &KernelQueue { queue, statistics });
+        }
+        Losses::Memif(_, queues) => {
+            let frames = queues.get(index).copied().unwrap_or_default();
+            side_channel::memif_queue(image, u32::try_from(index).unwrap_or(u32::MAX), &frames);
+        }
+    }
 }
 
 fn facts(server: &Server) -> ServerFacts {

@@ -9,11 +9,11 @@ use host::groups::SolicitedNode;
 use host::wall::{Line, Wall};
 use lane::GatewaysUsed;
 use nic::memif::{self, MemifError};
-use nic::xdp::{self, Claims, Statistics, XdpError};
+use nic::xdp::{self, Claims, XdpError};
 use telemetry::{Counter, Counters, Histogram, Ns, Tick, TickRate, WallClock, WallTime};
 
 use super::address_check::{self, Announced};
-use super::card::Card;
+use super::card::{Card, Losses};
 use super::lanes::{CardQueue, Running};
 use super::next_hops::KernelWays;
 use super::print::Summary;
@@ -206,9 +206,9 @@ impl Server {
         driver_counters(&self.card)
     }
 
-    /// What the kernel has counted of each queue.
-    pub(super) fn statistics(&self) -> Result<Vec<(u32, Statistics)>, Error> {
-        self.card.statistics()
+    /// What no lane has seen.
+    pub(super) fn losses(&self) -> Result<Losses, Error> {
+        self.card.losses()
     }
 
     /// The line by which the lanes' ticks are times of day.

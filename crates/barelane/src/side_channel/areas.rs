@@ -1,9 +1,11 @@
 //! Which fields each kind of area has. Whoever adds one writes its line here, and readers find it by its name.
 
+use nic::memif::{Frames, Peers};
 use probe::own_error::{Cause, Usage};
 use telemetry::{Counter, Counters, Depths, Histogram};
 
 use super::image::{CAUSES, Image, number_of};
+use crate::counts::{rows_of_frames, rows_of_peers};
 
 /// Room for a name of an interface, a driver, a mode, a version.
 const NAME_SIZE: usize = 64;
@@ -216,6 +218,21 @@ pub(crate) fn queue(image: &mut Image, KernelQueue { queue, statistics }: &Kerne
     ];
     for (name, count, sentence) in rows {
         image.count(name, "frames", sentence, count);
+    }
+}
+
+/// The area of one queue in shared memory: what of its frames no lane has seen.
+pub(crate) fn memif_queue(image: &mut Image, queue: u32, frames: &Frames) {
+    image.gauge("queue", "", "The number of the queue.", queue.into());
+    for (name, count, sentence) in rows_of_frames(frames) {
+        image.count(name, "frames", sentence, count);
+    }
+}
+
+/// The area of the peers of an interface in shared memory: who came, who went, and who was sent away for what.
+pub(crate) fn memif(image: &mut Image, peers: &Peers) {
+    for (name, count, sentence) in rows_of_peers(peers) {
+        image.count(&name, "peers", &sentence, count);
     }
 }
 

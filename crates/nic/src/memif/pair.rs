@@ -165,6 +165,17 @@ impl Pair {
         self.rx_next.wrapping_sub(self.rx_owed)
     }
 
+    /// How many packets wait, how many slots the peer has to receive by, and how many packets it has not taken yet. What it says
+    /// of itself is not believed beyond a ring.
+    pub(super) fn depths(&self) -> (u32, u32, u32) {
+        let (rx_size, tx_size) = (self.parts.rx_size, self.parts.tx_size);
+        let rx = self.rx_peers().load(Ordering::Relaxed).wrapping_sub(self.rx_next).min(rx_size);
+        let fill = rx_size.saturating_sub(rx).saturating_sub(self.owed());
+        let tx_end = self.tx_peers().load(Ordering::Relaxed).wrapping_add(self.lead(tx_size));
+        let room = tx_end.wrapping_sub(self.tx_next).min(tx_size);
+        (rx.into(), fill.into(), (tx_size - room).into())
+    }
+
     /// Whether anything waits.
     pub(super) fn is_empty(&self) -> bool {
         self.rx_peers().load(Ordering::Acquire) == self.rx_next

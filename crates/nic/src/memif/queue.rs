@@ -27,7 +27,7 @@ use super::kick::Kicker;
 use super::pair::{NotSent, Pair};
 use super::post::Inbox;
 use super::rooms::Rooms;
-use crate::queue::{Burst, FRAME_LEN_MIN, Frame, Queue};
+use crate::queue::{Burst, Depths, FRAME_LEN_MIN, Frame, Queue};
 
 /// Slots are given back under load when so many are owed. Each time takes the line of an index from the peer, so that
 /// fewer cost it more; more make one packet wait for the giving back of many, and a ring has at least [`RING_SIZE_MIN`].
@@ -231,6 +231,13 @@ impl Queue for MemifQueue {
     #[inline]
     fn release(&mut self, frame: Frame) {
         self.rooms.take_back(&frame);
+    }
+
+    /// Buffers that are the peer's to fill count as `fill`, those that it has filled as `rx`, and answers that it has not taken as
+    /// `tx`. Spare rooms are what is free.
+    fn depths(&mut self) -> Option<Depths> {
+        let (rx, fill, tx) = self.pair.as_ref().map_or((0, 0, 0), |pair| pair.depths());
+        Some(Depths { free: self.rooms.spare_count(), fill, rx, tx, completion: 0, held: self.held() })
     }
 
     #[inline]

@@ -67,6 +67,12 @@ impl Rooms {
         (self.held + (ROOMS - BURST_MAX - self.spare.len())) as i64
     }
 
+    /// How many spare rooms nobody has.
+    #[expect(clippy::cast_possible_truncation, reason = "128 rooms")]
+    pub(super) fn spare_count(&self) -> u32 {
+        self.spare.len() as u32
+    }
+
     /// The room of the burst's packet `index`, to be written into by one that came in `slot` and has `len` bytes.
     #[inline]
     pub(super) fn put(&mut self, index: usize, slot: u16, len: u32) -> Option<&mut [u8]> {
