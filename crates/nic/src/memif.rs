@@ -14,11 +14,12 @@
 //! |---|---|
 //! | `message` | the 128 bytes of a control message |
 //! | `channel` | the socket, and the descriptors that travel by it |
+//! | `event`, `kick` | how who sleeps is woken |
 //! | `server`, `client` | the handshake, from either side |
 //! | `region`, `sys` | memory, and what is left when a peer takes it away |
 //! | `shared` | the only ways to read and write it |
 //! | `pair` | a queue's two rings |
-//! | `queue` | [`MemifQueue`]: a lane's view |
+//! | `queue`, `rooms` | [`MemifQueue`]: a lane's view, and its private memory |
 //! | `control`, `post` | the thread beside the lanes, and how a connection reaches them |
 //!
 //! The peer is not trusted: every index, length and place is checked against what is mapped whenever it is used, a packet is
@@ -33,14 +34,20 @@ mod client;
 mod control;
 mod event;
 mod fault;
+mod kick;
 mod message;
 mod pair;
 mod post;
 mod queue;
 mod region;
+mod rooms;
 mod server;
 mod shared;
 mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+use kick::Kicker;
 
 pub use channel::SocketName;
 pub use control::{Control, News};
@@ -137,6 +144,11 @@ pub enum MemifError {
         /// How many bytes.
         buffer_size: u32,
     },
+    /// Nothing to wake peers by.
+    #[error(
+        "no asynchronous I/O to wake peers by: {0}; raise fs.aio-max-nr (now in use: fs.aio-nr), or have a kernel with CONFIG_AIO"
+    )]
+    Kicker(io::Error),
     /// The thread beside the lanes cannot be started.
     #[error("no thread for the control channel: {0}")]
     Thread(io::Error),
@@ -155,6 +167,8 @@ pub fn open(settings: &Settings) -> Result<(Control, Vec<MemifQueue>), MemifErro
     }
     let (outboxes, inboxes): (Vec<_>, Vec<_>) = (0..queues).map(|_| post::post()).unzip();
     let room_size = buffer_size as usize;
-    let queues = inboxes.into_iter().map(|inbox| MemifQueue::new(inbox, room_size, settings.idle)).collect();
+    let queue = |inbox| Ok(MemifQueue::new(inbox, Kicker::new()?, room_size, settings.idle));
+    let queues: io::Result<_> = inboxes.into_iter().map(queue).collect();
+    let queues = queues.map_err(MemifError::Kicker)?;
     Ok((Control::start(settings, outboxes)?, queues))
 }

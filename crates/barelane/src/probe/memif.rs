@@ -138,7 +138,9 @@ impl Shared {
         let wrong =
             |problem: &dyn Display| Wrong::new("--memif", &self.config.settings.socket).because(problem);
         match error {
-            OpenError::Memif(MemifError::Thread(_)) | OpenError::Stopped => Error::Failed(error.to_string()),
+            OpenError::Memif(MemifError::Thread(_) | MemifError::Kicker(_)) | OpenError::Stopped => {
+                Error::Failed(error.to_string())
+            }
             OpenError::Memif(MemifError::Socket { .. }) => {
                 wrong(error).remedy("stop who listens there, or name another socket").into()
             }

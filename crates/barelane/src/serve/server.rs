@@ -268,7 +268,7 @@ fn refusal_of_memif(error: MemifError) -> Error {
         MemifError::TooLarge { queues, .. } => {
             wrong(&format!("queues={queues}")).remedy("have fewer queues, or smaller rings").into()
         }
-        MemifError::Thread(_) => Error::Failed(error.to_string()),
+        MemifError::Thread(_) | MemifError::Kicker(_) => Error::Failed(error.to_string()),
     }
 }
 

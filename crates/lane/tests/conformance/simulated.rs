@@ -188,14 +188,14 @@ pub(crate) fn far_from_all() -> (Endpoint, LaneSettings) {
 
 /// What one turn added to the counters.
 #[derive(Clone, Copy, Debug)]
-struct Counted {
-    replied: u64,
-    passed: u64,
-    dropped: Option<Reason>,
+pub(crate) struct Counted {
+    pub(crate) replied: u64,
+    pub(crate) passed: u64,
+    pub(crate) dropped: Option<Reason>,
 }
 
 impl Counted {
-    fn between(before: &Counters, after: &Counters) -> Self {
+    pub(crate) fn between(before: &Counters, after: &Counters) -> Self {
         let more = |kind| after.sum(kind) - before.sum(kind);
         let grew = |reason: &&Reason| after.of(reason.counter()) > before.of(reason.counter());
         Self {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect,
     listen, recvmsg, sendmsg, socket_with,
 };
@@ -196,7 +196,9 @@ impl Channel {
         if received.bytes == 0 {
             return Ok(Received::Closed);
         }
-        if received.bytes != MESSAGE_SIZE || descriptors.len() > 1 {
+        // A longer one is cut off, and only this says so.
+        let is_whole = received.bytes == MESSAGE_SIZE && !received.flags.contains(ReturnFlags::TRUNC);
+        if !is_whole || descriptors.len() > 1 {
             return Ok(Received::Malformed);
         }
         Ok(match Message::decode(&bytes) {

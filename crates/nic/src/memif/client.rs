@@ -85,7 +85,7 @@ impl Handshake {
                 Ok(Answer::Nothing)
             }
             (Message::Ack, Some(_), None) => Ok(Answer::Nothing),
-            (Message::Connected(name), Some(_), None) if self.outbox.is_empty() => self.connected(&name),
+            (Message::Connected(name), Some(_), None) if self.outbox.is_empty() => Ok(self.connected(&name)),
             _ => Err(Fault::OutOfTurn),
         }
     }
@@ -139,13 +139,17 @@ impl Handshake {
             .collect()
     }
 
-    fn connected(&mut self, name: &[u8]) -> Result<Answer, Fault> {
-        let offer = self.offer.take().ok_or(Fault::OutOfTurn)?;
+    fn connected(&mut self, name: &[u8]) -> Answer {
         let name = readable(name);
         if !name.is_empty() {
             self.peer = format!("{} {name}", self.peer);
         }
-        Ok(Answer::Connected(offer.pairs().ok_or(Fault::HostFailed)?, Message::Ack))
+        Answer::Connected(Message::Ack)
+    }
+
+    /// The rings, queue by queue.
+    pub(super) fn parts(&mut self) -> Result<Vec<Parts>, Fault> {
+        self.offer.take().and_then(Offer::parts).ok_or(Fault::HostFailed)
     }
 }
 
@@ -180,7 +184,7 @@ impl Offer {
         }
     }
 
-    fn pairs(mut self) -> Option<Vec<Parts>> {
+    fn parts(mut self) -> Option<Vec<Parts>> {
         let events = self.to_client_events.drain(..).zip(self.to_server_events.drain(..));
         let events: Vec<_> = events.collect();
         (0..self.layout.queues)
@@ -200,6 +204,28 @@ impl Offer {
             })
             .collect()
     }
+}
+
+/// A queue of both ends, connected without a handshake: the server's parts, and the client's.
+#[cfg(feature = "testing")]
+pub(super) fn both_ends(ring_size: u32, buffer_size: u32) -> io::Result<[Parts; 2]> {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
+    let ring_size_log2 = ring_size.ilog2() as u8;
+    let offer = Offer::new(Layout { queues: 1, ring_size_log2, buffer_size })?;
+    let words = |direction| offer.words(direction, 0).ok_or(io::ErrorKind::InvalidData);
+    let server = Parts {
+        role: Role::Server,
+        regions: Arc::clone(&offer.regions),
+        rx: words(Direction::ToServer)?,
+        tx: words(Direction::ToClient)?,
+        rx_size: 1 << ring_size_log2,
+        tx_size: 1 << ring_size_log2,
+        rx_event: event::new()?,
+        tx_event: event::new()?,
+        buffers: None,
+    };
+    let client = offer.parts().and_then(|mut parts| parts.pop()).ok_or(io::ErrorKind::InvalidData)?;
+    Ok([server, client])
 }
 
 /// What lies where in the memory.

@@ -28,12 +28,13 @@ use super::server::Answer;
 use super::shared::Regions;
 use super::{Idle, MemifError, Role, SECRET_SIZE_MAX, Settings, client, event, server};
 
-/// How often a connection is looked at: how long a lane may be held up by a peer that fills up its event.
+/// How often a connection is looked at: how long a peer stays whose memory has gone, or of whom a lane complains.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How often a client tries to find its server.
 const TRY_INTERVAL: Duration = Duration::from_millis(50);
-/// How long a handshake may take. It is some twenty messages on one machine; a peer that is slower is not there.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a handshake may take. It is some twenty messages on one machine, for which a DPDK on a core that others have too
+/// has been seen to take two seconds; a peer that is slower is not there.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// How many peers may be in their handshakes at once: a second one comes where the first has died unseen.
 const GUESTS_MAX: usize = 8;
 /// How many messages of one peer are heard before others are looked after.
@@ -60,6 +61,8 @@ struct Shared {
     peers: PeerCounts,
     frames: Mutex<Vec<Frames>>,
     news: Mutex<VecDeque<News>>,
+    /// The line that was said last.
+    said: Mutex<News>,
 }
 
 impl Control {
@@ -79,6 +82,7 @@ impl Control {
             peers: PeerCounts::default(),
             frames: Mutex::new(vec![Frames::default(); outboxes.len()]),
             news: Mutex::new(VecDeque::new()),
+            said: Mutex::default(),
         });
         let host = Host {
             settings: settings.clone(),
@@ -118,7 +122,7 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Release);
-        event::kick(&self.shared.stop);
+        event::wake(&self.shared.stop);
         if let Some(thread) = self.thread.take() {
             let _ended = thread.join();
         }
@@ -191,6 +195,8 @@ impl House {
             self.let_in();
             self.hear_guests();
             self.look_after();
+            // Also where nobody comes: the memory of who has gone is large.
+            self.host.outboxes.iter_mut().for_each(Outbox::collect);
             self.host.tell_frames();
         }
         for guest in &self.guests {
@@ -252,7 +258,7 @@ impl House {
         for mut guest in std::mem::take(&mut self.guests) {
             match guest.hear() {
                 Ok(None) => staying.push(guest),
-                Ok(Some((parts, farewell))) => self.connect(guest, parts, &farewell),
+                Ok(Some(welcome)) => self.connect(guest, &welcome),
                 Err(end) => self.host.show_out(&guest.channel, guest.handshake.peer(), end),
             }
         }
@@ -260,18 +266,15 @@ impl House {
     }
 
     /// Hands a peer's rings to the lanes, if none is there before it.
-    fn connect(&mut self, guest: Guest, parts: Vec<Parts>, welcome: &Message) {
+    fn connect(&mut self, mut guest: Guest, welcome: &Message) {
         let peer = guest.handshake.peer().to_owned();
-        if self.connected.is_some() {
-            self.host.show_out(&guest.channel, &peer, End::SentAway(Fault::AlreadyConnected));
-            return;
-        }
-        match self.host.hand_over(&guest.channel, &peer, parts, welcome) {
+        let parts = match &self.connected {
+            Some(_) => Err(Fault::AlreadyConnected),
+            None => guest.handshake.parts(),
+        };
+        match parts.and_then(|parts| self.host.hand_over(&guest.channel, &peer, parts, welcome)) {
             Ok(connection) => self.connected = Some(Connected { channel: guest.channel, peer, connection }),
-            Err(fault) => {
-                self.host.take_away();
-                self.host.show_out(&guest.channel, &peer, End::SentAway(fault));
-            }
+            Err(fault) => self.host.show_out(&guest.channel, &peer, End::SentAway(fault)),
         }
     }
 
@@ -285,6 +288,9 @@ impl House {
         };
         if let Some(connected) = self.connected.take() {
             self.host.take_away();
+            if matches!(end, End::Left(_)) {
+                self.host.shared.peers.count_left();
+            }
             self.host.show_out(&connected.channel, &connected.peer, end);
         }
     }
@@ -328,17 +334,23 @@ impl Host {
         let events: io::Result<Vec<[OwnedFd; 2]>> = parts.iter().map(clone).collect();
         let events = events.map_err(|_| Fault::HostFailed)?.into_iter().flatten().collect();
         let regions = parts.first().map(|parts| Arc::clone(&parts.regions)).ok_or(Fault::RingsMissing)?;
-        let mut parts = parts.into_iter();
-        for outbox in &mut self.outboxes {
-            let pair = parts.next().map(|parts| Box::new(Pair::new(generation, parts, is_polling)));
-            outbox.send(pair).map_err(|_full| Fault::HostFailed)?;
-        }
-        channel.send(welcome, None).map_err(|_| Fault::Silent)?;
+        let pairs = parts.into_iter().map(|parts| Box::new(Pair::new(generation, parts, is_polling)));
+        let is_agreed =
+            self.post(pairs).and_then(|()| channel.send(welcome, None).map_err(|_| Fault::Silent));
+        is_agreed.inspect_err(|_| self.take_away())?;
         self.shared.peers.count_connected();
         self.shared.is_connected.store(true, Ordering::Release);
         let plural = if queue_count == 1 { "" } else { "s" };
         self.say(format!("memif {}: {peer} is connected, {queue_count} queue{plural}", self.settings.socket));
         Ok(Connection { generation, regions, events })
+    }
+
+    /// Sends each lane its rings, as far as there are any.
+    fn post(&mut self, mut pairs: impl Iterator<Item = Box<Pair>>) -> Result<(), Fault> {
+        for outbox in &mut self.outboxes {
+            outbox.send(pairs.next()).map_err(|_full| Fault::HostFailed)?;
+        }
+        Ok(())
     }
 
     /// Takes the rings away from the lanes.
@@ -351,16 +363,11 @@ impl Host {
     }
 
     /// What is wrong with a connected peer, if anything is.
-    fn judge(&mut self, connection: &Connection) -> Option<Fault> {
-        self.outboxes.iter_mut().for_each(Outbox::collect);
+    fn judge(&self, connection: &Connection) -> Option<Fault> {
         let complaint = self.outboxes.iter().find_map(|outbox| outbox.fault(connection.generation));
-        let is_full = connection.events.iter().find(|event| event::is_full(event));
-        if let Some(event) = is_full {
-            // A lane may be waiting to write to it.
-            event::clear(event);
-        }
+        let is_full = connection.events.iter().any(event::is_full);
         let lost = connection.regions.are_lost().then_some(Fault::MemoryLost);
-        lost.or(complaint).or(is_full.map(|_| Fault::EventInvalid))
+        lost.or(complaint).or(is_full.then_some(Fault::EventInvalid))
     }
 
     /// Says farewell, counts, and says why.
@@ -369,7 +376,6 @@ impl Host {
         let peer = if peer.is_empty() { "a peer" } else { peer };
         match end {
             End::Left(why) => {
-                self.shared.peers.count_left();
                 let why = if why.is_empty() { String::new() } else { format!(": {why}") };
                 self.say(format!("memif {socket}: {peer} has gone{why}"));
             }
@@ -384,7 +390,14 @@ impl Host {
         }
     }
 
+    /// Keeps a line to be said, unless it is the one that was said last: a client that tries again and again says once why it
+    /// is not let in.
     fn say(&self, line: String) {
+        let mut said = self.shared.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said == line {
+            return;
+        }
+        said.clone_from(&line);
         let mut news = self.shared.news.lock().unwrap_or_else(PoisonError::into_inner);
         if news.len() == NEWS_MAX {
             news.pop_front();
@@ -421,6 +434,14 @@ impl Handshake {
         }
     }
 
+    /// The rings that were agreed on, queue by queue.
+    fn parts(&mut self) -> Result<Vec<Parts>, Fault> {
+        match self {
+            Self::Server(handshake) => handshake.parts(),
+            Self::Client(handshake) => handshake.parts(),
+        }
+    }
+
     /// Sends what the handshake has to send next, beside answers.
     fn proceed(&mut self, channel: &Channel) -> io::Result<()> {
         let Self::Client(handshake) = self else { return Ok(()) };
@@ -429,16 +450,16 @@ impl Handshake {
 }
 
 impl Guest {
-    /// Hears what the guest says now. Gives its rings, and what to say to it, when the handshake is over.
-    fn hear(&mut self) -> Result<Option<(Vec<Parts>, Message)>, End> {
+    /// Hears what the guest says now. Gives what to say to it when the handshake is over.
+    fn hear(&mut self) -> Result<Option<Message>, End> {
+        // Whatever it says: acknowledgements without an end are no handshake.
+        if self.came.elapsed() > HANDSHAKE_PATIENCE {
+            return Err(End::SentAway(Fault::Silent));
+        }
         for _ in 0..MESSAGES_AT_ONCE {
-            let (message, descriptor) = match self.channel.hear()? {
-                Some(heard) => heard,
-                None if self.came.elapsed() > HANDSHAKE_PATIENCE => return Err(End::SentAway(Fault::Silent)),
-                None => return Ok(None),
-            };
+            let Some((message, descriptor)) = self.channel.hear()? else { return Ok(None) };
             match self.handshake.hear(message, descriptor).map_err(End::SentAway)? {
-                Answer::Connected(parts, message) => return Ok(Some((parts, message))),
+                Answer::Connected(welcome) => return Ok(Some(welcome)),
                 Answer::Left(why) => return Err(End::Left(why)),
                 Answer::Send(message) => self.channel.say(&message)?,
                 Answer::Nothing => {}

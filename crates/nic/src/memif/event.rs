@@ -1,36 +1,39 @@
 //! The events by which a sleeping end is woken.
 //!
 //! A server's come from its peer, who may hand over anything: a pipe that nobody reads would hold up whoever writes to it.
-//! So only what the kernel calls an eventfd is taken. A peer can fill that up, too, until a write waits: who watches over the
-//! connection looks for that, empties it and ends the connection ([`is_full`]).
+//! So only what the kernel calls an eventfd is taken. Whether reading and writing it waits is the peer's to say at any time,
+//! in both roles, since both ends share its open file description: so a peer's event is set by a [`Kicker`] alone, and read
+//! by [`clear`] alone, neither of which waits. Who watches over the connection ends it where the peer has filled one up
+//! ([`is_full`]).
+//!
+//! [`Kicker`]: super::kick::Kicker
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
-use rustix::fs::OFlags;
+use rustix::io::ReadWriteFlags;
 
 use super::fault::Fault;
+
+/// What reads where there are no places to read at (`man 2 preadv2`).
+const NO_OFFSET: u64 = u64::MAX;
 
 /// A new event.
 pub(super) fn new() -> io::Result<OwnedFd> {
     Ok(rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }
 
-/// Refuses what is no event, and makes it one that does not wait, for so long as the peer leaves it so.
+/// Refuses what is no event.
 pub(super) fn check(event: &OwnedFd) -> Result<(), Fault> {
     let name = std::fs::read_link(format!("/proc/self/fd/{}", event.as_raw_fd()));
     // Older kernels say `anon_inode:[eventfd]`, and so do newer ones; where /proc is not there nothing is believed.
-    if name.map_or(true, |name| name.as_os_str() != "anon_inode:[eventfd]") {
-        return Err(Fault::EventInvalid);
-    }
-    let set = rustix::fs::fcntl_getfl(event)
-        .and_then(|flags| rustix::fs::fcntl_setfl(event, flags | OFlags::NONBLOCK));
-    set.map_err(|_| Fault::EventInvalid)
+    let is_event = name.is_ok_and(|name| name.as_os_str() == "anon_inode:[eventfd]");
+    if is_event { Ok(()) } else { Err(Fault::EventInvalid) }
 }
 
-/// Wakes who waits for it.
-pub(super) fn kick(event: &OwnedFd) {
+/// Wakes who waits for an event that no peer has.
+pub(super) fn wake(event: &OwnedFd) {
     // An event that is full is one that is set.
     let _full = rustix::io::write(event, &1_u64.to_ne_bytes());
 }
@@ -39,10 +42,13 @@ pub(super) fn kick(event: &OwnedFd) {
 pub(super) fn is_full(event: &OwnedFd) -> bool {
     let mut set = [PollFd::new(event, PollFlags::OUT)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut set, Some(&now)).is_ok_and(|ready| ready == 0)
+    poll(&mut set, Some(&now))
+        .is_ok_and(|_| set.iter().all(|event| !event.revents().contains(PollFlags::OUT)))
 }
 
-/// Takes what it counts, so that it is not set any more.
+/// Takes what it counts, so that it is not set any more. Does not wait (Linux 5.8 and later).
 pub(super) fn clear(event: impl AsFd) {
-    let _empty = rustix::io::read(event, &mut [0_u8; 8]);
+    let mut count = [0_u8; 8];
+    let parts = &mut [IoSliceMut::new(&mut count)];
+    let _empty = rustix::io::preadv2(event, parts, NO_OFFSET, ReadWriteFlags::NOWAIT);
 }

@@ -97,12 +97,16 @@ impl Inbox {
         }
     }
 
-    /// Gives a connection back, and says what is wrong with its peer.
-    pub(super) fn complain(&mut self, pair: Box<Pair>, fault: Fault) {
+    /// Says what is wrong with the peer of a connection.
+    pub(super) fn complain(&self, pair: &Pair, fault: Fault) {
         let word = u64::from(pair.generation) << 8 | (fault as u64 + 1);
+        self.shared.fault.store(word, Ordering::Release);
+    }
+
+    /// Gives a connection back.
+    pub(super) fn give_back(&mut self, pair: Box<Pair>) {
         let pushed = self.back.push(pair);
         debug_assert!(pushed.is_ok(), "there are as many places as connections");
-        self.shared.fault.store(word, Ordering::Release);
     }
 
     #[inline]

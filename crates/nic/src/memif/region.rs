@@ -1,7 +1,7 @@
 //! Memory that a client makes and a server is handed.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 
@@ -12,10 +12,6 @@ use super::sys::Mapping;
 /// that a lane never waits for a page; and the peer decides how much that is, up to here. DPDK with zero-copy hands over all
 /// of its own: start it with `-m 512` or so.
 pub(super) const BYTES_MAX: u64 = 1 << 30;
-
-/// `TMPFS_MAGIC` and `HUGETLBFS_MAGIC` (`include/uapi/linux/magic.h`): what memory is made of. A file of any other kind
-/// may be one for which somebody has to be asked at every page.
-const MEMORY: [i64; 2] = [0x0102_1994, 0x9584_58f6];
 
 const PAGE_SIZE: usize = 4096;
 
@@ -29,18 +25,35 @@ pub(super) fn create(size: usize) -> io::Result<(OwnedFd, Mapping)> {
     Ok((file, mapping))
 }
 
-/// The memory of a peer that says that it has `size` bytes.
-pub(super) fn accept(file: impl AsFd, size: u64) -> Result<Mapping, Fault> {
-    let failed = |_| Fault::RegionInvalid;
-    let kind = rustix::fs::fstatfs(&file).map_err(failed)?.f_type;
-    let found = rustix::fs::fstat(&file).map_err(failed)?;
-    let is_memory = MEMORY.contains(&kind);
-    let has_all = u64::try_from(found.st_size).is_ok_and(|found| found >= size);
-    if !is_memory || !has_all || size == 0 || size > BYTES_MAX {
-        return Err(Fault::RegionInvalid);
+/// Memory that a peer has offered, and of which nothing has been touched yet.
+#[derive(Debug)]
+pub(super) struct Offered {
+    file: OwnedFd,
+    size: usize,
+}
+
+impl Offered {
+    /// What a peer says has `size` bytes.
+    pub(super) fn new(file: OwnedFd, size: u64) -> Result<Self, Fault> {
+        // Asks no file system: a file of any other kind may be one for which somebody has to be asked, and who may not answer.
+        rustix::fs::fcntl_get_seals(&file).map_err(|_no_memory| Fault::RegionInvalid)?;
+        let found = rustix::fs::fstat(&file).map_err(|_| Fault::RegionInvalid)?;
+        let has_all = u64::try_from(found.st_size).is_ok_and(|found| found >= size);
+        if !has_all || size == 0 || size > BYTES_MAX {
+            return Err(Fault::RegionInvalid);
+        }
+        // Huge pages are mapped whole; the rest of the last one is there as well.
+        let page = usize::try_from(found.st_blksize).unwrap_or(PAGE_SIZE).max(PAGE_SIZE);
+        let size = usize::try_from(size).map_err(|_| Fault::RegionInvalid)?.next_multiple_of(page);
+        Ok(Self { file, size })
     }
-    // Huge pages are mapped whole; the rest of the last one is there as well.
-    let page = usize::try_from(found.st_blksize).unwrap_or(PAGE_SIZE).max(PAGE_SIZE);
-    let size = usize::try_from(size).map_err(|_| Fault::RegionInvalid)?.next_multiple_of(page);
-    Mapping::new(file, size).map_err(|_| Fault::HostFailed)
+
+    /// All of it, there for a lane.
+    pub(super) fn map(self) -> Result<Mapping, Fault> {
+        Mapping::new(&self.file, self.size).map_err(|error| match error.kind() {
+            // It is not to be written to.
+            io::ErrorKind::PermissionDenied => Fault::RegionInvalid,
+            _ => Fault::HostFailed,
+        })
+    }
 }

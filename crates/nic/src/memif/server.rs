@@ -23,9 +23,8 @@ use super::message::{
     AddRing, Direction, Hello, Init, MODE_ETHERNET, Message, Secret, VERSION, readable, text,
 };
 use super::pair::{COOKIE, Parts};
-use super::region;
+use super::region::{self, Offered};
 use super::shared::{REGIONS_MAX, Regions, Words};
-use super::sys::Mapping;
 use super::{OUR_NAME, RING_SIZE_LOG2_MAX, Role};
 
 /// What a server has to offer.
@@ -41,8 +40,8 @@ pub(super) struct Terms {
 pub(super) enum Answer {
     Send(Message),
     Nothing,
-    /// The rings, queue by queue, and what to say.
-    Connected(Vec<Parts>, Message),
+    /// It has said all that it has to, and this is what to say when it is let in.
+    Connected(Message),
     /// The peer has gone, and this is what it says of it.
     Left(String),
 }
@@ -60,7 +59,7 @@ enum Stage {
 pub(super) struct Handshake {
     terms: Terms,
     stage: Stage,
-    mappings: Vec<Mapping>,
+    memory: Vec<Offered>,
     bytes: u64,
     to_server: Vec<Ring>,
     to_client: Vec<Ring>,
@@ -78,7 +77,7 @@ impl Handshake {
         Self {
             terms,
             stage: Stage::Init,
-            mappings: Vec::new(),
+            memory: Vec::new(),
             bytes: 0,
             to_server: Vec::new(),
             to_client: Vec::new(),
@@ -109,7 +108,7 @@ impl Handshake {
             (_, Message::Ack, None) => Ok(Answer::Nothing),
             (Stage::Init, Message::Init(init), None) => self.begin(&init),
             (Stage::Offers, Message::AddRegion { index, size }, Some(file)) => {
-                self.add_region(index, size, &file)
+                self.add_region(index, size, file)
             }
             (Stage::Offers, Message::AddRing(offer), Some(event)) => self.add_ring(offer, event),
             (Stage::Offers, Message::Connect(name), None) => self.connect(&name),
@@ -135,13 +134,13 @@ impl Handshake {
         Ok(Answer::Send(Message::Ack))
     }
 
-    fn add_region(&mut self, index: u16, size: u64, file: &OwnedFd) -> Result<Answer, Fault> {
+    fn add_region(&mut self, index: u16, size: u64, file: OwnedFd) -> Result<Answer, Fault> {
         self.bytes = self.bytes.saturating_add(size);
-        let is_next = usize::from(index) == self.mappings.len() && self.mappings.len() < REGIONS_MAX;
+        let is_next = usize::from(index) == self.memory.len() && self.memory.len() < REGIONS_MAX;
         if !is_next || self.bytes > region::BYTES_MAX {
             return Err(Fault::RegionInvalid);
         }
-        self.mappings.push(region::accept(file, size)?);
+        self.memory.push(Offered::new(file, size)?);
         Ok(Answer::Send(Message::Ack))
     }
 
@@ -164,16 +163,21 @@ impl Handshake {
         if self.to_server.is_empty() || self.to_server.len() != self.to_client.len() {
             return Err(Fault::RingsMissing);
         }
-        let regions = Regions::new(std::mem::take(&mut self.mappings)).ok_or(Fault::RegionInvalid)?;
-        let regions = Arc::new(regions);
-        let rings = self.to_server.drain(..).zip(self.to_client.drain(..));
-        let pairs: Result<Vec<_>, Fault> = rings.map(|(rx, tx)| parts(&regions, rx, tx)).collect();
         self.stage = Stage::Connected;
         let name = readable(name);
         if !name.is_empty() {
             self.peer = format!("{} {name}", self.peer);
         }
-        Ok(Answer::Connected(pairs?, Message::Connected(text(OUR_NAME))))
+        Ok(Answer::Connected(Message::Connected(text(OUR_NAME))))
+    }
+
+    /// The rings, queue by queue. Only here is the peer's memory mapped, and taken from the host: whoever is not let in costs
+    /// none.
+    pub(super) fn parts(&mut self) -> Result<Vec<Parts>, Fault> {
+        let mappings: Result<_, Fault> = self.memory.drain(..).map(Offered::map).collect();
+        let regions = Arc::new(Regions::new(mappings?).ok_or(Fault::RegionInvalid)?);
+        let rings = self.to_server.drain(..).zip(self.to_client.drain(..));
+        rings.map(|(rx, tx)| parts(&regions, rx, tx)).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 //! more, and whoever touches it gets SIGBUS, which ends the process. Seals forbid that (`F_SEAL_SHRINK`, `man 2
 //! memfd_create`), but DPDK's own memory, which it hands over for zero-copy, has none. So there is a handler: it puts
 //! zeros where the mapping was and notes that it did, and whoever watches over the peer ends the connection. All other
-//! SIGBUS is what it was before.
+//! SIGBUS is what it was before, those that somebody sends included.
 //!
 //! ```text
 //!   lane ── reads ──▶ mapping ──▶ page gone ──▶ SIGBUS ──▶ handler: zeros over the whole mapping, `lost` is set
@@ -17,8 +17,11 @@
 //! | word | written by | with | read by | with |
 //! |---|---|---|---|---|
 //! | `start` | who maps, last; who unmaps, first | release | the handler | acquire |
-//! | `size` | who maps | relaxed | the handler | relaxed, behind `start` |
+//! | `size` | who maps, before `start` | release | the handler | acquire, behind `start` |
 //! | `is_lost` | the handler | relaxed | who watches | relaxed |
+//!
+//! Places are used again. So the handler reads `start` a second time, behind `size`: where it is the same, both words are of one
+//! mapping, since a newer `size` is released behind the 0 that ended the older one.
 //!
 //! A place is somebody's own from the moment that its `owner` word went from free to taken, by a compare-and-exchange.
 #![expect(unsafe_code, reason = "mapping memory, and a signal handler that maps over it")]
@@ -135,7 +138,8 @@ fn take_place() -> Option<usize> {
 fn publish(place: usize, base: NonNull<u8>, size: usize) {
     let Some(place) = PLACES.get(place) else { return };
     place.is_lost.store(false, Ordering::Relaxed);
-    place.size.store(size, Ordering::Relaxed);
+    // Whoever sees this one sees the end of the mapping before it.
+    place.size.store(size, Ordering::Release);
     place.start.store(base.addr().get(), Ordering::Release);
 }
 
@@ -171,34 +175,47 @@ fn new_action() -> libc::sigaction {
 extern "C" fn on_bus_error(_signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
     // SAFETY: the kernel gives a handler with SA_SIGINFO a valid structure.
     let info = unsafe { &*info };
-    // SAFETY: SIGBUS has an address.
+    // Only then has this thread touched the address: a signal that somebody sent has none, and the news of a broken page
+    // (`BUS_MCEERR_AO`) comes to whoever it may.
+    let is_access = matches!(info.si_code, libc::BUS_ADRERR | libc::BUS_MCEERR_AR);
+    // SAFETY: SIGBUS has an address; where somebody sent it, other integers are there, and they are not used.
     let address = unsafe { info.si_addr() }.addr();
     let errno = errno();
-    let is_ours = PLACES.iter().any(|place| covers(place, address) && put_zeros(place));
-    set_errno(errno);
+    let is_ours = is_access && PLACES.iter().any(|place| put_zeros(place, address));
     if !is_ours {
         hand_back();
     }
+    if !is_access {
+        // There is no access to be repeated: the signal is, as soon as this returns.
+        // SAFETY: a system call without pointers.
+        let _sent = unsafe { libc::raise(libc::SIGBUS) };
+    }
+    set_errno(errno);
 }
 
-fn covers(place: &Place, address: usize) -> bool {
+/// Start and size of the mapping in a place, if it has `address`.
+fn covering(place: &Place, address: usize) -> Option<(usize, usize)> {
     let start = place.start.load(Ordering::Acquire);
-    start != 0 && (start..start + place.size.load(Ordering::Relaxed)).contains(&address)
+    let size = place.size.load(Ordering::Acquire);
+    let is_one = start != 0 && start == place.start.load(Ordering::Relaxed);
+    (is_one && address.checked_sub(start)? < size).then_some((start, size))
 }
 
-fn put_zeros(place: &Place) -> bool {
-    let start = ptr::without_provenance_mut::<c_void>(place.start.load(Ordering::Acquire));
-    let size = place.size.load(Ordering::Relaxed);
+fn put_zeros(place: &Place, address: usize) -> bool {
+    let Some((start, size)) = covering(place, address) else { return false };
+    let start = ptr::without_provenance_mut::<c_void>(start);
     let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-    // SAFETY: replaces exactly one mapping that `Mapping` keeps, and which stays valid for reads and writes by it. The
-    // thread that faulted is using it, so that it is not being unmapped: what uses it borrows it.
+    // Without a reserve: hardly any of it is ever written to, and a peer is not to end us by how much it takes away.
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE;
+    // SAFETY: replaces exactly one mapping that `Mapping` keeps, and which stays valid for reads and writes by it. This
+    // thread has just touched `address`, and so is using the mapping that has it: what uses one borrows it, so that it is
+    // not being unmapped.
     let mapped = unsafe { libc::mmap(start, size, protection, flags, -1, 0) };
     place.is_lost.store(true, Ordering::Relaxed);
     mapped == start
 }
 
-/// Puts the former action in force, so that the access that is about to be repeated meets it.
+/// Puts the former action in force, so that what comes next meets it.
 fn hand_back() {
     let before = BEFORE.load(Ordering::Acquire);
     let mut otherwise = new_action();

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use barelane_nic::memif::{Control, Idle, MemifQueue, Role, Settings, SocketName, open};
 use barelane_nic::{FRAME_LEN_MIN, Queue};
 
+mod alone;
+mod foreign;
 mod hostile;
+mod raw;
 
 /// How long anything may take that takes some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,6 +34,11 @@ fn settings(name: &str) -> Settings {
 
 fn client_of(settings: &Settings) -> Settings {
     Settings { role: Role::Client, ..settings.clone() }
+}
+
+/// A client of these settings.
+fn open_client(settings: &Settings) -> (Control, Vec<MemifQueue>) {
+    open(&client_of(settings)).unwrap()
 }
 
 /// Turns until it is so.
