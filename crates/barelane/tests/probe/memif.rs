@@ -138,7 +138,8 @@ fn every_question_of_every_protocol_and_schedule_is_answered_in_both_roles() {
 #[test]
 fn who_asks_from_a_random_address_is_told_which() {
     let (_cores, socket) = (cores(), socket("random"));
-    let _server = Process::serve(&socket, MAC);
+    // A server that sleeps is woken by what is asked.
+    let _server = Process::serve(&format!("{socket},idle=sleep"), MAC);
     let asked =
         ["10.9.0.1", "--memif", &socket, "--address", "10.9.0.2/24", "--count", "1", "--timeout", "60"];
     let says = || {
