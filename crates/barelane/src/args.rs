@@ -342,8 +342,8 @@ pub struct MeansArguments {
     #[arg(long, value_name = "A")]
     pub gateway: Option<String>,
     /// With --memif: the station that takes all questions, for an end that answers neither ARP nor neighbour discovery
-    #[arg(long, value_name = "MAC")]
-    pub next_hop_mac: Option<String>,
+    #[arg(long, value_name = "MAC", alias = "next-hop-mac")]
+    pub next_hop: Option<String>,
     /// Where the stamps are taken: user (around the system call), kernel (where its stack meets the driver; sockets only)
     #[arg(long, value_name = "PLACE", default_value = "user")]
     pub stamps: String,

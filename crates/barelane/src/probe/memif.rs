@@ -110,7 +110,7 @@ impl Shared {
                     "it is not in the prefix of --address {}, and no gateway is named",
                     self.address
                 ));
-                Err(wrong.remedy("name one, --gateway A, or the station that takes all: --next-hop-mac MAC"))
+                Err(wrong.remedy("name one, --gateway A, or the station that takes all: --next-hop MAC"))
             }
         }
     }
@@ -120,8 +120,9 @@ impl Shared {
     pub(super) fn open(&self, ask: &Ask, target: &Target, signals: &Signals) -> Result<Memif, Error> {
         let settings = self.config.settings("--memif")?;
         let stop = signals.stop_flag();
-        let mut interface = Interface::open(&settings, &stop).map_err(|error| self.refusal(error))?;
-        let mut neighbours = Neighbours::new(self.own, self.next_hop(ask.target)?).map_err(unaskable)?;
+        let mut interface = Interface::open(&settings, &stop).map_err(|error| self.refusal(&error))?;
+        let mut neighbours =
+            Neighbours::new(self.own, self.next_hop(ask.target)?).map_err(|error| unaskable(&error))?;
         let next_hop = interface
             .resolve(&mut neighbours, &MonotonicClock::start(), &stop)
             .map_err(|error| unresolved(ask.target, error))?;
@@ -129,22 +130,22 @@ impl Shared {
         let mtu = target.link.as_ref().map_or(0, |link| link.mtu as usize);
         let Station { mac, ip } = self.own;
         let link = frames::Link { mac, ip, next_hop, identity: identity(ask.seed), mtu };
-        interface.ask(ask, link, neighbours).map_err(unaskable)
+        interface.ask(ask, link, neighbours).map_err(|error| unaskable(&error))
     }
 
     /// Why there is nobody to ask.
-    fn refusal(&self, error: OpenError) -> Error {
+    fn refusal(&self, error: &OpenError) -> Error {
         let wrong =
             |problem: &dyn Display| Wrong::new("--memif", &self.config.settings.socket).because(problem);
-        match &error {
+        match error {
             OpenError::Memif(MemifError::Thread(_) | MemifError::Kicker(_)) | OpenError::Stopped => {
                 Error::Failed(error.to_string())
             }
             OpenError::Memif(MemifError::Socket { .. }) => {
-                wrong(&error).remedy("stop who listens there, or name another socket").into()
+                wrong(error).remedy("stop who listens there, or name another socket").into()
             }
             OpenError::Memif(MemifError::TooLarge { .. }) => {
-                wrong(&error).remedy("have fewer queues, or smaller rings").into()
+                wrong(error).remedy("have fewer queues, or smaller rings").into()
             }
             OpenError::Alone(news) => {
                 let why = news.last().map_or(String::new(), |line| format!(" ({line})"));
@@ -181,9 +182,8 @@ fn refuse_foreign(arguments: &MeansArguments, stamps: Stamps) -> Result<(), Wron
 
 /// Refuses what only an interface in shared memory has, where none is named.
 pub(super) fn refuse_alone(arguments: &MeansArguments) -> Result<(), Wrong> {
-    let MeansArguments { mac, address, gateway, next_hop_mac, .. } = arguments;
-    let options =
-        [("--mac", mac), ("--address", address), ("--gateway", gateway), ("--next-hop-mac", next_hop_mac)];
+    let MeansArguments { mac, address, gateway, next_hop, .. } = arguments;
+    let options = [("--mac", mac), ("--address", address), ("--gateway", gateway), ("--next-hop", next_hop)];
     match options.into_iter().find_map(|(option, value)| Some((option, value.as_ref()?))) {
         None => Ok(()),
         Some((option, value)) => {
@@ -196,12 +196,12 @@ pub(super) fn refuse_alone(arguments: &MeansArguments) -> Result<(), Wrong> {
 
 fn beyond(arguments: &MeansArguments, prefix: Prefix, own: IpAddr) -> Result<Beyond, Wrong> {
     let Some(gateway) = &arguments.gateway else {
-        let Some(mac) = &arguments.next_hop_mac else { return Ok(Beyond::Nobody) };
-        return values::mac(mac).map(Beyond::Fixed).map_err(|fault| fault.of("--next-hop-mac"));
+        let Some(mac) = &arguments.next_hop else { return Ok(Beyond::Nobody) };
+        return values::mac(mac).map(Beyond::Fixed).map_err(|fault| fault.of("--next-hop"));
     };
     let wrong = || Wrong::new("--gateway", gateway);
-    if arguments.next_hop_mac.is_some() {
-        return Err(wrong().because("--next-hop-mac takes all questions").remedy("name one of the two"));
+    if arguments.next_hop.is_some() {
+        return Err(wrong().because("--next-hop takes all questions").remedy("name one of the two"));
     }
     let ip = values::ip(gateway).map_err(|fault| fault.of("--gateway"))?;
     check_station("--gateway", gateway, ip)?;
@@ -236,7 +236,7 @@ fn identity(seed: u64) -> NonZeroU16 {
     NonZeroU16::new(PORT_MIN + above).unwrap_or(NonZeroU16::MAX)
 }
 
-fn unaskable(error: probe::TransportError) -> Error {
+fn unaskable(error: &probe::TransportError) -> Error {
     Error::Input(error.to_string())
 }
 
@@ -245,7 +245,7 @@ fn unresolved(target: IpAddr, error: Unresolved) -> Error {
         Unresolved::Stopped(_) | Unresolved::Gone(_) => Error::Failed(error.to_string()),
         Unresolved::Silent(_) => {
             let remedy =
-                "name a target or a gateway that is there, or the station to send to: --next-hop-mac MAC";
+                "name a target or a gateway that is there, or the station to send to: --next-hop MAC";
             Wrong::new("TARGET", target).because(error).remedy(remedy).into()
         }
     }
@@ -262,7 +262,7 @@ mod tests {
             mac: None,
             address: Some("10.9.0.2/24".to_owned()),
             gateway: None,
-            next_hop_mac: None,
+            next_hop: None,
             stamps: "user".to_owned(),
             spin: false,
             core: None,
@@ -286,7 +286,7 @@ mod tests {
         let routed = MeansArguments { gateway: Some("10.9.0.9".to_owned()), ..arguments() };
         assert_eq!(next_hop(&routed, "10.8.0.1"), owner("10.9.0.9"));
         assert_eq!(next_hop(&routed, "10.9.0.1"), owner("10.9.0.1"));
-        let fixed = MeansArguments { next_hop_mac: Some("02:00:00:00:00:09".to_owned()), ..arguments() };
+        let fixed = MeansArguments { next_hop: Some("02:00:00:00:00:09".to_owned()), ..arguments() };
         assert_eq!(next_hop(&fixed, "10.8.0.1"), Ok(NextHop::Fixed(Mac([2, 0, 0, 0, 0, 9]))));
         let v6 = Some("fe80::1".to_owned());
         let v6 = MeansArguments { address: Some("fd00::2/64".to_owned()), gateway: v6, ..arguments() };

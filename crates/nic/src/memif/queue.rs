@@ -35,7 +35,9 @@ const GIVE_BACK_AT: u16 = 64;
 /// Turns without a packet until slots are given back all the same: a peer with a short ring may wait for them. A peer that is
 /// about to answer has by then done so.
 const IDLE_GIVE_BACK: u32 = 32;
-/// Turns without a packet until a lane that may sleep does: some ten microseconds, within which a stream's next packet comes.
+/// Turns without a packet until a lane that may sleep does, and from one sleep to the next: some ten microseconds, within which
+/// a stream's next packet comes. A lane looks whether it shall stop once in as many turns, and warms up for four times as
+/// many: were each of them a sleep, it would stop after ten seconds, and not have started after thirty.
 const IDLE_SLEEP: u32 = 1024;
 /// How long it sleeps at most: peers that look at the flag without a fence may miss that it sleeps, and connections come
 /// without an event.
@@ -65,7 +67,7 @@ pub struct MemifQueue {
     /// Whether anything was found since the last flush.
     has_received: bool,
     idle: Idle,
-    /// Turns since a packet came.
+    /// Turns since a packet came, or since it slept.
     idle_turns: u32,
 }
 
@@ -146,6 +148,7 @@ impl MemifQueue {
         }
         if self.idle == Idle::Sleep && self.idle_turns >= IDLE_SLEEP {
             self.sleep();
+            self.idle_turns = 0;
         }
     }
 
