@@ -13,7 +13,7 @@
 //! | file | what |
 //! |---|---|
 //! | `message` | the 128 bytes of a control message |
-//! | `channel` | the socket, and the descriptors that travel by it |
+//! | `channel`, `given` | the socket, and the descriptors that travel by it |
 //! | `event`, `kick` | how who sleeps is woken |
 //! | `server`, `client` | the handshake, from either side |
 //! | `region`, `sys` | memory, and what is left when a peer takes it away |
@@ -34,6 +34,7 @@ mod client;
 mod control;
 mod event;
 mod fault;
+mod given;
 mod kick;
 mod message;
 mod pair;

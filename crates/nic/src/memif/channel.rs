@@ -1,7 +1,8 @@
 //! The control channel: a Unix socket of whole messages, and the descriptors that travel with them.
 //!
 //! Nothing here waits: a channel that has nothing to give says so. A peer that sends more descriptors than a message may
-//! have has them closed, and one that takes no messages is given up.
+//! have has them closed, and one that takes no messages is given up. Closing a channel would close what has not been read of
+//! it, and so is read before ([`Given`]).
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -12,17 +13,22 @@ use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect,
-    listen, recvmsg, sendmsg, socket_with,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind,
+    connect, listen, recvmsg, sendmsg, shutdown, socket_with,
 };
 
+use super::given::Given;
 use super::message::{MESSAGE_SIZE, Message, Unknown};
 
 /// How many channels wait to be accepted.
 const BACKLOG: i32 = 8;
 
 /// How many descriptors of one message are looked at. One is allowed.
-const DESCRIPTORS_MAX: usize = 4;
+pub(super) const DESCRIPTORS_MAX: usize = 4;
+
+/// How many messages may be in a channel unread: more than the room that a socket has for what it sends
+/// (`net.core.wmem_default`, 208 KiB) holds of them.
+const UNREAD_MAX: usize = 1024;
 
 /// Where a control channel is to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +118,11 @@ impl AsFd for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        // From now on nobody comes; who waits to be let in has sent something already, maybe.
+        let _shut = shutdown(&self.socket, Shutdown::Both);
+        while let Ok(Some(channel)) = self.accept() {
+            drop(channel);
+        }
         if let Some(path) = &self.file {
             // Somebody else may have taken it away.
             let _gone = std::fs::remove_file(path);
@@ -142,7 +153,7 @@ pub(super) struct Channel {
 /// What came of a look at a channel.
 #[derive(Debug)]
 pub(super) enum Received {
-    Message(Message, Option<OwnedFd>),
+    Message(Message, Option<Given>),
     Nothing,
     Closed,
     /// No message of the protocol.
@@ -190,7 +201,7 @@ impl Channel {
         let mut descriptors = Vec::new();
         for part in control.drain() {
             if let RecvAncillaryMessage::ScmRights(more) = part {
-                descriptors.extend(more);
+                descriptors.extend(more.map(Given::new));
             }
         }
         if received.bytes == 0 {
@@ -205,6 +216,18 @@ impl Channel {
             Ok(message) => Received::Message(message, descriptors.pop()),
             Err(Unknown(_)) => Received::Malformed,
         })
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        // From now on nothing comes.
+        let _shut = shutdown(&self.socket, Shutdown::Both);
+        for _ in 0..UNREAD_MAX {
+            if !matches!(self.receive(), Ok(Received::Message(..) | Received::Malformed)) {
+                return;
+            }
+        }
     }
 }
 

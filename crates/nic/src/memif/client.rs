@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 
 use super::event;
 use super::fault::Fault;
+use super::given::Given;
 use super::message::{
     AddRing, Direction, Hello, Init, MODE_ETHERNET, Message, Secret, VERSION, readable, text,
 };
@@ -76,7 +77,7 @@ impl Handshake {
     }
 
     /// What to do about a message.
-    pub(super) fn hear(&mut self, message: Message, descriptor: Option<OwnedFd>) -> Result<Answer, Fault> {
+    pub(super) fn hear(&mut self, message: Message, descriptor: Option<Given>) -> Result<Answer, Fault> {
         match (message, &self.offer, descriptor) {
             (Message::Disconnect { why, .. }, _, None) => Ok(Answer::Left(readable(&why))),
             (Message::Hello(hello), None, None) => {

@@ -21,6 +21,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::channel::{Channel, Listener, Received};
 use super::fault::{Fault, Frames, PeerCounts, Peers};
+use super::given::{self, Given};
 use super::message::{Message, Secret};
 use super::pair::{Pair, Parts};
 use super::post::Outbox;
@@ -214,23 +215,24 @@ impl House {
         let channels = self.guests.iter().map(|guest| &guest.channel);
         let channels = channels.chain(self.connected.iter().map(|connected| &connected.channel));
         let mut set = vec![stop];
-        set.extend(self.listener.iter().map(|listener| PollFd::new(listener, PollFlags::IN)));
+        set.extend(self.open_door().map(|listener| PollFd::new(listener, PollFlags::IN)));
         set.extend(channels.map(|channel| PollFd::new(channel, PollFlags::IN)));
         let interval = if self.connected.is_some() { LOOK_INTERVAL } else { TRY_INTERVAL };
         let interval = Timespec::try_from(interval).unwrap_or(Timespec { tv_sec: 0, tv_nsec: 20_000_000 });
         let _woken = poll(&mut set, Some(&interval));
     }
 
+    /// Where peers come in, while any are let in.
+    fn open_door(&self) -> Option<&Listener> {
+        self.listener.as_ref().filter(|_| !given::are_too_many())
+    }
+
     fn let_in(&mut self) {
-        match &self.listener {
-            Some(listener) => {
-                let came = listener.accept();
-                match came {
-                    Ok(Some(channel)) => self.welcome(channel),
-                    Ok(None) => {}
-                    Err(error) => self.host.pause(&error),
-                }
-            }
+        match self.open_door().map(Listener::accept) {
+            Some(Ok(Some(channel))) => self.welcome(channel),
+            Some(Err(error)) => self.host.pause(&error),
+            Some(Ok(None)) => {}
+            None if self.listener.is_some() => {}
             None if self.guests.is_empty() && self.connected.is_none() => {
                 match Channel::connect(&self.host.settings.socket) {
                     Ok(Some(channel)) => self.guests.push(self.host.visit(channel)),
@@ -427,7 +429,7 @@ impl Handshake {
         }
     }
 
-    fn hear(&mut self, message: Message, descriptor: Option<OwnedFd>) -> Result<Answer, Fault> {
+    fn hear(&mut self, message: Message, descriptor: Option<Given>) -> Result<Answer, Fault> {
         match self {
             Self::Server(handshake) => handshake.hear(message, descriptor),
             Self::Client(handshake) => handshake.hear(message, descriptor),
@@ -490,7 +492,7 @@ impl Connected {
 
 impl Channel {
     /// The next message, if one has come, or why there will be none.
-    fn hear(&self) -> Result<Option<(Message, Option<OwnedFd>)>, End> {
+    fn hear(&self) -> Result<Option<(Message, Option<Given>)>, End> {
         match self.receive() {
             Ok(Received::Message(message, descriptor)) => Ok(Some((message, descriptor))),
             Ok(Received::Nothing) => Ok(None),

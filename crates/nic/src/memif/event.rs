@@ -15,6 +15,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 use rustix::io::ReadWriteFlags;
 
 use super::fault::Fault;
+use super::given::Given;
 
 /// What reads where there are no places to read at (`man 2 preadv2`).
 const NO_OFFSET: u64 = u64::MAX;
@@ -24,12 +25,13 @@ pub(super) fn new() -> io::Result<OwnedFd> {
     Ok(rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }
 
-/// Refuses what is no event.
-pub(super) fn check(event: &OwnedFd) -> Result<(), Fault> {
-    let name = std::fs::read_link(format!("/proc/self/fd/{}", event.as_raw_fd()));
+/// The event that somebody has given; refuses what is none.
+pub(super) fn accept(given: Given) -> Result<OwnedFd, Fault> {
+    let number = given.look().ok_or(Fault::EventInvalid)?.as_raw_fd();
+    let name = std::fs::read_link(format!("/proc/self/fd/{number}"));
     // Older kernels say `anon_inode:[eventfd]`, and so do newer ones; where /proc is not there nothing is believed.
     let is_event = name.is_ok_and(|name| name.as_os_str() == "anon_inode:[eventfd]");
-    if is_event { Ok(()) } else { Err(Fault::EventInvalid) }
+    is_event.then(|| given.known()).flatten().ok_or(Fault::EventInvalid)
 }
 
 /// Wakes who waits for an event that no peer has.

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, SealFlags};
 
 use super::fault::Fault;
+use super::given::Given;
 use super::sys::Mapping;
 
 /// The most memory that is taken of one peer. All of it is there from the beginning, whatever the peer has put into it, so
@@ -34,9 +35,11 @@ pub(super) struct Offered {
 
 impl Offered {
     /// What a peer says has `size` bytes.
-    pub(super) fn new(file: OwnedFd, size: u64) -> Result<Self, Fault> {
+    pub(super) fn new(given: Given, size: u64) -> Result<Self, Fault> {
         // Asks no file system: a file of any other kind may be one for which somebody has to be asked, and who may not answer.
-        rustix::fs::fcntl_get_seals(&file).map_err(|_no_memory| Fault::RegionInvalid)?;
+        let file = given.look().ok_or(Fault::RegionInvalid)?;
+        rustix::fs::fcntl_get_seals(file).map_err(|_no_memory| Fault::RegionInvalid)?;
+        let file = given.known().ok_or(Fault::RegionInvalid)?;
         let found = rustix::fs::fstat(&file).map_err(|_| Fault::RegionInvalid)?;
         let has_all = u64::try_from(found.st_size).is_ok_and(|found| found >= size);
         if !has_all || size == 0 || size > BYTES_MAX {

@@ -19,6 +19,7 @@ use std::sync::atomic::Ordering;
 
 use super::event;
 use super::fault::Fault;
+use super::given::Given;
 use super::message::{
     AddRing, Direction, Hello, Init, MODE_ETHERNET, Message, Secret, VERSION, readable, text,
 };
@@ -101,7 +102,7 @@ impl Handshake {
     }
 
     /// What to do about a message and the descriptor that came with it.
-    pub(super) fn hear(&mut self, message: Message, descriptor: Option<OwnedFd>) -> Result<Answer, Fault> {
+    pub(super) fn hear(&mut self, message: Message, descriptor: Option<Given>) -> Result<Answer, Fault> {
         match (&self.stage, message, descriptor) {
             (_, Message::Disconnect { why, .. }, None) => Ok(Answer::Left(readable(&why))),
             // Nothing is waited for that an acknowledgement would be of, and some clients send one for CONNECTED.
@@ -134,7 +135,7 @@ impl Handshake {
         Ok(Answer::Send(Message::Ack))
     }
 
-    fn add_region(&mut self, index: u16, size: u64, file: OwnedFd) -> Result<Answer, Fault> {
+    fn add_region(&mut self, index: u16, size: u64, file: Given) -> Result<Answer, Fault> {
         self.bytes = self.bytes.saturating_add(size);
         let is_next = usize::from(index) == self.memory.len() && self.memory.len() < REGIONS_MAX;
         if !is_next || self.bytes > region::BYTES_MAX {
@@ -144,7 +145,7 @@ impl Handshake {
         Ok(Answer::Send(Message::Ack))
     }
 
-    fn add_ring(&mut self, offer: AddRing, event: OwnedFd) -> Result<Answer, Fault> {
+    fn add_ring(&mut self, offer: AddRing, event: Given) -> Result<Answer, Fault> {
         let rings = match offer.direction {
             Direction::ToServer => &mut self.to_server,
             Direction::ToClient => &mut self.to_client,
@@ -154,8 +155,7 @@ impl Handshake {
         if !is_next || !has_size || offer.private_size != 0 {
             return Err(Fault::RingInvalid);
         }
-        event::check(&event)?;
-        rings.push(Ring { offer, event });
+        rings.push(Ring { offer, event: event::accept(event)? });
         Ok(Answer::Send(Message::Ack))
     }
 

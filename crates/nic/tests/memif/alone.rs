@@ -10,10 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use barelane_nic::Queue;
-use barelane_nic::memif::{Settings, SocketName, open};
+use barelane_nic::memif::{Fault, MemifQueue, Settings, SocketName, open};
+use rustix::fs::{FallocateFlags, MemfdFlags};
 
-use crate::raw::{CONNECT, CONNECTED, Offer, Raw, VERSION, add_region, init, message};
-use crate::{PATIENCE, client_of, conversation, echo, open_client, packet, settings, until};
+use crate::raw::{CONNECT, CONNECTED, Offer, Raw, Slot, VERSION, add_region, init, message};
+use crate::{PATIENCE, client_of, conversation, echo, open_client, packet, settings, take, until};
 
 /// The socket that a child goes to.
 const SOCKET: &str = "BARELANE_TEST_SOCKET";
@@ -228,4 +229,76 @@ fn sigbus_of_others_ends_the_process_as_before() {
             end_of(child("alone::somebody_elses_mapping_loses_its_file", &settings("unused"), stage));
         assert_eq!(status.signal(), Some(SIGBUS), "{stage}: {status}");
     }
+}
+
+/// Two huge pages more than this host had; taken back when it is dropped.
+struct HugePages(String);
+
+const HUGE_PAGES: &str = "/proc/sys/vm/nr_hugepages";
+const HUGE_PAGE: u64 = 2 << 20;
+
+impl HugePages {
+    fn take() -> Option<Self> {
+        let before = fs::read_to_string(HUGE_PAGES).ok()?.trim().to_owned();
+        let wanted = before.parse::<u64>().ok()? + 2;
+        fs::write(HUGE_PAGES, wanted.to_string()).ok()?;
+        let own = Self(before);
+        let found = fs::read_to_string(HUGE_PAGES).ok()?.trim().parse::<u64>().ok()?;
+        (found >= wanted).then_some(own)
+    }
+}
+
+impl Drop for HugePages {
+    fn drop(&mut self) {
+        let _kept = fs::write(HUGE_PAGES, &self.0);
+    }
+}
+
+/// Huge pages have no zeros to be read from where they were: a hole is filled anew, and what has gone is SIGBUS.
+#[test]
+fn huge_pages_that_are_taken_away_end_a_connection() {
+    let Some(_pages) = HugePages::take() else {
+        eprintln!("skipped: huge pages that are taken away: no huge pages can be had here");
+        return;
+    };
+    let settings = settings("huge");
+    let (control, mut servers) = open(&settings).unwrap();
+    let flags = MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
+    let huge = rustix::fs::memfd_create("huge", flags).unwrap();
+    rustix::fs::ftruncate(&huge, 2 * HUGE_PAGE).unwrap();
+    let mut offer = Offer::new();
+    // Less than its pages have: they are mapped whole.
+    offer.more.push((huge.try_clone().unwrap(), HUGE_PAGE + 4096));
+    let _raw = offer.connect(&settings);
+    let ask = |number: u16, offset| {
+        offer.write_slot(0, 1, number, Slot { region: 1, len: 64, offset, ..Slot::default() });
+        offer.set_head(0, 1, number + 1);
+    };
+    let take = |queue: &mut MemifQueue| {
+        let mut taken = Vec::new();
+        until(
+            || {
+                taken.extend(take(queue));
+                !taken.is_empty()
+            },
+            "a frame",
+        );
+        taken
+    };
+    ask(0, 2 * 1024 * 1024);
+    assert_eq!(take(&mut servers[0]), [vec![0; 64]]);
+    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    rustix::fs::fallocate(&huge, hole, 0, 2 * HUGE_PAGE).unwrap();
+    ask(1, 0);
+    assert_eq!(take(&mut servers[0]), [vec![0; 64]]);
+    assert_eq!(control.peers().sent_away(), 0);
+    rustix::fs::ftruncate(&huge, 0).unwrap();
+    ask(2, 0);
+    until(
+        || {
+            echo(&mut servers[0]);
+            control.peers().of(Fault::MemoryLost) == 1
+        },
+        "it is sent away",
+    );
 }

@@ -865,3 +865,49 @@ fn memory_is_not_touched_before_its_peer_is_let_in() {
     assert!(blocks <= 16, "{blocks}");
     drop(guests);
 }
+
+/// A socket of the loopback with something unsent, which whoever closes it last waits for, a minute long.
+fn lingering() -> (OwnedFd, OwnedFd) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (deaf, _) = listener.accept().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    while io::Write::write(&mut socket, &[0; 1 << 16]).is_ok() {}
+    socket.set_nonblocking(false).unwrap();
+    rustix::net::sockopt::set_socket_linger(&socket, Some(PATIENCE * 6)).unwrap();
+    (socket.into(), deaf.into())
+}
+
+/// Closing what a peer has sent may take as long as the peer wants: read or not, by whatever message it came.
+#[test]
+fn nobody_waits_for_what_a_peer_has_left_to_be_closed() {
+    let settings = settings("lingering");
+    let (control, mut servers) = open(&settings).unwrap();
+    let mut deaf = Vec::new();
+    let mut send = |raw: &Raw, bytes: &[u8], count: usize| {
+        let (sockets, ends): (Vec<_>, Vec<_>) = (0..count).map(|_| lingering()).unzip();
+        raw.send(bytes, &sockets.iter().map(AsFd::as_fd).collect::<Vec<_>>());
+        deaf.extend(ends);
+    };
+    let several = Raw::connect(&settings);
+    send(&several, &message(ACK, &[]), 2);
+    let region = Raw::connect(&settings);
+    region.send(&greeting(), &[]);
+    send(&region, &add_region(0, 4096), 1);
+    let unread = Raw::connect(&settings);
+    unread.send(&message(0, &[]), &[]);
+    send(&unread, &message(ACK, &[]), 1);
+    let event = Raw::connect(&settings);
+    event.send(&greeting(), &[]);
+    send(&event, &Offer::new().rings[0].message(), 1);
+    until(|| control.peers().sent_away() == 4, "all are sent away");
+    next_one_is_served(&settings, &mut servers);
+    // Nor does who ends it all.
+    let late = Raw::connect(&settings);
+    send(&late, &message(0, &[]), 1);
+    let started = Instant::now();
+    drop(control);
+    assert!(started.elapsed() < PATIENCE, "it waits for what was left");
+    // Now there is an end to it: what is unsent can be sent.
+    drop(deaf);
+}

@@ -236,6 +236,8 @@ pub(crate) fn fill(event: &OwnedFd) {
 pub(crate) struct Offer {
     pub(crate) memory: OwnedFd,
     pub(crate) size: u64,
+    /// Regions behind the first, and their sizes.
+    pub(crate) more: Vec<(OwnedFd, u64)>,
     pub(crate) rings: Vec<Ring>,
     pub(crate) events: Vec<OwnedFd>,
 }
@@ -259,7 +261,7 @@ impl Offer {
         let rings = rings.concat();
         rings.iter().for_each(|ring| write_at(&memory, ring.offset.into(), &COOKIE.to_ne_bytes()));
         let events = rings.iter().map(|_| event()).collect();
-        let offer = Self { memory, size, rings, events };
+        let offer = Self { memory, size, more: Vec::new(), rings, events };
         for queue in 0..queues {
             offer.give_buffers(queue);
         }
@@ -313,6 +315,9 @@ impl Offer {
     pub(crate) fn make(&self, raw: &Raw) {
         raw.send(&init(VERSION, 0, 0, &[0; 24]), &[]);
         raw.send(&add_region(0, self.size), &[self.memory.as_fd()]);
+        for (index, (file, size)) in (1..).zip(&self.more) {
+            raw.send(&add_region(index, *size), &[file.as_fd()]);
+        }
         for (ring, event) in self.rings.iter().zip(&self.events) {
             raw.send(&ring.message(), &[event.as_fd()]);
         }
