@@ -2,7 +2,7 @@
 //! calls it with everything in `fuzz/corpus/memif_messages`, on the stable compiler and in every run.
 
 use nic::memif::Role;
-use nic::memif::testing::{With, hear};
+use nic::memif::fuzzing::{With, hear};
 
 /// Bytes of a message.
 const MESSAGE_SIZE: usize = 128;

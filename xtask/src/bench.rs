@@ -4,6 +4,8 @@
 //! |---|---|
 //! | none | round trips as ratios: the same client against the kernel, DPDK, bare XDP and Barelane, in turns, in one run |
 //! | `--saturation` | answers a second when more is asked than is carried, as ratios |
+//! | `--memif` | round trips and answers a second over memif, as ratios against DPDK |
+//! | `--road` | nanoseconds a packet from ring to ring, over memif in own memory, beside a straight C function |
 //! | `--instructions` | instructions a packet for each class, counted by callgrind, against the committed baseline |
 //! | `--checksum` | gigabytes a second for each checksum implementation and length |
 //!
@@ -13,7 +15,9 @@
 mod checksum;
 mod facts;
 pub(crate) mod instructions;
+mod memif;
 mod ratios;
+mod road;
 mod saturation;
 
 use anyhow::Result;
@@ -33,9 +37,15 @@ pub(crate) struct Arguments {
     /// Measure the checksum implementations instead.
     #[arg(long)]
     checksum: bool,
+    /// Measure what a packet costs from ring to ring, beside a straight C function, instead.
+    #[arg(long)]
+    road: bool,
     /// Measure answers a second at saturation instead.
     #[arg(long)]
     saturation: bool,
+    /// Measure round trips and answers a second over memif instead.
+    #[arg(long)]
+    memif: bool,
     /// How long to measure round trips or saturation altogether, in seconds.
     #[arg(long, default_value_t = 30)]
     seconds: u32,
@@ -55,8 +65,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.checksum {
         return checksum::run();
     }
+    if arguments.road {
+        return road::run(arguments.rounds);
+    }
     if arguments.saturation {
         return saturation::run(arguments.seconds, arguments.rounds);
+    }
+    if arguments.memif {
+        return memif::run(arguments.seconds, arguments.rounds);
     }
     ratios::run(arguments.seconds, arguments.rounds)
 }

@@ -1,5 +1,5 @@
 //! The third-party clients that the tests need, and how they come here: as packages of the distribution, of Python's index,
-//! or of Rust's, which takes some minutes of compiling the first time.
+//! or of Rust's, which takes some minutes of compiling the first time. One client is our own, around a library of others.
 //!
 //! Nobody has to install anything by hand. Where apt or root is missing, what is missing is named, and the tests
 //! that need it are left out by name.
@@ -11,6 +11,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::step::{cargo, line, output, run};
 use crate::workspace;
+
+mod compiled;
 
 /// One third-party program, the package that has it, and how the package comes here.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ enum Home {
     /// From Rust's index, in this version, with the dependencies that it was published with; built and put below the build
     /// directory.
     Rust(&'static str),
+    /// From our own source `xtask/clients/NAME.c`, with the package's library, below the build directory.
+    Compiled,
 }
 
 const fn installed(program: &'static str, package: &'static str, tests: &'static str) -> Client {
@@ -76,11 +80,16 @@ pub(crate) const CLIENTS: &[Client] = &[
     installed("/usr/sbin/ip", "iproute2", "another_kernel"),
     installed("/usr/bin/strace", "strace", "strace"),
     TESTPMD,
+    DPDK_ASK,
     installed("/usr/bin/chromium", "chromium", "chromium"),
 ];
 
 /// What the demo compares with: a kernel-bypass toolkit's own test program.
 pub(crate) const TESTPMD: Client = installed("/usr/bin/dpdk-testpmd", "dpdk-dev", "testpmd");
+
+/// What asks over memif, and over anything else that DPDK has a driver for.
+pub(crate) const DPDK_ASK: Client =
+    Client { program: "dpdk-ask", package: "libdpdk-dev", tests: "dpdk_ask", home: Home::Compiled };
 
 /// What the demo compares with, and another client that asks.
 pub(crate) const SOCKPERF: Client = installed("/usr/bin/sockperf", "sockperf", "sockperf");
@@ -96,12 +105,26 @@ impl Client {
     pub(crate) fn path(&self) -> PathBuf {
         match self.home {
             Home::System => Path::new("/").join(self.program),
-            Home::Unpacked | Home::Python(_) | Home::Rust(_) => tools().join(self.package).join(self.program),
+            Home::Unpacked | Home::Python(_) | Home::Rust(_) | Home::Compiled => {
+                tools().join(self.package).join(self.program)
+            }
         }
     }
 
     fn is_here(&self) -> bool {
-        self.path().exists()
+        match self.home {
+            Home::Compiled => compiled::is_current(&self.path()),
+            _ => self.path().exists(),
+        }
+    }
+
+    /// Whether apt is what it takes to bring it here.
+    fn is_from_debian(&self) -> bool {
+        match self.home {
+            Home::System | Home::Unpacked => true,
+            Home::Python(_) | Home::Rust(_) => false,
+            Home::Compiled => !compiled::can_compile(),
+        }
     }
 }
 
@@ -116,8 +139,7 @@ pub(crate) fn provide(wanted: &[&'static Client]) -> Vec<(&'static Client, Strin
     if missing.is_empty() {
         return Vec::new();
     }
-    let from_debian = |client: &&Client| matches!(client.home, Home::System | Home::Unpacked);
-    if missing.iter().any(from_debian)
+    if missing.iter().any(|client| client.is_from_debian())
         && let Err(error) = update()
     {
         return missing.into_iter().map(|client| (client, format!("{error:#}"))).collect();
@@ -139,6 +161,7 @@ fn bring(client: &Client) -> Result<()> {
         Home::Unpacked => unpack(client.package)?,
         Home::Python(version) => shown(&mut pip(client.package, version))?,
         Home::Rust(version) => cargo_install(client.package, version)?,
+        Home::Compiled => compiled::bring(client)?,
     }
     ensure!(client.is_here(), "the package {} has no {}", client.package, client.program);
     println!("   installed {} for {}", client.package, client.program);

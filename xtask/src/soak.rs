@@ -4,13 +4,14 @@
 //! strikes at another moment, in both tiers. A failure names its seed, and `BARELANE_SEEDS=SEED..SEED+1` repeats it. The
 //! configuration changes a thousand times while questions are asked. The probe asks ten million as fast as this machine
 //! carries them, and both sides account for every one. Ten million random and mutated frames go to the lane and to the driver
-//! tier, which must do the same; and every question of every vector over a virtual cable.
+//! tier, which must do the same; and every question of every vector over a virtual cable. A thousand million questions go over
+//! memif, from DPDK, in both roles, with copies and without.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::clients;
+use crate::clients::{self, DPDK_ASK};
 use crate::step::{Steps, cargo, run as run_command};
 
 /// Seeds of one run of the tests: some seconds, so that the end is met within that.
@@ -24,6 +25,7 @@ const SHORT: Form = Form {
     build: &[],
     frames: "200000..400000",
     vectors: Vectors::AsTested,
+    over_memif: "1000000",
 };
 /// What is asked for by hand; its time is an argument.
 const LONG: Form = Form {
@@ -34,6 +36,7 @@ const LONG: Form = Form {
     build: RELEASE,
     frames: "1000000..11000000",
     vectors: Vectors::Whole,
+    over_memif: "250000000",
 };
 /// The build whose questions are as fast as this machine carries them.
 const RELEASE: &[&str] = &["--release"];
@@ -50,6 +53,8 @@ struct Form {
     /// The seeds of the frames that lane and driver are compared on.
     frames: &'static str,
     vectors: Vectors,
+    /// Questions over memif, of each of four setups.
+    over_memif: &'static str,
 }
 
 /// What of the vectors goes over a cable.
@@ -69,7 +74,8 @@ pub(crate) struct Arguments {
     /// How long to simulate, in minutes; 1000 SIGKILLs and 1000 reloads of each tier come on top, some twenty minutes.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// Half a minute of simulation, 10 SIGKILLs and 20 reloads of each tier, 100,000 questions and 200,000 frames, as CI does.
+    /// Half a minute of simulation, 10 SIGKILLs and 20 reloads of each tier, 100,000 questions, 200,000 frames and four million
+    /// questions over memif, as CI does.
     #[arg(long, conflicts_with = "minutes")]
     short: bool,
 }
@@ -89,6 +95,8 @@ enum Part {
     Differential,
     /// Vectors over a cable.
     Vectors,
+    /// Questions over memif.
+    Memif,
 }
 
 /// Simulates and kills, and sums up.
@@ -134,6 +142,23 @@ fn parts(steps: &mut Steps, only: Option<Part>, form: Form) {
         let all = ("BARELANE_ALL_QUESTIONS", "1");
         in_the_driver(steps, "every question of every vector over a cable", "on_a_cable", all);
     }
+    if is_wanted(Part::Memif) {
+        over_memif(steps, form);
+    }
+}
+
+/// Asks by DPDK over memif, which takes some seconds for a million as tests are built.
+fn over_memif(steps: &mut Steps, form: Form) {
+    let name = "questions over memif, from DPDK";
+    let missing = clients::provide(&[&DPDK_ASK]);
+    if let Some((client, why)) = missing.first() {
+        return steps.skip(name, &format!("no {}: {why}", client.program));
+    }
+    let mut command = cargo(&["test", "--quiet"]);
+    command.args(form.build).args(["--package", "barelane", "--test", "memif", "--", "many::"]);
+    command.args(["--ignored", "--nocapture", "--test-threads=1"]);
+    command.env("BARELANE_QUESTIONS", form.over_memif).env("BARELANE_TOOLS", clients::tools());
+    steps.test(name, &mut command);
 }
 
 /// Runs those tests of the driver tier that have `filter` in their names. Two minutes for ten million frames as tests are

@@ -6,6 +6,7 @@
 //! cargo test --test interface --test demo --test page --test probe -- --ignored
 //!                                        the binary on an interface, with third-party clients, and
 //!                                        its HTML report in a browser; one at a time
+//! cargo test --test memif -- --ignored   the binary over memif, with DPDK at the other end; one at a time
 //! ```
 //!
 //! A plain `cargo test` is green for everybody: a test that needs a privilege says `skipped: …` on standard error
@@ -16,14 +17,14 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::clients::{self, CLIENTS, Client};
+use crate::clients::{self, CLIENTS, Client, DPDK_ASK, TESTPMD};
 use crate::step::{Steps, cargo};
 use crate::workspace;
 
 /// What of the tests to run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only tests whose name contains this, of those that need root.
+    /// Only tests whose name contains this, of those that need root or other people's programs.
     filter: Option<String>,
 }
 
@@ -44,6 +45,7 @@ pub(crate) fn all(steps: &mut Steps, filter: Option<&str>) {
         steps.run("the rings under loom", &mut loom());
     }
     rooted(steps, filter);
+    over_memif(steps, filter);
 }
 
 /// Loom replaces the atomics of the whole build, so it has a build directory of its own. Release, because it tries
@@ -66,9 +68,24 @@ fn rooted(steps: &mut Steps, filter: Option<&str>) {
     command.args(["--test", "interface", "--test", "demo", "--test", "page", "--test", "probe", "--"]);
     command.env("BARELANE_TOOLS", clients::tools());
     command.args(["--ignored", "--show-output", "--test-threads=1"]).args(filter);
-    for (client, why) in &missing {
+    skip(steps, &mut command, &missing);
+    steps.test(name, &mut command);
+}
+
+/// What wants no privilege but DPDK, and both cores: one test at a time.
+fn over_memif(steps: &mut Steps, filter: Option<&str>) {
+    let missing = clients::provide(&[&TESTPMD, &DPDK_ASK]);
+    let mut command = cargo(&["test", "--package", "barelane", "--test", "memif", "--"]);
+    command.env("BARELANE_TOOLS", clients::tools());
+    command.args(["--ignored", "--show-output", "--test-threads=1"]).args(filter);
+    skip(steps, &mut command, &missing);
+    steps.test("tests over memif, with DPDK", &mut command);
+}
+
+/// Leaves out the tests with clients that could not be had, and says so.
+fn skip(steps: &mut Steps, command: &mut Command, missing: &[(&'static Client, String)]) {
+    for (client, why) in missing {
         steps.skip(&format!("tests with {} ({})", client.package, client.program), why);
         command.args(["--skip", client.tests]);
     }
-    steps.test(name, &mut command);
 }

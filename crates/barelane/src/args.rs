@@ -36,6 +36,9 @@ pub enum Verb {
     /// Look at what would be answered; touch nothing
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Routes(RoutesCommand),
+    /// Say what of this host costs latency, and put it right and back again
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArguments),
     /// Send a capture through the same lane: no NIC, no root
     #[command(
         after_help = "Example:\n  barelane replay questions.pcap --config barelane.toml --trace --write answers.pcap"
@@ -44,6 +47,11 @@ pub enum Verb {
     /// Ask on a schedule and measure the answers from outside
     #[command(after_help = PROBE_EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Probe(ProbeCommand),
+    /// Show what the servers of this host do: lanes, answers, drops, stalls
+    #[command(
+        after_help = "Example:\n  barelane top\n  barelane top --once\n  barelane top --json --interval 10"
+    )]
+    Top(TopArguments),
 }
 
 const PROBE_EXAMPLES: &str = "\
@@ -58,11 +66,58 @@ Example:
       the highest rate without loss, and the latency below it
   barelane probe 192.0.2.1 --backend xdp --nic eth1 --core 3 --repeat 20 --json probe.json
       past the kernel, 20 times, with intervals
+  barelane probe 192.0.2.1 --memif /run/lane.sock --address 192.0.2.2/24 --proto udp:7
+      over shared memory, to barelane serve --memif, DPDK or VPP: no kernel, no privileges
   barelane probe compare before.json after.json --report compared.html
 
 Ctrl-C ends a measurement early: what was measured until then is printed and written, and judged
 as ever. Exit codes: 0 done; 1 nothing was answered, an answer was wrong, or the measurement
 failed on its way; 2 an option is wrong.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Example:
+  barelane doctor --nic eth1
+      how the host stands; changes nothing
+  barelane doctor --nic eth1 --fix
+      change what the running kernel can change, each setting recorded before it is touched
+  barelane doctor --undo
+      put back exactly what --fix has changed
+  barelane doctor --noise 10 --core 2 --core 3
+      which of the two is the quieter core for a lane
+
+Exit codes: 0 nothing is bad; 1 something is bad, or could not be changed; 2 an option is wrong.";
+
+/// What to look at, and what to do about it.
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// Interface that lanes would serve [default: none, and nothing is said about cards]
+    #[arg(long, value_name = "IF")]
+    pub nic: Option<String>,
+    /// Core that a lane would have; repeat it for more [default: those that serve would take]
+    #[arg(long, value_name = "N")]
+    pub core: Vec<String>,
+    /// Requirement to look at and to fix, by its name; repeat it for more [default: all]
+    #[arg(long, value_name = "NAME", conflicts_with = "undo")]
+    pub only: Vec<String>,
+    /// Change what is listed, after recording what it was
+    #[arg(long)]
+    pub fix: bool,
+    /// Put back what was changed, backwards and exactly, and remove the record
+    #[arg(long, conflicts_with = "fix")]
+    pub undo: bool,
+    /// File that says what was changed [default: doctor.json in `$STATE_DIRECTORY`, or in /var/lib/barelane]
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Measure for so many seconds on each core how quiet it is, in place of looking: the gaps of a spinning thread
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["fix", "undo", "only", "nic", "root"])]
+    pub noise: Option<String>,
+    /// Look at a copy of some machine's /proc and /sys below this directory, its cards in card/NAME.json
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+}
 
 /// Where the configuration comes from: a file, and options that overrule it.
 #[derive(Debug, Default, Args)]
@@ -269,9 +324,26 @@ pub struct ScheduleArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Means")]
 pub struct MeansArguments {
-    /// How packets are sent and taken: socket (the kernel's stack), xdp (no kernel between)
-    #[arg(long, value_name = "BACKEND", default_value = "socket")]
-    pub backend: String,
+    /// How packets are sent and taken: socket (the kernel's stack), xdp (no kernel between) [default: socket, or memif where
+    /// --memif is named]
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<String>,
+    /// Ask by an interface in shared memory, of Barelane, DPDK or VPP: no kernel, no privileges. The role is client where
+    /// none is named. More options: ring-size=N, buffer-size=N, secret-file=FILE
+    #[arg(long, value_name = "SOCKET[,role=client|server][,id=N]")]
+    pub memif: Option<String>,
+    /// With --memif: the address to ask from, with its prefix length
+    #[arg(long, value_name = "A/LEN")]
+    pub address: Option<String>,
+    /// With --memif: the Ethernet address to ask from [default: a random one, which is said]
+    #[arg(long, value_name = "MAC")]
+    pub mac: Option<String>,
+    /// With --memif: the router that takes questions to targets outside of the prefix of --address
+    #[arg(long, value_name = "A")]
+    pub gateway: Option<String>,
+    /// With --memif: the station that takes all questions, for an end that answers neither ARP nor neighbour discovery
+    #[arg(long, value_name = "MAC", alias = "next-hop-mac")]
+    pub next_hop: Option<String>,
     /// Where the stamps are taken: user (around the system call), kernel (where its stack meets the driver; sockets only)
     #[arg(long, value_name = "PLACE", default_value = "user")]
     pub stamps: String,
@@ -299,6 +371,23 @@ pub struct ResultArguments {
     /// Print a line of progress every two seconds where standard error is not a terminal
     #[arg(long)]
     pub progress: bool,
+}
+
+/// What to show of the servers that run.
+#[derive(Debug, Args)]
+pub struct TopArguments {
+    /// Print one table and end
+    #[arg(long, conflicts_with = "json")]
+    pub once: bool,
+    /// Print one JSON document and end
+    #[arg(long)]
+    pub json: bool,
+    /// Time between two looks, which rates are of, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1")]
+    pub interval: String,
+    /// Segment of one server, as it says at its start [default: those of all servers that run]
+    #[arg(long, value_name = "FILE")]
+    pub segment: Option<PathBuf>,
 }
 
 /// How to demonstrate.

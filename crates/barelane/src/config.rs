@@ -26,7 +26,7 @@ use crate::error::{Error, Wrong};
 mod file;
 pub mod keys;
 pub(crate) mod memif;
-mod values;
+pub(crate) mod values;
 
 pub use memif::MemifConfig;
 

@@ -13,6 +13,9 @@
 //!           client core                          server core
 //! ```
 //!
+//! Two rows more need no cable and no privileges, and are all that is measured where there are none: a lane on shared memory
+//! (memif), and the kernel's sockets on this host's loopback, which is another path.
+//!
 //! The addresses are those of RFC 2544, for measurements. Each server has its own link, so that the kernel's rows
 //! know nothing of a program. The rows are asked in turns, several rounds of all of them, by the same client; only
 //! the row that is asked has its server running, so that a spinning lane never takes the kernel's core away. What
@@ -63,10 +66,16 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
     let signals = Signals::catch()?;
     let seconds = number("--seconds", &arguments.seconds, 0.5, 3600.0)?;
     let rounds = number("--rounds", &arguments.rounds, 1, 999)?;
-    check_privileges()?;
+    let privileges = missing_privileges();
+    if arguments.saturation && !privileges.is_empty() {
+        return Err(Error::Input(format!(
+            "demo --saturation builds its own network and lacks the privileges for it ({}): run it as root",
+            privileges.join(", ")
+        )));
+    }
     json::check(arguments.json.as_deref())?;
     arguments.report.as_deref().map_or(Ok(()), report::check)?;
-    let hosts = Hosts::build(&cables())?;
+    let hosts = Hosts::build(&cables(&privileges))?;
     for line in hosts.facts() {
         say::note(line);
     }
@@ -74,7 +83,7 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
         return saturation::run(&hosts, (seconds, rounds), arguments.json.as_deref(), &signals);
     }
     let page = if arguments.report.is_some() { Page::Wanted } else { Page::NotWanted };
-    let mut outcome = measure(&hosts, (seconds, rounds), page, &signals)?;
+    let mut outcome = measure(&hosts, &privileges, (seconds, rounds), page, &signals)?;
     say::answer(&outcome);
     json::write(arguments.json.as_deref(), &outcome.to_json()?)?;
     if let Some(path) = &arguments.report {
@@ -84,9 +93,9 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
 }
 
 /// The cables of the rows that can be measured here.
-fn cables() -> Vec<&'static Cable> {
+fn cables(privileges: &[&str]) -> Vec<&'static Cable> {
     let mut cables: Vec<&Cable> = Vec::new();
-    for row in ROWS.iter().filter(|row| row.missing().is_none()) {
+    for row in ROWS.iter().filter(|row| row.lacks(privileges).or_else(|| row.missing()).is_none()) {
         if !cables.iter().any(|cable| cable.name == row.cable.name) {
             cables.push(row.cable);
         }
@@ -97,11 +106,13 @@ fn cables() -> Vec<&'static Cable> {
 /// All rounds of all rows, in so many seconds.
 fn measure(
     hosts: &Hosts,
+    privileges: &[&str],
     (seconds, rounds): (f64, u32),
     page: Page,
     signals: &Signals,
 ) -> Result<Outcome, Error> {
-    let mut rows = ROWS.iter().map(|row| prepare(row, hosts, rounds)).collect::<Result<Vec<_>, _>>()?;
+    let mut rows =
+        ROWS.iter().map(|row| prepare(row, hosts, privileges, rounds)).collect::<Result<Vec<_>, _>>()?;
     let segment = segment(seconds, rounds, &rows);
     let began = Instant::now();
     for round in 1..=rounds {
@@ -122,7 +133,10 @@ fn measure(
 }
 
 /// A row before its first round: what is missing for it is said at once.
-fn prepare(row: &'static Row, hosts: &Hosts, rounds: u32) -> Result<RowOutcome, Error> {
+fn prepare(row: &'static Row, hosts: &Hosts, privileges: &[&str], rounds: u32) -> Result<RowOutcome, Error> {
+    if let Some(why) = row.lacks(privileges) {
+        return Ok(RowOutcome::without_privileges(row, why, rounds));
+    }
     let missing = row.missing();
     if let Some(why) = &missing {
         say::note(format_args!("not measured: \"{}\": {why}", row.title));
@@ -157,17 +171,13 @@ fn segment(seconds: f64, rounds: u32, rows: &[RowOutcome]) -> Duration {
     (Duration::from_secs_f64(seconds) / count).max(SEGMENT_MIN)
 }
 
-fn check_privileges() -> Result<(), Error> {
+/// What is missing to lay cables. Without it, shared memory and the loopback are left.
+fn missing_privileges() -> Vec<&'static str> {
     let mut missing = host::privileges::missing_for_namespaces();
     missing.extend(host::privileges::missing_for_xdp());
+    missing.sort_unstable();
     missing.dedup();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let missing = missing.join(", ");
-    Err(Error::Input(format!(
-        "demo builds its own network and lacks the privileges for it ({missing}): run it as root"
-    )))
+    missing
 }
 
 impl From<Error> for Unmeasured {

@@ -7,6 +7,8 @@
 //!    typed                host   routes    which route takes a packet
 //!                         does   probe     the measuring client
 //!                                demo      both ends of a link in memory, measured
+//!                                doctor    what of this host costs latency, put right and back
+//!                                top       what servers do, by their side channel
 //! ```
 //!
 //! Whoever writes a server of his own needs the lane, its tables and a card, under the names that the project uses
@@ -70,6 +72,7 @@ pub mod check;
 pub mod config;
 mod counts;
 pub mod demo;
+pub mod doctor;
 pub mod error;
 pub mod explain;
 mod json;
@@ -79,8 +82,10 @@ pub mod replay;
 pub mod report;
 pub mod say;
 pub mod serve;
+pub mod side_channel;
 mod signals;
 mod stamp_key;
+pub mod top;
 
 pub use config::Config;
 pub use error::{Error, Wrong};
@@ -122,6 +127,8 @@ fn run(verb: Verb) -> Result<(), Error> {
             Err(Error::Input("no target is given; write whom to ask: an address or a name".to_owned()))
         }
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Top(arguments) => top::run(&arguments),
     }
 }
 

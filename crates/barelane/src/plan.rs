@@ -37,6 +37,7 @@ mod tier;
 pub use card::CardPlan;
 pub(crate) use card::free;
 pub use facts::Facts;
+pub(crate) use facts::memif_link;
 pub use lanes::LanePlan;
 pub use next_hops::next_hops_of;
 pub(crate) use print::row;

@@ -7,11 +7,15 @@
 //! ```text
 //!   options ─▶ settings ─▶ target ─▶ core ─▶ means ─▶ runs ─▶ results (table, JSON, page)
 //!              (all read)  (there?)          (socket,   │
-//!                                             card)     │
+//!                                         card, memif)  │
 //!                                                       └▶ live line, by a thread of its own
 //! ```
 
+use std::sync::Arc;
+
+use nic::memif::Control;
 use probe::clock::RealtimeClock;
+use probe::memif::Memif;
 use probe::report::Runs;
 use probe::socket::{Socket, Wait};
 use probe::transport::{Stamps, Transport};
@@ -28,6 +32,7 @@ pub(crate) mod card;
 mod clock;
 mod core;
 mod live;
+mod memif;
 pub(crate) mod platform;
 mod results;
 mod search;
@@ -47,15 +52,15 @@ use target::Target;
 pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     let settings = Settings::read(arguments)?;
     let signals = Signals::catch()?;
-    let target = Target::resolve(&arguments.target, arguments.means.nic.as_deref())?;
+    let target = settings.target(&arguments.target, arguments.means.nic.as_deref())?;
     let ask = settings.ask(&target)?;
     results::check(&arguments.results)?;
-    let next_hop = target.find_neighbour()?;
+    let way = Way::find(&settings, &ask, &target, &signals)?;
     // Before the thread is bound to a core, which the printing thread must not have.
     let whole = settings.search.map_or(Whole::Runs(settings.repeat, ask.end), |_| Whole::Trials);
-    let live = Live::start(whole, arguments.results.progress);
+    let live = Live::start(whole, arguments.results.progress, way.control());
     core::pin(&settings)?;
-    let measured = measure(&settings, &ask, &target, next_hop, &Session { live: &live, signals: &signals });
+    let measured = measure(&settings, &ask, &target, way, &Session { live: &live, signals: &signals });
     drop(live);
     let Measured { mut found, failure } = measured?;
     if let Some(link) = &target.link {
@@ -64,6 +69,39 @@ pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
     say::answer(found.to_string().trim_end());
     results::write(&arguments.results, &found)?;
     failure.map_or_else(|| found.judge(), Err)
+}
+
+/// What the questions go by, as far as it can be made ready before the thread is bound to a core.
+#[derive(Debug)]
+enum Way {
+    /// The kernel's stack.
+    Socket { spins: bool, stamps: Stamps },
+    /// A card, to the station of this Ethernet address.
+    Xdp(Option<[u8; 6]>),
+    /// An interface in shared memory, open.
+    Memif(Box<Memif>),
+}
+
+impl Way {
+    /// Finds who takes the questions.
+    fn find(settings: &Settings, ask: &Ask, target: &Target, signals: &Signals) -> Result<Self, Error> {
+        Ok(match &settings.means {
+            Means::Memif(shared) => Self::Memif(Box::new(shared.open(ask, target, signals)?)),
+            Means::Xdp => Self::Xdp(target.find_neighbour()?),
+            &Means::Socket { spins, stamps } => {
+                target.find_neighbour()?;
+                Self::Socket { spins, stamps }
+            }
+        })
+    }
+
+    /// Who has news of the other end.
+    fn control(&self) -> Option<Arc<Control>> {
+        match self {
+            Self::Memif(memif) => Some(Arc::clone(memif.control())),
+            Self::Socket { .. } | Self::Xdp(_) => None,
+        }
+    }
 }
 
 /// Who looks on, and who ends it.
@@ -85,15 +123,18 @@ fn measure(
     settings: &Settings,
     ask: &Ask,
     target: &Target,
-    next_hop: Option<[u8; 6]>,
+    way: Way,
     session: &Session<'_>,
 ) -> Result<Measured, Error> {
-    let (spins, stamps) = match settings.means {
-        Means::Xdp => {
+    let (spins, stamps) = match way {
+        Way::Memif(mut memif) => {
+            return conduct(settings, ask, &mut *memif, &CycleClock::calibrate(), session);
+        }
+        Way::Xdp(next_hop) => {
             let mut reserved = card::open(ask, target, next_hop)?;
             return conduct(settings, ask, &mut reserved.card, &CycleClock::calibrate(), session);
         }
-        Means::Socket { spins, stamps } => (spins, stamps),
+        Way::Socket { spins, stamps } => (spins, stamps),
     };
     let wrong = |error: probe::TransportError| Error::Input(error.to_string());
     let wait = if spins { Wait::Spin } else { Wait::Block };
@@ -131,7 +172,7 @@ fn repeat<T: Transport, C: Clock>(
     let platform = ThisPlatform::open();
     let stop = session.signals.stop_flag();
     let controls = Controls { stop: &stop, progress: session.live.progress(), platform: &platform };
-    let bias = bias::measure(ask, settings.means, clock).map_err(failed)?;
+    let bias = bias::measure(ask, &settings.means, clock).map_err(failed)?;
     let mut last = probe::measure(ask, transport, clock, &controls).map_err(failed)?;
     let mut runs = Runs::begin(&last, settings.repeat);
     let mut failure = None;

@@ -34,11 +34,14 @@ mod card;
 mod lanes;
 mod next_hops;
 mod print;
+mod publish;
 mod reload;
 mod server;
+mod stalls;
 mod watch;
 
 pub use print::Summary;
+use publish::Publisher;
 pub use reload::ReloadError;
 pub use server::Server;
 use watch::Watch;
@@ -57,9 +60,10 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     for line in server.facts() {
         say::note(line);
     }
+    let mut publisher = publish(&server);
     say::note(server.ready_line());
     tell_systemd(&[NotifyState::Ready]);
-    let ended = supervise(&mut server, &signals, arguments);
+    let ended = supervise(&mut server, publisher.as_mut(), &signals, arguments);
     tell_systemd(&[NotifyState::Stopping]);
     let stopped = server.stop();
     if let Ok(summary) = &stopped {
@@ -82,8 +86,29 @@ fn start(arguments: &ServeArguments, signals: &Signals) -> Result<Option<Server>
     Server::start(plan, &stop)
 }
 
+/// Opens the side channel. A server that answers is worth more than one that is looked at, so it serves without one too.
+fn publish(server: &Server) -> Option<Publisher> {
+    match Publisher::start(server) {
+        Ok(publisher) => {
+            say::note(publisher.fact());
+            Some(publisher)
+        }
+        Err(error) => {
+            say::warn(format_args!(
+                "there is no side channel, and barelane top cannot see this server: {error}"
+            ));
+            None
+        }
+    }
+}
+
 /// Looks after the lanes until they are told to stop, or cannot answer any more.
-fn supervise(server: &mut Server, signals: &Signals, arguments: &ServeArguments) -> Result<(), Error> {
+fn supervise(
+    server: &mut Server,
+    mut publisher: Option<&mut Publisher>,
+    signals: &Signals,
+    arguments: &ServeArguments,
+) -> Result<(), Error> {
     let mut watch = Watch::new(server.plan());
     while !signals.is_stopping() {
         if signals.take_reload() {
@@ -97,6 +122,9 @@ fn supervise(server: &mut Server, signals: &Signals, arguments: &ServeArguments)
         watch.look(server.plan())?.iter().for_each(say::note);
         if let Err(error) = server.announce_again() {
             say::warn(error);
+        }
+        if let Some(line) = publisher.as_mut().and_then(|publisher| publisher.look(server)) {
+            say::note(line);
         }
         thread::sleep(LOOK_INTERVAL);
     }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// The rows of the table.
-const ROWS: usize = 21;
+const ROWS: usize = 26;
 
 /// What the machine has that a demo could leave behind.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,7 +53,8 @@ fn demo(arguments: &[&str]) -> Option<Command> {
 }
 
 /// The rows that need a program that is not ours, and the program.
-const OUTSIDE: [(&str, &str); 4] = [
+const OUTSIDE: [(&str, &str); 5] = [
+    ("dpdk_5tswap_memif", "dpdk-testpmd"),
     ("dpdk_icmpecho", "dpdk-testpmd"),
     ("dpdk_5tswap", "dpdk-testpmd"),
     ("sockperf_server", "sockperf"),
@@ -116,6 +117,33 @@ fn every_row_of_ours_is_answered_rightly_and_the_others_say_what_is_missing() {
     {
         assert!(html.contains(words), "the page does not say `{words}`");
     }
+}
+
+/// As for whoever is not root: shared memory and the loopback are left.
+#[test]
+fn without_privileges_memif_is_measured_beside_the_loopback() {
+    let path = temporary("unprivileged.json");
+    let mut command = if host::privileges::missing_for_namespaces().is_empty() {
+        let mut command = Command::new("setpriv");
+        let nothing = ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"];
+        command.args(nothing).arg(env!("CARGO_BIN_EXE_barelane"));
+        command
+    } else {
+        Command::new(env!("CARGO_BIN_EXE_barelane"))
+    };
+    command.args(["demo", "--seconds", "1", "--json", path.to_str().unwrap()]).stdin(Stdio::null());
+    let (json, table) = finished(command, &path);
+    let rows = json["rows"].as_array().unwrap();
+    let of = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap();
+    for name in ["loopback_udp_blocking", "loopback_udp_spinning", "memif_icmp", "memif_udp"] {
+        answered_rightly(of(name));
+    }
+    assert_eq!(of("memif_udp")["mode"], "memif");
+    let why = of("lane_udp")["not_measured"].as_str().unwrap();
+    assert!(why.starts_with("a link of their own needs root (CAP_"), "{why}");
+    let lacking = rows.iter().filter(|row| row["not_measured"] == why).count();
+    assert!(table.contains(&format!("\n{lacking} rows more are not measured: {why}\n")), "{table}");
+    assert!(table.contains("another path by another"), "{table}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn read_list(path: &str) -> Result<Vec<usize>, HostError> {
 }
 
 /// The cores of a list as the kernel writes it: `0-3,8,10-11`.
-fn from_list(text: &str) -> Vec<usize> {
+pub(crate) fn from_list(text: &str) -> Vec<usize> {
     let ranges = text.split(',').filter_map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         Some(first.parse::<usize>().ok()?..=last.parse::<usize>().ok()?)
@@ -63,7 +63,7 @@ fn from_list(text: &str) -> Vec<usize> {
 }
 
 /// The same list as text. The cores must be in ascending order.
-fn as_list(cores: &[usize]) -> String {
+pub(crate) fn as_list(cores: &[usize]) -> String {
     let runs = cores.chunk_by(|one, next| one + 1 == *next);
     let runs: Vec<_> = runs
         .filter_map(|run| match run {

@@ -1,10 +1,15 @@
-//! What ethtool tells of an interface, asked by generic netlink: the queues in use and the offloads.
+//! What ethtool tells of an interface, asked by generic netlink: the queues in use, the offloads, and the parameters that
+//! are one number each.
 //!
 //! The message and attribute numbers are those of `include/uapi/linux/ethtool_netlink.h`. A driver that does not know
 //! a question answers EOPNOTSUPP; that is an answer, not a failure, and given as `None`.
 
+mod parameters;
+
 use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
 use rustix::io::Errno;
+
+pub use parameters::{Parameter, Parameters, parameters, set_parameter};
 
 use crate::HostError;
 use crate::netlink::generic::{self, Family};
@@ -41,7 +46,8 @@ const CHANNELS_COMBINED: u16 = 9;
 
 /// The kernel's names for transmit checksum offload, by protocol (`net/ethtool/common.c`). A device has the generic
 /// one or the two particular ones.
-const TX_CHECKSUM_NAMES: [&str; 3] = ["tx-checksum-ip-generic", "tx-checksum-ipv4", "tx-checksum-ipv6"];
+pub(crate) const TX_CHECKSUM_NAMES: [&str; 3] =
+    ["tx-checksum-ip-generic", "tx-checksum-ipv4", "tx-checksum-ipv6"];
 
 const RX_VLAN_NAME: &str = "rx-vlan-hw-parse";
 
@@ -73,6 +79,16 @@ impl Features {
     /// Whether an offload of this name can be changed.
     pub fn is_changeable(&self, name: &str) -> bool {
         self.changeable.iter().any(|changeable| changeable == name)
+    }
+
+    /// The offloads in force, by the kernel's names.
+    pub fn active(&self) -> &[String] {
+        &self.active
+    }
+
+    /// The offloads that can be changed, by the kernel's names.
+    pub fn changeable(&self) -> &[String] {
+        &self.changeable
     }
 
     /// Whether checksums are left to the hardware on transmission.
@@ -144,6 +160,11 @@ pub fn set_tx_checksum(index: u32, offload: Offload) -> Result<(), HostError> {
 /// own call; but only those of a sender whose checksums are whole (`veth_skb_is_eligible_for_gro`, `drivers/net/veth.c`).
 pub fn set_gro(index: u32, offload: Offload) -> Result<(), HostError> {
     set(index, &[GRO_NAME], offload, "generic receive offload")
+}
+
+/// Switches one offload, by the kernel's name for it.
+pub fn set_feature(index: u32, name: &str, offload: Offload) -> Result<(), HostError> {
+    set(index, &[name], offload, name)
 }
 
 /// Switches those of the named offloads that can be changed. None of them: refused.

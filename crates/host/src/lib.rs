@@ -14,8 +14,9 @@
 //! | frames that no socket would carry | [`packet`], [`groups`] |
 //! | where does a thread run, and on what memory? | [`cores`], [`memory`] |
 //! | what time is it? | [`clock`], [`wall`] |
-//! | who had our core, and what did a thread wait for? | [`steal`], [`usage`] |
+//! | who had our core, and what did a thread wait for? | [`steal`], [`usage`], [`interrupts`] |
 //! | may we? | [`privileges`] |
+//! | what of all this is not as it should be, and can it be put right? | [`doctor`] |
 //!
 //! Interfaces, addresses, queues and offloads are read by netlink, never by parsing a program's output and never
 //! from `/sys/class/net`: that directory shows the network namespace of whoever mounted it, not that of the reader.
@@ -27,9 +28,11 @@ pub mod busy_poll;
 pub mod changes;
 pub mod clock;
 pub mod cores;
+pub mod doctor;
 pub mod error;
 pub mod ethtool;
 pub mod groups;
+pub mod interrupts;
 pub mod links;
 pub mod memory;
 pub mod namespace;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod device;
+mod napi;
 mod program;
 mod queues;
 
@@ -13,6 +14,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkM
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rustix::io::Errno;
 
+pub use napi::{Napi, napi};
 pub use program::{AttachedProgram, ProgramMode};
 
 use crate::HostError;
@@ -116,6 +118,11 @@ pub fn link(name: &str) -> Result<Link, HostError> {
 /// The interface of this index, as routes and neighbours name it.
 pub fn link_at(index: u32) -> Result<Link, HostError> {
     described(&answer_at(index)?, &format!("look up the interface of index {index}"))
+}
+
+/// The PCI address of the device behind an interface, or of the one that this is a part of; nothing where there is none.
+pub fn pci_address(index: u32) -> Result<Option<String>, HostError> {
+    Ok(device::pci_address_of(&answer_at(index)?))
 }
 
 /// The state of the interface of this index; nothing where there is none any more.

@@ -58,6 +58,11 @@ impl Thread {
         Self(gettid())
     }
 
+    /// The number that the kernel has for it.
+    pub fn number(self) -> u32 {
+        self.0.as_raw_nonzero().get().unsigned_abs()
+    }
+
     /// Its page faults since it began, without disturbing it.
     pub fn page_faults(self) -> Result<PageFaults, HostError> {
         read_faults(&PathBuf::from(format!("/proc/self/task/{}/stat", self.0.as_raw_nonzero())))

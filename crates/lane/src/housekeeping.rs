@@ -1,6 +1,7 @@
-//! The seldom work of a lane: publishing its counters, taking new tables, ways and the time of day, and saying
+//! The seldom work of a lane: publishing its counters and how full its rings are, taking new tables, ways and the time of day, and saying
 //! which gateways it has answers for.
 
+use nic::Depths;
 use telemetry::{Clock, Counter};
 
 use crate::lane::Lane;
@@ -41,7 +42,13 @@ impl<Q: nic::Queue, C: Clock> Lane<Q, C> {
     }
 
     /// Publishes the counters now. Housekeeping does it by itself; this is for the end of a lane's life.
-    pub fn publish(&self) {
-        self.page.publish(&self.state.counters);
+    pub fn publish(&mut self) {
+        let depths = self.queue.depths().map_or_else(telemetry::Depths::default, published);
+        self.page.publish(&self.state.counters, depths);
     }
+}
+
+/// The depths of a queue as they are published.
+fn published(Depths { rx, tx, fill, completion, free, .. }: Depths) -> telemetry::Depths {
+    telemetry::Depths::of_words([rx, tx, fill, completion, free].map(u64::from))
 }

@@ -14,6 +14,7 @@ use wire::parse::{self, Fault};
 
 use crate::classify::{check_addresses, claimed, classify_the_rest};
 use crate::housekeeping;
+use crate::look_back::LookBack;
 use crate::mailbox::Mailbox;
 use crate::respond::{self, State, respond};
 use crate::verdict::{Answer, Reply, Verdict, verdict_of};
@@ -29,11 +30,12 @@ const _: () = assert!(GROWTH_MAX >= CLEARED);
 /// One core's work: a queue, what is known, what was counted.
 #[derive(Debug)]
 pub struct Lane<Q: Queue, C: Clock> {
-    queue: Q,
+    pub(crate) queue: Q,
     pub(crate) tables: Box<LaneTables>,
     pub(crate) state: State<C>,
     pub(crate) mailbox: Mailbox,
     pub(crate) page: Arc<Page>,
+    look_back: LookBack,
     turns: u64,
 }
 
@@ -41,16 +43,18 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
     /// A lane that answers what `queue` brings by what `tables` know. `clock` is the one whose instants [`Lane::turn`]
     /// will be given.
     pub fn new(queue: Q, tables: Box<LaneTables>, clock: C, page: Arc<Page>, mut mailbox: Mailbox) -> Self {
+        let look_back = LookBack::new(clock.rate());
         let mut state = State::new(&tables, clock, Arc::clone(&page));
         if let Some(wall) = mailbox.wall_clock() {
             state.set_wall(wall);
         }
         mailbox.exchange_next_hops(&mut state.next_hops);
-        Self { queue, tables, state, mailbox, page, turns: 0 }
+        Self { queue, tables, state, mailbox, page, look_back, turns: 0 }
     }
 
     /// One pass: everything that waits now, from wire to wire. Gives the number of frames taken.
     pub fn turn(&mut self, now: Tick) -> usize {
+        self.look_back.begin(now, &self.state.counters, &self.page);
         let mut burst = self.queue.rx();
         let taken = burst.remaining();
         while let Some(mut frame) = self.queue.next(&mut burst) {
@@ -72,6 +76,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
             }
         }
         self.queue.flush();
+        self.look_back.end(taken);
         self.state.counters.add(Counter::Rx, taken as u64);
         self.state.counters.count(if taken == 0 { Counter::TurnEmpty } else { Counter::Turn });
         self.turns = self.turns.wrapping_add(1);

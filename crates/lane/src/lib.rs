@@ -16,6 +16,7 @@ mod classify;
 mod housekeeping;
 mod lane;
 mod limits;
+mod look_back;
 mod mailbox;
 mod respond;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod verdict;
 
 pub use classify::classify;
 pub use lane::Lane;
+pub use look_back::STALL_LIMIT;
 pub use mailbox::{GatewaysUsed, Mailbox, MailboxFull, TableSender, mailbox};
 pub use respond::{State, respond};
 pub use verdict::{Verdict, verdict_of};

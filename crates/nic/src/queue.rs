@@ -81,6 +81,24 @@ impl Burst {
     }
 }
 
+/// Where the frames of a queue are. What the kernel holds between two rings stands in the ring that it came from or
+/// goes to, or in neither, for the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depths {
+    /// On the stack of free frames.
+    pub free: u32,
+    /// In the fill ring.
+    pub fill: u32,
+    /// Received, waiting to be taken.
+    pub rx: u32,
+    /// In the transmit ring.
+    pub tx: u32,
+    /// Sent, waiting to be recycled.
+    pub completion: u32,
+    /// In the lane's hands: see [`XdpQueue::held`](crate::xdp::XdpQueue::held).
+    pub held: i64,
+}
+
 /// One receive and transmit pair of a card, owned by one lane.
 pub trait Queue {
     /// Makes room for new packets, takes back what was sent, and says how many frames wait: at most [`BURST_MAX`].
@@ -107,6 +125,12 @@ pub trait Queue {
 
     /// Takes a frame back unsent.
     fn release(&mut self, frame: Frame);
+
+    /// Where every frame is, or nothing where the card has no rings to tell of. Looks at what the other side of the rings
+    /// writes: for housekeeping, not for the road.
+    fn depths(&mut self) -> Option<Depths> {
+        None
+    }
 
     /// Sends what was queued. Once a turn. The only place where a backend may make a system call.
     fn flush(&mut self);

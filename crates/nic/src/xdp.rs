@@ -64,7 +64,7 @@ pub use error::{AttachedProgram, XdpError};
 pub use next_hops::NextHops;
 use program::Program;
 pub use program::{CLAIMS_MAX, COUNT_MAX, Mode, ModeChoice, OWNED_MAX, PROGRAM_NAME, QUEUES_MAX};
-pub use queue::{Depths, Kernel, Kick, Kicks, Wake, XdpQueue};
+pub use queue::{Kernel, Kick, Kicks, Wake, XdpQueue};
 pub use refinements::{LIMIT_COUNT_MAX, Limit, Refinements, SourceLimit, Verdict};
 use socket::{Bound, Prepared, Watch};
 pub use socket::{BusyPoll, Statistics, XdpSocket};

@@ -21,7 +21,7 @@ use wire::icmpv6;
 use wire::ipv4::{self, Ipv4};
 use wire::ipv6::{self, Ipv6};
 use wire::udp::{self, Checksum, Udp};
-use wire::{Headers, Kind, Mac, parse};
+use wire::{Fault, Headers, Kind, Mac, parse};
 
 use crate::ask::{Ask, Protocol};
 use crate::clock::WallTime;
@@ -43,7 +43,8 @@ const _: () = assert!(Udp::LEN == TRANSPORT_LEN && Icmpv4Echo::LEN == TRANSPORT_
 pub struct Link {
     /// The NIC's own Ethernet address.
     pub mac: Mac,
-    /// Our own address: one that the kernel owns, so that it answers ARP and NDP for it.
+    /// Our own address: one that the kernel owns, so that it answers ARP and NDP for it, or one that
+    /// [`Neighbours`](crate::neighbours::Neighbours) answer for.
     pub ip: IpAddr,
     /// The Ethernet address of the target, or of the router towards it.
     pub next_hop: Mac,
@@ -91,7 +92,17 @@ pub struct Frames {
     /// The pseudo-header's part in the transport's checksum.
     pseudo: Sum,
     partial_checksums: PartialChecksums,
+    company: Company,
     summer: Summer,
+}
+
+/// What comes beside answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Company {
+    /// Nothing: a frame that is handed to us is for our address, protocol and port ([`Link::claim`]).
+    None,
+    /// Everything that somebody sends to the link.
+    Mixed,
 }
 
 #[derive(Debug)]
@@ -127,8 +138,29 @@ impl Frames {
             (Network::V6(ip), _) => ip.pseudo(transport_len),
         };
         let ethernet = Ethernet { dst: link.next_hop, src: link.mac, ethertype: ethertype.into() };
-        let summer = Summer::fastest();
-        Ok(Self { link, protocol: ask.protocol, ethernet, network, pseudo, partial_checksums, summer })
+        let (company, summer) = (Company::None, Summer::fastest());
+        Ok(Self {
+            link,
+            protocol: ask.protocol,
+            ethernet,
+            network,
+            pseudo,
+            partial_checksums,
+            company,
+            summer,
+        })
+    }
+
+    /// The same for a card that hands over every frame there is, not only those of [`Link::claim`].
+    #[must_use]
+    pub fn among_others(self) -> Self {
+        Self { company: Company::Mixed, ..self }
+    }
+
+    /// From here on questions go to `next_hop`.
+    pub const fn set_next_hop(&mut self, next_hop: Mac) {
+        self.link.next_hop = next_hop;
+        self.ethernet.dst = next_hop;
     }
 
     /// Writes the question as a frame to the beginning of `room`, and gives the frame's length; nothing where the room
@@ -175,8 +207,10 @@ impl Frames {
 
     /// What a frame says, or nothing where it is no answer of the target to us.
     pub fn read<'a>(&self, frame: &'a [u8]) -> Option<What<'a>> {
-        // A frame that is handed to us is for our address, protocol and port: if it cannot be read, it was damaged.
-        let Ok(headers) = parse(frame) else { return Some(What::Corrupted) };
+        let headers = match parse(frame) {
+            Ok(headers) => headers,
+            Err(fault) => return self.is_damaged_answer(frame, fault).then_some(What::Corrupted),
+        };
         if !self.is_from_target(frame, headers) {
             return None;
         }
@@ -188,15 +222,43 @@ impl Frames {
         Some(if is_for_us { what } else { What::Corrupted })
     }
 
+    /// Whether a frame that cannot be read was an answer before it was damaged. Where others come too it must still name
+    /// both ends, and have what only damage makes: fragments and options are somebody's, and no answers to us.
+    #[cold]
+    fn is_damaged_answer(&self, frame: &[u8], fault: Fault) -> bool {
+        let is_damage = matches!(
+            fault,
+            Fault::FrameTruncated
+                | Fault::Ipv4Length
+                | Fault::Ipv4Checksum
+                | Fault::Ipv6Length
+                | Fault::IcmpLength
+                | Fault::UdpLength
+        );
+        let is_ours = || {
+            let ethertype = Ethernet::of(frame, 0).map(|ethernet| ethernet.ethertype);
+            ethertype == Some(self.ethernet.ethertype) && self.names_both_ends(frame, Ethernet::LEN)
+        };
+        self.company == Company::None || (is_damage && is_ours())
+    }
+
     fn is_from_target(&self, frame: &[u8], headers: Headers) -> bool {
-        match (&self.network, headers.kind) {
-            (Network::V4(asked), Kind::Udpv4 | Kind::Icmpv4) => {
-                Ipv4::of(frame, headers.network).is_some_and(|ip| ip.src == asked.dst && ip.dst == asked.src)
+        let is_of_family = match self.network {
+            Network::V4(_) => matches!(headers.kind, Kind::Udpv4 | Kind::Icmpv4),
+            Network::V6(_) => matches!(headers.kind, Kind::Udpv6 | Kind::Icmpv6),
+        };
+        is_of_family && self.names_both_ends(frame, headers.network)
+    }
+
+    /// Whether the header at `network` is from the target and to us.
+    fn names_both_ends(&self, frame: &[u8], network: usize) -> bool {
+        match &self.network {
+            Network::V4(asked) => {
+                Ipv4::of(frame, network).is_some_and(|ip| ip.src == asked.dst && ip.dst == asked.src)
             }
-            (Network::V6(asked), Kind::Udpv6 | Kind::Icmpv6) => {
-                Ipv6::of(frame, headers.network).is_some_and(|ip| ip.src == asked.dst && ip.dst == asked.src)
+            Network::V6(asked) => {
+                Ipv6::of(frame, network).is_some_and(|ip| ip.src == asked.dst && ip.dst == asked.src)
             }
-            _ => false,
         }
     }
 

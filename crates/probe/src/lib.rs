@@ -20,6 +20,7 @@
 //! | [`socket`] | … over the kernel's sockets |
 //! | [`queue`] | … over the queues of a card, with whole [`frames`] |
 //! | [`xdp`] | … over a card that is opened for the probe alone |
+//! | [`memif`] | … over an interface in shared memory, with [`neighbours`] of its own |
 //! | [`matching`] | what became of each question; sent = answered + lost + late, exactly |
 //! | [`record`] | the round trips, and how deep a percentile the samples carry |
 //! | [`own_error`] | what the probe does wrong itself: when it was late, when it was not there, and why |
@@ -38,6 +39,8 @@ pub mod figures;
 pub mod frames;
 pub mod matching;
 pub mod measure;
+pub mod memif;
+pub mod neighbours;
 pub mod own_error;
 pub mod question;
 pub mod queue;

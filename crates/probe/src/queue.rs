@@ -8,6 +8,7 @@ use telemetry::Tick;
 
 use crate::clock::Clock;
 use crate::frames::Frames;
+use crate::neighbours::Neighbours;
 use crate::question::Question;
 use crate::transport::{Arrival, Facts, Transport, TransportError};
 
@@ -17,6 +18,11 @@ pub trait Origin: Queue {
     /// A free buffer, to be handed to [`Queue::tx`] or [`Queue::release`], or nothing where none is free. Its length is
     /// the caller's to set.
     fn spare(&mut self) -> Option<Frame>;
+
+    /// Whether anybody can be at the other end. What is sent while nobody can is lost, as on a cable that is pulled out.
+    fn is_connected(&self) -> bool {
+        true
+    }
 }
 
 /// A card, as the queues that answers may come by.
@@ -29,6 +35,8 @@ pub struct Card<Q> {
     burst: Option<Burst>,
     seen_at: Tick,
     frames: Frames,
+    /// Nothing where a kernel stands behind the card and does all that.
+    neighbours: Option<Neighbours>,
     facts: Facts,
     /// The frame that arrived last, taken out of its buffer, so that between two calls every buffer is the queue's.
     arrived: Vec<u8>,
@@ -56,7 +64,14 @@ impl<Q: Origin> Card<Q> {
             received_stamp: "user space, when the receive ring shows the frame",
         };
         let queues = queues.into_boxed_slice();
-        Ok(Self { queues, current: 0, burst: None, seen_at: Tick(0), frames, facts, arrived: Vec::new() })
+        let (seen_at, arrived) = (Tick(0), Vec::new());
+        Ok(Self { queues, current: 0, burst: None, seen_at, frames, neighbours: None, facts, arrived })
+    }
+
+    /// The same for a card that no kernel stands behind.
+    #[must_use]
+    pub fn with_neighbours(self, neighbours: Neighbours) -> Self {
+        Self { neighbours: Some(neighbours), ..self }
     }
 
     /// The queues, for their counters.
@@ -100,7 +115,9 @@ impl<Q: Origin> Transport for Card<Q> {
 
     fn send(&mut self, question: &Question<'_>, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
         let Some(queue) = self.queues.first_mut() else { return Ok(None) };
-        let Some(mut frame) = queue.spare() else { return Ok(None) };
+        // What cannot be handed over to anybody is lost at once, and is no reason to wait for room.
+        let lost = |queue: &Q| (!queue.is_connected()).then(|| clock.now());
+        let Some(mut frame) = queue.spare() else { return Ok(lost(queue)) };
         let room = queue.room_mut(&frame);
         let most = room.len();
         let Some(len) = self.frames.write(question, question.stamp(clock), room) else {
@@ -113,7 +130,7 @@ impl<Q: Origin> Transport for Card<Q> {
             Ok(()) => Some(at),
             Err(frame) => {
                 queue.release(frame);
-                None
+                lost(queue)
             }
         })
     }
@@ -127,7 +144,17 @@ impl<Q: Origin> Transport for Card<Q> {
 
     fn receive(&mut self, _: Tick, clock: &impl Clock) -> Result<Option<Arrival<'_>>, TransportError> {
         let is_taken = self.take(clock);
-        let what = is_taken.then(|| self.frames.read(&self.arrived)).flatten();
+        let Self { queues, frames, neighbours, arrived, .. } = self;
+        let what = is_taken.then(|| frames.read(arrived)).flatten();
+        if what.is_none()
+            && let (Some(neighbours), Some(queue)) = (neighbours, queues.first_mut())
+        {
+            if !is_taken {
+                neighbours.rest(queue, clock);
+            } else if let Some(next_hop) = neighbours.hear(arrived, queue) {
+                frames.set_next_hop(next_hop);
+            }
+        }
         Ok(what.map(|what| Arrival { at: self.seen_at, is_stamped: true, what }))
     }
 }

@@ -19,7 +19,7 @@ pub const BATCH_MAX: usize = 32;
 /// What every report says about its backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Its name: "socket", "xdp".
+    /// Its name: "socket", "xdp", "memif".
     pub backend: &'static str,
     /// What it sends through: "connected UDP socket", "AF_XDP native copy".
     pub means: String,

@@ -13,6 +13,7 @@ use std::num::NonZeroU16;
 use std::sync::atomic::AtomicBool;
 
 use barelane_probe::frames::{Frames, Link, PartialChecksums};
+use barelane_probe::neighbours::{Neighbours, NextHop, Station};
 use barelane_probe::own_error::NoPlatform;
 use barelane_probe::queue::{Card, Origin};
 use barelane_probe::{Ask, Clock, Controls, End, Progress, Protocol, Report, Transport, WallTime, measure};
@@ -35,6 +36,9 @@ struct Echoing {
     card: sim::Card,
     stock: Vec<Frame>,
     before: Impairments,
+    /// What others send to us, each once, and what they are told.
+    others: Vec<Vec<u8>>,
+    told: Vec<Vec<u8>>,
 }
 
 impl Echoing {
@@ -50,7 +54,7 @@ impl Echoing {
             card.release(stock.pop().unwrap());
         }
         let before = card.impairments();
-        Self { card, stock, before }
+        Self { card, stock, before, others: Vec::new(), told: Vec::new() }
     }
 
     /// What the wire did to the answers.
@@ -70,8 +74,13 @@ impl Echoing {
 
     /// Swaps the two ends of every UDP frame that has left, and sends it back.
     fn echo(&mut self) {
-        let mut answers = Vec::new();
+        let mut answers: Vec<Vec<u8>> = self.others.pop().into_iter().collect();
+        let told = &mut self.told;
         self.card.take_sent(|frame| {
+            if frame[12..14] != [8, 0] {
+                told.push(frame.to_vec());
+                return;
+            }
             let mut answer = frame.to_vec();
             for (left, right, len) in [(0, 6, 6), (26, 30, 4), (34, 36, 2)] {
                 for offset in 0..len {
@@ -156,10 +165,17 @@ fn report(ask: &Ask, transport: &mut impl Transport, clock: &impl Clock, stop: &
     Report::new(&measure(ask, transport, clock, &controls).unwrap())
 }
 
+const OWN_MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+const TARGET_MAC: Mac = Mac([2, 0, 0, 0, 0, 2]);
+
+fn frames(ask: &Ask) -> Frames {
+    let identity = NonZeroU16::new(40_000).unwrap();
+    let link = Link { mac: OWN_MAC, ip: OWN, next_hop: TARGET_MAC, identity, mtu: 1500 };
+    Frames::new(ask, link, PartialChecksums::Refuse).unwrap()
+}
+
 fn run(ask: &Ask, seed: u64, faults: Faults) -> (Report, Impairments) {
-    let [mac, next_hop] = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
-    let link = Link { mac, ip: OWN, next_hop, identity: NonZeroU16::new(40_000).unwrap(), mtu: 1500 };
-    let frames = Frames::new(ask, link, PartialChecksums::Refuse).unwrap();
+    let frames = frames(ask);
     let queues = vec![Echoing::new(COUNT + ask.warm_up, seed, faults)];
     let mut card = Card::new(queues, frames, "simulation", "a card in memory".to_owned()).unwrap();
     let report = report(ask, &mut card, &CountingClock::default(), &AtomicBool::new(false));
@@ -211,4 +227,46 @@ fn a_slow_peer_delays_and_loses_nothing() {
     let faults = Faults { slow_peer_ppm: 500_000, ..Faults::default() };
     let (report, _) = run(&ask(64), 3, faults);
     assert!(report.is_clean(), "{report}");
+}
+
+/// Frames that are none of our answers: one each of what a link without a filter carries.
+fn frames_of_others() -> Vec<Vec<u8>> {
+    let frame = |ethertype: [u8; 2], packet: &[u8]| {
+        let mut bytes = [&OWN_MAC.0[..], &TARGET_MAC.0, &ethertype, packet].concat();
+        bytes.resize(bytes.len().max(60), 0);
+        bytes
+    };
+    let arp =
+        [&[0, 1, 8, 0, 6, 4, 0, 1][..], &TARGET_MAC.0, &[10, 0, 0, 2], &[0; 6], &[10, 0, 0, 1]].concat();
+    // A TCP segment of the target to us. Its header's checksum is right.
+    let tcp = [0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0x66, 0xce, 10, 0, 0, 2, 10, 0, 0, 1];
+    let reports = [&[0x60, 0, 0, 0, 0, 36, 0, 1][..], &[0xfe; 32], &[0; 36]].concat();
+    vec![
+        frame([8, 6], &arp),
+        frame([8, 0], &[&tcp[..], &[0; 20]].concat()),
+        frame([0x86, 0xdd], &reports),
+        frame([0x88, 0xcc], &[2, 7]),
+        vec![0xff; 60],
+    ]
+}
+
+#[test]
+fn where_no_kernel_is_arp_is_answered_while_it_is_measured_and_what_others_send_counts_for_nothing() {
+    let ask = Ask { end: End::Count(500), ..ask(64) };
+    let own = Station { mac: OWN_MAC, ip: OWN };
+    let neighbours = Neighbours::new(own, NextHop::Owner(TARGET)).unwrap();
+    let others = frames_of_others();
+    let queue = Echoing { others, ..Echoing::new(510, 1, Faults::default()) };
+    let card = Card::new(vec![queue], frames(&ask).among_others(), "simulation", String::new()).unwrap();
+    let mut card = card.with_neighbours(neighbours);
+    let report = report(&ask, &mut card, &CountingClock::default(), &AtomicBool::new(false));
+    assert!(report.is_clean() && report.answered == 500, "{report}");
+    let [queue] = card.queues() else { panic!("there is one queue") };
+    assert!(queue.others.is_empty());
+    let [told] = &queue.told[..] else { panic!("{:?}", queue.told) };
+    assert_eq!((&told[..6], &told[6..12]), (&TARGET_MAC.0[..], &OWN_MAC.0[..]));
+    assert_eq!(
+        (&told[20..22], &told[22..28], &told[28..32]),
+        (&[0, 2][..], &OWN_MAC.0[..], &[10, 0, 0, 1][..])
+    );
 }

@@ -183,7 +183,34 @@ pub const COUNTER_COUNT: usize = TABLE.len();
 
 const _: () = assert!(COUNTER_COUNT == Counter::ALL.len() && COUNTER_COUNT < 128);
 
+/// Where the counters of answers begin in THE table: one for each kind of answer, one behind the other.
+const ANSWERED_FIRST: usize = Counter::RepliedArp as usize;
+
+/// How many kinds of answers there are.
+pub const ANSWERED_COUNT: usize = Counter::Passed as usize - ANSWERED_FIRST;
+
+/// The counters of answers stand together, and no others between them.
+const fn answered_stand_together() -> bool {
+    let mut index = 0;
+    while index < COUNTER_COUNT {
+        let is_within = index >= ANSWERED_FIRST && index < ANSWERED_FIRST + ANSWERED_COUNT;
+        #[expect(clippy::indexing_slicing, reason = "below the table's length, in a constant")]
+        if matches!(TABLE[index].kind, Kind::Replied) != is_within {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+const _: () = assert!(answered_stand_together());
+
 impl Counter {
+    /// The counters of answers, in the order of [`Counters::answered`].
+    pub fn answered() -> &'static [Counter] {
+        Self::ALL.get(ANSWERED_FIRST..).and_then(|rest| rest.get(..ANSWERED_COUNT)).unwrap_or_default()
+    }
+
     /// This counter's row of THE table.
     pub fn row(self) -> &'static Row {
         #[expect(
@@ -238,6 +265,19 @@ impl Counters {
         self.counts[counter as usize & 127]
     }
 
+    /// How often each kind of answer was given.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "constants, below the length of the array")]
+    pub const fn answered(&self) -> [u64; ANSWERED_COUNT] {
+        let mut answered = [0; ANSWERED_COUNT];
+        let mut index = 0;
+        while index < ANSWERED_COUNT {
+            answered[index] = self.counts[ANSWERED_FIRST + index];
+            index += 1;
+        }
+        answered
+    }
+
     /// The sum of all counters of one kind.
     pub fn sum(&self, kind: Kind) -> u64 {
         Counter::ALL
@@ -279,6 +319,17 @@ mod tests {
             assert_eq!(reason as usize, reason.counter() as usize);
             assert_eq!(reason.counter().row().kind, Kind::Dropped);
         }
+    }
+
+    #[test]
+    fn the_kinds_of_answers_are_told_in_the_tables_order() {
+        let mut counters = Counters::default();
+        for (number, &counter) in (1..).zip(Counter::answered()) {
+            assert_eq!(counter.row().kind, Kind::Replied);
+            counters.add(counter, number);
+        }
+        counters.count(Counter::Passed);
+        assert!(counters.answered().into_iter().eq(1..=ANSWERED_COUNT as u64));
     }
 
     #[test]

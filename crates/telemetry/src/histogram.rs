@@ -12,10 +12,13 @@ mod shared;
 
 pub use shared::SharedHistogram;
 
-const LINEAR: usize = 128;
-const STEPS: usize = 64;
+/// Values below this have a bucket each.
+pub const LINEAR: usize = 128;
+/// Buckets of each power of two above.
+pub const STEPS: usize = 64;
 const POWERS: usize = 36 - 7;
-const BUCKET_COUNT: usize = LINEAR + POWERS * STEPS;
+/// How many buckets there are.
+pub const BUCKET_COUNT: usize = LINEAR + POWERS * STEPS;
 
 /// A histogram of durations in nanoseconds.
 #[derive(Clone)]
@@ -104,11 +107,11 @@ impl Histogram {
             reason = "counts stay below 2^53, and the product is not negative"
         )]
         let wanted = ((percent / 100.0 * self.count as f64) as u64).clamp(1, self.count.max(1));
-        let mut seen = 0;
+        let mut seen = 0_u64;
         for (bucket, &count) in self.buckets.iter().enumerate() {
-            seen += count;
+            seen = seen.saturating_add(count);
             if seen >= wanted {
-                return value_of(bucket).clamp(self.min(), self.max);
+                return value_of(bucket).max(self.min()).min(self.max);
             }
         }
         self.max
@@ -117,12 +120,38 @@ impl Histogram {
     /// Adds everything that `other` holds.
     pub fn merge(&mut self, other: &Self) {
         for (bucket, &more) in self.buckets.iter_mut().zip(&other.buckets) {
-            *bucket += more;
+            *bucket = bucket.saturating_add(more);
         }
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.sum = self.sum.wrapping_add(other.sum);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
+    }
+
+    /// What was recorded since `earlier`, which holds the same from longer ago. The smallest and the largest value are those
+    /// of the buckets.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let buckets = core::array::from_fn(|bucket| {
+            let [now, then] = [self, earlier].map(|of| of.buckets.get(bucket).copied().unwrap_or(0));
+            now.saturating_sub(then)
+        });
+        let between = Self::of_buckets(buckets, self.sum.wrapping_sub(earlier.sum), 0, u64::MAX);
+        let (first, last) = (between.iter().next(), between.iter().last());
+        let (min, max) = (first.map_or(u64::MAX, |(value, _)| value), last.map_or(0, |(value, _)| value));
+        Self { min, max, ..between }
+    }
+
+    /// How many values are in each bucket.
+    pub const fn buckets(&self) -> &[u64; BUCKET_COUNT] {
+        &self.buckets
+    }
+
+    /// The histogram that has these buckets, this sum, and these as its smallest and largest value. Where they do not belong
+    /// together, what it says is wrong, and nothing else is.
+    pub fn of_buckets(buckets: [u64; BUCKET_COUNT], sum: u64, min: u64, max: u64) -> Self {
+        let count = buckets.iter().fold(0, |sum: u64, count| sum.saturating_add(*count));
+        Self { buckets, count, sum, min: if count == 0 { u64::MAX } else { min }, max }
     }
 
     /// Every bucket that is not empty, as its reported value and its count.
@@ -162,6 +191,30 @@ mod tests {
         assert!(histogram.percentile(50.0).abs_diff(5000) <= 40);
         assert!(histogram.percentile(99.0).abs_diff(9900) <= 80);
         assert_eq!(histogram.percentile(100.0), histogram.percentile(100.0).min(10_000));
+    }
+
+    #[test]
+    fn a_histogram_is_what_its_buckets_say_and_survives_what_cannot_be() {
+        let mut histogram = Histogram::default();
+        (1..=1000).for_each(|value| histogram.record(value * 10));
+        let again = Histogram::of_buckets(*histogram.buckets(), histogram.sum(), 10, 10_000);
+        assert_eq!((again.count(), again.percentile(99.0)), (1000, histogram.percentile(99.0)));
+        let mut absurd = Histogram::of_buckets([u64::MAX; BUCKET_COUNT], 1, 7, 3);
+        absurd.merge(&absurd.clone());
+        assert_eq!((absurd.count(), absurd.percentile(50.0)), (u64::MAX, 3));
+    }
+
+    #[test]
+    fn what_came_between_two_looks_is_told_by_itself() {
+        let mut histogram = Histogram::default();
+        (1..=100).for_each(|value| histogram.record(value));
+        let earlier = histogram.clone();
+        (1..=10).for_each(|_| histogram.record(50));
+        let between = histogram.since(&earlier);
+        assert_eq!((between.count(), between.sum()), (10, 500));
+        assert_eq!((between.min(), between.percentile(99.0), between.max()), (50, 50, 50));
+        let nothing = histogram.since(&histogram.clone());
+        assert_eq!((nothing.count(), nothing.min(), nothing.max()), (0, 0, 0));
     }
 
     #[test]

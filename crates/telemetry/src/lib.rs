@@ -7,13 +7,17 @@
 #![forbid(unsafe_code)]
 
 pub mod counters;
+pub mod depths;
 pub mod histogram;
 pub mod page;
+pub mod stalls;
 pub mod time;
 pub mod wall;
 
-pub use counters::{Counter, Counters, Kind, Reason, Stage};
+pub use counters::{ANSWERED_COUNT, Counter, Counters, Kind, Reason, Stage};
+pub use depths::Depths;
 pub use histogram::{Histogram, SharedHistogram};
-pub use page::Page;
-pub use time::{Clock, Ns, Still, Tick, TickRate, WallTime};
+pub use page::{Page, Published};
+pub use stalls::{SharedStalls, Stall, StallTotals};
+pub use time::{Clock, Ns, NsPerTick, Still, Tick, TickRate, WallTime};
 pub use wall::WallClock;

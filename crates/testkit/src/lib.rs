@@ -12,6 +12,7 @@ pub mod clock;
 pub mod conservation;
 pub mod endpoint;
 pub mod hex;
+pub mod machines;
 pub mod mutants;
 pub mod packets;
 pub mod random;

@@ -9,7 +9,7 @@ use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyCh
 use route::{Family, NextHop, ServiceError, ShortPackets, SourcePrefix, TierChoice, VlanSet};
 use wire::ethernet::Mac;
 
-use super::values::{Fault, address, choice, number, prefix, unique};
+use super::values::{self, Fault, address, choice, number, prefix, unique};
 use super::{Config, EarliestChoice, MemifConfig, PartialChoice, RouteConfig};
 use crate::error::{Setting, Wrong};
 
@@ -190,15 +190,7 @@ fn memif(text: &str) -> Result<Option<MemifConfig>, Fault> {
 
 /// The Ethernet address of a station; an empty text is none.
 fn mac(text: &str) -> Result<Option<Mac>, Fault> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let remedy = "write one such as 02:00:00:00:00:01";
-    let mac: Mac = text.parse().map_err(|_| Fault::new(text, "not an Ethernet address", remedy))?;
-    if mac.is_group() || mac == Mac([0; 6]) {
-        return Err(Fault::new(text, "no station has this address", remedy));
-    }
-    Ok(Some(mac))
+    if text.is_empty() { Ok(None) } else { values::mac(text).map(Some) }
 }
 
 /// A VLAN, or what has none.
@@ -240,8 +232,7 @@ pub fn set(config: &mut Config, setting: Setting, values: &[String]) -> Result<(
     let Some(key) = KEYS.iter().find(|key| key.setting == setting) else {
         return Err(Wrong::new(setting, values.join(" ")).because("no such setting").remedy("remove it"));
     };
-    (key.read)(config, values)
-        .map_err(|fault| Wrong::new(setting, fault.value).because(fault.problem).remedy(fault.remedy))
+    (key.read)(config, values).map_err(|fault| fault.of(setting))
 }
 
 /// The name of a choice.

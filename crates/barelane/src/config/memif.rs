@@ -1,6 +1,6 @@
 //! A memif interface as it is written: `SOCKET[,role=server|client][,id=N][,queues=N]…`.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use nic::memif::{
@@ -9,7 +9,7 @@ use nic::memif::{
 };
 
 use super::values::{Fault, choice, number};
-use crate::error::{Setting, Wrong};
+use crate::error::Wrong;
 use crate::stamp_key;
 
 /// Which end, by name.
@@ -32,14 +32,24 @@ pub struct MemifConfig {
 }
 
 impl MemifConfig {
-    /// The interface of these words.
+    /// The interface of these words. Who says no role waits for a client, as servers do.
     pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+        Self::parse_as(Role::Server, text)
+    }
+
+    /// The same of `option`, where who says no role comes to a server.
+    pub(crate) fn of_client(option: &str, text: &str) -> Result<Self, Wrong> {
+        Self::parse_as(Role::Client, text).map_err(|fault| fault.of(option))
+    }
+
+    fn parse_as(role: Role, text: &str) -> Result<Self, Fault> {
         let mut parts = text.split(',');
         let socket = parts.next().unwrap_or_default();
         if socket.is_empty() || socket == "@" {
             return Err(Fault::new(text, "no socket is named", USE));
         }
-        let mut config = Self { settings: Settings::new(SocketName::new(socket)), secret_file: None };
+        let settings = Settings { role, ..Settings::new(SocketName::new(socket)) };
+        let mut config = Self { settings, secret_file: None };
         for part in parts {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
             config.set(key, value, part)?;
@@ -67,9 +77,9 @@ impl MemifConfig {
     }
 
     /// What the interface is opened with: the secret is read from its file.
-    pub(crate) fn settings(&self, setting: Setting) -> Result<Settings, Wrong> {
+    pub(crate) fn settings(&self, setting: impl Display) -> Result<Settings, Wrong> {
         let Some(file) = &self.secret_file else { return Ok(self.settings.clone()) };
-        let secret = stamp_key::read(setting, file)?;
+        let secret = stamp_key::read(&setting, file)?;
         if secret.len() > SECRET_SIZE_MAX || secret.contains(&0) {
             let problem = format!("a secret has at most {SECRET_SIZE_MAX} bytes, none of them 0");
             return Err(Wrong::new(setting, file.display()).because(problem).remedy("write a shorter one"));
@@ -78,7 +88,7 @@ impl MemifConfig {
     }
 }
 
-impl fmt::Display for MemifConfig {
+impl Display for MemifConfig {
     /// Its name: where it is to be had, and which one it is there.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "memif:{}", self.settings.socket)?;

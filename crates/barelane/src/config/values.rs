@@ -1,14 +1,18 @@
 //! Reading one value of a setting, with what to say where it cannot be read.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use route::{Prefix, PrefixError};
+use wire::ethernet::Mac;
+
+use crate::error::Wrong;
 
 /// Why a text is not a value: the key that was being read adds its name.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     pub(super) value: String,
     pub(super) problem: String,
     pub(super) remedy: String,
@@ -17,6 +21,11 @@ pub(super) struct Fault {
 impl Fault {
     pub(super) fn new(value: &str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { value: value.to_owned(), problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// The same of the setting whose value was read.
+    pub(crate) fn of(self, setting: impl Display) -> Wrong {
+        Wrong::new(setting, self.value).because(self.problem).remedy(self.remedy)
     }
 }
 
@@ -38,7 +47,7 @@ pub(super) fn number<T: FromStr + TryFrom<i64>>(text: &str, min: i64, max: i64) 
 }
 
 /// An address.
-pub(super) fn ip(text: &str) -> Result<IpAddr, Fault> {
+pub(crate) fn ip(text: &str) -> Result<IpAddr, Fault> {
     let ip = text
         .parse()
         .map_err(|_| Fault::new(text, "not an IP address", "write one such as 192.0.2.1 or 2001:db8::1"))?;
@@ -52,6 +61,16 @@ pub(super) fn ip(text: &str) -> Result<IpAddr, Fault> {
     }
 }
 
+/// The Ethernet address of a station.
+pub(crate) fn mac(text: &str) -> Result<Mac, Fault> {
+    let remedy = "write one such as 02:00:00:00:00:01";
+    let mac: Mac = text.parse().map_err(|_| Fault::new(text, "not an Ethernet address", remedy))?;
+    if mac.is_group() || mac == Mac([0; 6]) {
+        return Err(Fault::new(text, "no station has this address", remedy));
+    }
+    Ok(mac)
+}
+
 /// A prefix, or a single address.
 pub(super) fn prefix(text: &str) -> Result<Prefix, Fault> {
     text.parse().map_err(|error: PrefixError| {
@@ -63,7 +82,7 @@ pub(super) fn prefix(text: &str) -> Result<Prefix, Fault> {
 
 /// An address with its prefix length. Without one the link's broadcast address could not be told, so it is not
 /// guessed.
-pub(super) fn address(text: &str) -> Result<(IpAddr, u8), Fault> {
+pub(crate) fn address(text: &str) -> Result<(IpAddr, u8), Fault> {
     let Some((ip_text, len_text)) = text.split_once('/') else {
         ip(text)?;
         let len = if text.contains(':') { 64 } else { 24 };

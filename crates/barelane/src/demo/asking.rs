@@ -1,15 +1,20 @@
 //! How a row is asked. Every client runs on the client's core, one question at a time.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use nic::memif::{self, SocketName};
+use probe::frames::Link;
+use probe::memif::Interface;
+use probe::neighbours::{Neighbours, NextHop, Station};
 use probe::socket::{self, Socket};
 use probe::{Ask, Controls, End, Outcome, Progress, Protocol, Report, Transport, measure};
 use serde_json::Value;
 use telemetry::Ns;
 
-use super::link::{Cable, Hosts};
+use super::link::{Cable, Hosts, MTU};
 use super::outside::{self, Program};
 use super::{Unmeasured, sockperf};
 use crate::error::Error;
@@ -23,6 +28,9 @@ pub(super) const SIZE: usize = 64;
 /// Questions that are not counted, before each part: neighbours are resolved, caches and branch predictors warm.
 const WARM_UP: u64 = 200;
 
+/// The port, or the echo identifier, that is asked from where there is no kernel to give one: a dynamic one (RFC 6335 6).
+const IDENTITY: NonZeroU16 = NonZeroU16::new(49_200).unwrap();
+
 /// How long is listened for what is late or double when a part is over.
 const LINGER: Ns = Ns(2_000_000);
 
@@ -33,6 +41,8 @@ pub(super) enum Asking {
     Socket(Protocol),
     /// Barelane's probe past the client's kernel.
     Card(Protocol),
+    /// Barelane's probe over shared memory.
+    Memory(Protocol),
     /// Sockperf's own client.
     Sockperf,
 }
@@ -67,7 +77,7 @@ impl Asking {
     pub(super) const fn program(self) -> Option<Program> {
         match self {
             Self::Sockperf => Some(outside::SOCKPERF),
-            Self::Socket(_) | Self::Card(_) => None,
+            Self::Socket(_) | Self::Card(_) | Self::Memory(_) => None,
         }
     }
 
@@ -81,10 +91,14 @@ impl Asking {
     ) -> Result<Part, Unmeasured> {
         match self {
             Self::Socket(protocol) => {
-                Ok(by_socket(hosts, &question(cable, protocol, length), stop).and_then(Part::of)?)
+                let ask = question(cable, on_port(hosts, cable, protocol), length);
+                Ok(by_socket(hosts, cable, &ask, stop).and_then(Part::of)?)
             }
             Self::Card(protocol) => {
                 Ok(by_card(hosts, cable, &question(cable, protocol, length), stop).and_then(Part::of)?)
+            }
+            Self::Memory(protocol) => {
+                Ok(by_memory(hosts, cable, &question(cable, protocol, length), stop).and_then(Part::of)?)
             }
             Self::Sockperf => sockperf::ask(hosts, cable, length, stop),
         }
@@ -101,9 +115,17 @@ pub(super) fn question(cable: &Cable, protocol: Protocol, length: Duration) -> A
     }
 }
 
-fn by_socket(hosts: &Hosts, ask: &Ask, stop: &AtomicBool) -> Result<Outcome, Error> {
+/// The protocol, at the port that the cable's server has.
+fn on_port(hosts: &Hosts, cable: &Cable, protocol: Protocol) -> Protocol {
+    match protocol {
+        Protocol::Udp { .. } => Protocol::Udp { port: hosts.port_on(cable) },
+        other => other,
+    }
+}
+
+fn by_socket(hosts: &Hosts, cable: &Cable, ask: &Ask, stop: &AtomicBool) -> Result<Outcome, Error> {
     let wait = if hosts.share_a_core() { socket::Wait::Block } else { socket::Wait::Spin };
-    hosts.client.run(|| {
+    hosts.client_of(cable).run(|| {
         host::cores::pin(hosts.client_core)?;
         let mut socket = Socket::open(ask, wait).map_err(|error| Error::Failed(error.to_string()))?;
         run(hosts, ask, &mut socket, stop)
@@ -116,6 +138,29 @@ pub(super) fn by_card(hosts: &Hosts, cable: &Cable, ask: &Ask, stop: &AtomicBool
         let link = host::links::link(cable.name)?;
         let mut reserved = reserve(ask, &link, cable.client.into(), cable.server_mac())?;
         run(hosts, ask, &mut reserved.card, stop)
+    })?
+}
+
+/// As the memory's client: the server has the socket. Where it is is known, as it is to whoever asks on a cable.
+fn by_memory(hosts: &Hosts, cable: &Cable, ask: &Ask, stop: &AtomicBool) -> Result<Outcome, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::Failed(error.to_string());
+    let socket = SocketName::new(&hosts.memif_socket().display().to_string());
+    let settings = memif::Settings { role: memif::Role::Client, ..memif::Settings::new(socket) };
+    let own = Station { mac: cable.client_mac(), ip: cable.client.into() };
+    let link = Link {
+        mac: own.mac,
+        ip: own.ip,
+        next_hop: cable.server_mac(),
+        identity: IDENTITY,
+        mtu: MTU as usize,
+    };
+    let neighbours = Neighbours::new(own, NextHop::Fixed(link.next_hop)).map_err(|error| failed(&error))?;
+    hosts.client_of(cable).run(|| {
+        // Before this thread is bound to a core, which the one beside the queue must not have.
+        let interface = Interface::open(&settings, stop).map_err(|error| failed(&error))?;
+        host::cores::pin(hosts.client_core)?;
+        let mut memif = interface.ask(ask, link, neighbours).map_err(|error| failed(&error))?;
+        run(hosts, ask, &mut memif, stop)
     })?
 }
 

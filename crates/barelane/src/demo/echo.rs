@@ -1,14 +1,14 @@
 //! The kernel's side of the comparison: a UDP echo server over an ordinary socket, as anyone would write it.
 
 use std::io::ErrorKind;
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::link::{Cable, Hosts};
-use super::serving::{PORT, Served};
+use super::serving::Served;
 use crate::error::Error;
 
 /// How long a blocking server sleeps at most before it looks whether it is to stop.
@@ -47,7 +47,8 @@ impl Echo {
         let stop_seen = Arc::clone(&stop);
         let core = hosts.server_core;
         // The socket stays in the namespace that it was opened in, wherever the thread that uses it is.
-        let socket = hosts.server.run(|| open(cable, wait))??;
+        let address = (cable.server, hosts.port_on(cable).get());
+        let socket = hosts.server_of(cable).run(|| open(address, wait))??;
         let thread = thread::spawn(move || {
             host::cores::pin(core)?;
             serve(&socket, &stop_seen)?;
@@ -77,9 +78,9 @@ fn busy_poll_in_force(socket: &UdpSocket) -> Result<String, Error> {
     })
 }
 
-fn open(cable: &Cable, wait: Wait) -> Result<UdpSocket, Error> {
+fn open(address: (Ipv4Addr, u16), wait: Wait) -> Result<UdpSocket, Error> {
     let failed = |error| Error::Failed(format!("the kernel's echo server cannot start: {error}"));
-    let socket = UdpSocket::bind((cable.server, PORT.get())).map_err(failed)?;
+    let socket = UdpSocket::bind(address).map_err(failed)?;
     match wait {
         Wait::Block | Wait::BusyPoll => socket.set_read_timeout(Some(SLEEP_MAX)),
         Wait::Spin => socket.set_nonblocking(true),

@@ -1,7 +1,13 @@
-//! Two hosts and a cable for each kind of server, made by netlink, and gone with the process.
+//! Two hosts and a cable for each kind of server, made by netlink, and gone with the process. Without privileges there are no
+//! hosts, and what needs no cable is left: memory that two processes share, and this host's own loopback.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::{process, thread};
 
+use host::HostError;
 use host::ethtool::{self, Offload};
 use host::links;
 use host::namespace::Namespace;
@@ -9,6 +15,7 @@ use host::neighbours;
 use host::veth::{self, End, VethPair};
 use wire::ethernet::Mac;
 
+use super::serving::PORT;
 use crate::error::Error;
 use crate::probe::CycleClock;
 
@@ -33,6 +40,18 @@ pub(super) static LANE: Cable = Cable::new("lane0", 5, [198, 19, 0], &[]);
 /// The cable whose server is Barelane's driver tier.
 pub(super) static DRIVER: Cable = Cable::new("driver0", 6, [198, 19, 1], &[]);
 
+/// Memory in place of a cable: a memif.
+pub(super) static MEMORY: Cable =
+    Cable { medium: Medium::Memory, ..Cable::new("memif", 7, [198, 19, 2], &[]) };
+
+/// This host's way to itself, which is the kernel's.
+pub(super) static LOOPBACK: Cable = Cable {
+    medium: Medium::Loopback,
+    client: Ipv4Addr::LOCALHOST,
+    server: Ipv4Addr::LOCALHOST,
+    ..Cable::new("lo", 8, [127, 0, 0], &[])
+};
+
 /// The links of all cables.
 pub(super) const PREFIX_LEN: u8 = 24;
 
@@ -54,6 +73,17 @@ enum Wish {
     Gro,
 }
 
+/// What packets go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// A pair of virtual interfaces, one in each host: making it needs privileges.
+    Veth,
+    /// Memory that both ends map.
+    Memory,
+    /// The loopback interface of the host that the demo runs on.
+    Loopback,
+}
+
 /// One cable: its name on both ends, its place in the Ethernet addresses, its IP addresses.
 #[derive(Debug)]
 pub(super) struct Cable {
@@ -61,6 +91,7 @@ pub(super) struct Cable {
     number: u8,
     pub(super) client: Ipv4Addr,
     pub(super) server: Ipv4Addr,
+    pub(super) medium: Medium,
     wishes: &'static [Wish],
 }
 
@@ -72,6 +103,7 @@ impl Cable {
             number,
             client: Ipv4Addr::new(a, b, c, CLIENT),
             server: Ipv4Addr::new(a, b, c, SERVER),
+            medium: Medium::Veth,
             wishes,
         }
     }
@@ -101,18 +133,64 @@ const CLIENT: u8 = 2;
 /// The last byte of the server's.
 const SERVER: u8 = 1;
 
+/// Where something runs.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// On a host of the demo's.
+    Host(Namespace),
+    /// Where the demo itself runs.
+    Here,
+}
+
+impl Place {
+    /// Runs `work` there, on a thread of its own, and gives what it gives.
+    pub(super) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, HostError> {
+        match self {
+            Self::Host(namespace) => namespace.run(work),
+            Self::Here => Ok(thread::scope(|scope| match scope.spawn(work).join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })),
+        }
+    }
+}
+
 /// The two hosts, the cores that they have, and one clock for both.
 #[derive(Debug)]
 pub(super) struct Hosts {
-    pub(super) client: Namespace,
-    pub(super) server: Namespace,
+    pub(super) client: Place,
+    pub(super) server: Place,
+    here: Place,
     pub(super) client_core: usize,
     pub(super) server_core: usize,
     pub(super) clock: CycleClock,
+    /// For the sockets of memory, and for what other programs write.
+    pub(super) directory: Directory,
+    loopback_port: NonZeroU16,
+}
+
+/// A directory among temporary files; removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Directory(pub(super) PathBuf);
+
+impl Directory {
+    fn make() -> Result<Self, Error> {
+        let path = std::env::temp_dir().join(format!("barelane-demo-{}", process::id()));
+        // Not one that is there already: among temporary files, it could be anybody's.
+        fs::create_dir(&path).map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What cannot be removed is left among temporary files.
+        let _left = fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Hosts {
-    /// Makes both namespaces and lays the cables.
+    /// Makes both hosts and lays the cables between them, if there are any to lay.
     pub(super) fn build(cables: &[&Cable]) -> Result<Self, Error> {
         let cores = host::cores::allowed()?;
         let (client_core, server_core) = match cores.as_slice() {
@@ -120,13 +198,55 @@ impl Hosts {
             [only] => (*only, *only),
             [] => return Err(Error::Failed("this process has no core to run on".to_owned())),
         };
-        let client = Namespace::new()?;
-        let server = Namespace::new()?;
-        for cable in cables {
-            lay(cable, &client, &server)?;
+        let veths: Vec<_> = cables.iter().filter(|cable| cable.medium == Medium::Veth).collect();
+        let [client, server] = if veths.is_empty() {
+            [Place::Here, Place::Here]
+        } else {
+            let hosts = [Namespace::new()?, Namespace::new()?];
+            let [client, server] = &hosts;
+            veths.into_iter().try_for_each(|cable| lay(cable, client, server))?;
+            hosts.map(Place::Host)
+        };
+        let (clock, directory, loopback_port) = (CycleClock::calibrate(), Directory::make()?, free_port()?);
+        Ok(Self {
+            client,
+            server,
+            here: Place::Here,
+            client_core,
+            server_core,
+            clock,
+            directory,
+            loopback_port,
+        })
+    }
+
+    /// Where the client's end of a cable is.
+    pub(super) const fn client_of(&self, cable: &Cable) -> &Place {
+        match cable.medium {
+            Medium::Veth => &self.client,
+            Medium::Memory | Medium::Loopback => &self.here,
         }
-        let clock = CycleClock::calibrate();
-        Ok(Self { client, server, client_core, server_core, clock })
+    }
+
+    /// Where the server's end of a cable is.
+    pub(super) const fn server_of(&self, cable: &Cable) -> &Place {
+        match cable.medium {
+            Medium::Veth => &self.server,
+            Medium::Memory | Medium::Loopback => &self.here,
+        }
+    }
+
+    /// The port of the UDP echo on a cable: its own (RFC 862), but where that needs privileges and may be somebody's.
+    pub(super) const fn port_on(&self, cable: &Cable) -> NonZeroU16 {
+        match cable.medium {
+            Medium::Veth | Medium::Memory => PORT,
+            Medium::Loopback => self.loopback_port,
+        }
+    }
+
+    /// The socket of the memory in place of a cable.
+    pub(super) fn memif_socket(&self) -> PathBuf {
+        self.directory.0.join("memif.sock")
     }
 
     /// Whether client and server have to share a core.
@@ -144,8 +264,21 @@ impl Hosts {
         } else {
             format!("client on core {}, server on core {}", self.client_core, self.server_core)
         };
-        vec!["two hosts in memory, a cable (veth) for each kind of server".to_owned(), cores]
+        let hosts = match self.client {
+            Place::Host(_) => "two hosts in memory, a cable (veth) for each kind of server",
+            Place::Here => {
+                "without root there are no hosts with cables between: shared memory and this host's loopback only"
+            }
+        };
+        vec![hosts.to_owned(), cores]
     }
+}
+
+/// A UDP port of this host's loopback that nobody has now.
+fn free_port() -> Result<NonZeroU16, Error> {
+    let failed = |error| Error::Failed(format!("no UDP port on the loopback interface: {error}"));
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+    Ok(NonZeroU16::new(socket.local_addr().map_err(failed)?.port()).unwrap_or(NonZeroU16::MAX))
 }
 
 /// Lays one cable and sees to its wishes.
@@ -177,6 +310,12 @@ fn lay(cable: &Cable, client: &Namespace, server: &Namespace) -> Result<(), Erro
 
 /// The driver of a cable, as the kernel names it.
 pub(super) fn driver(hosts: &Hosts, cable: &Cable) -> Result<String, Error> {
-    let link = hosts.server.run(|| links::link(cable.name))??;
-    Ok(link.driver_name().unwrap_or("unknown").to_owned())
+    match cable.medium {
+        Medium::Veth => {
+            let link = hosts.server.run(|| links::link(cable.name))??;
+            Ok(link.driver_name().unwrap_or("unknown").to_owned())
+        }
+        Medium::Memory => Ok("none".to_owned()),
+        Medium::Loopback => Ok("loopback".to_owned()),
+    }
 }

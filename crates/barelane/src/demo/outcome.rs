@@ -10,7 +10,7 @@ use probe::report::Runs;
 
 use super::asking::Part;
 use super::link::Hosts;
-use super::row::{REFERENCE, Row};
+use super::row::Row;
 use super::serving::Served;
 use crate::error::Error;
 use crate::report::{self, Run};
@@ -43,6 +43,8 @@ pub(super) struct RowOutcome {
     pub(super) rounds: Vec<(u32, Measured)>,
     /// Why it is not measured, or not any more.
     pub(super) not_measured: Option<String>,
+    /// Whether that is because no cable can be laid here.
+    pub(super) lacks_privileges: bool,
     /// All rounds summed up, for the page.
     runs: Option<Runs>,
     /// How many rounds there will be.
@@ -90,7 +92,13 @@ impl RowOutcome {
         not_measured: Option<String>,
         round_count: u32,
     ) -> Self {
-        Self { row, driver, rounds: Vec::new(), not_measured, runs: None, round_count }
+        let (rounds, runs, lacks_privileges) = (Vec::new(), None, false);
+        Self { row, driver, rounds, not_measured, lacks_privileges, runs, round_count }
+    }
+
+    /// A row that needs a cable where none can be laid.
+    pub(super) fn without_privileges(row: &'static Row, why: String, round_count: u32) -> Self {
+        Self { lacks_privileges: true, ..Self::new(row, None, Some(why), round_count) }
     }
 
     /// Adds a round.
@@ -184,9 +192,9 @@ impl Outcome {
         report::write(path, &runs, "barelane demo: UDP round trips over virtual links")
     }
 
-    /// The title of the row that most are compared with.
-    pub(super) fn reference(&self) -> &'static str {
-        self.row(REFERENCE).map_or(REFERENCE, |row| row.row.title)
+    /// The title of a row.
+    pub(super) fn title_of(&self, name: &'static str) -> &'static str {
+        self.row(name).map_or(name, |row| row.row.title)
     }
 
     /// Fails unless every question of every row that was measured was answered, once and rightly.
@@ -229,7 +237,7 @@ fn median(values: impl Iterator<Item = u64>) -> Option<u64> {
 mod tests {
     use serde_json::Value;
 
-    use super::super::row::ROWS;
+    use super::super::row::{REFERENCE, ROWS};
     use super::*;
 
     fn row(name: &str, p50s: &[(u32, u64)]) -> RowOutcome {
@@ -253,7 +261,7 @@ mod tests {
             (round, Measured { part, served: Served::new("", "") })
         };
         let rounds = p50s.iter().map(measured).collect();
-        RowOutcome { row, driver: None, rounds, not_measured: None, runs: None, round_count: 5 }
+        RowOutcome { rounds, ..RowOutcome::new(row, None, None, 5) }
     }
 
     fn outcome(rows: Vec<RowOutcome>) -> Outcome {

@@ -15,8 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use host::namespace::Namespace;
-
+use super::link::Place;
 use super::{Unmeasured, interrupted};
 use crate::error::Error;
 
@@ -100,15 +99,15 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a command in a namespace, on a core.
+    /// Starts a command in its place, on a core.
     pub(super) fn start(
         program: Program,
         mut command: Command,
-        namespace: &Namespace,
+        place: &Place,
         core: usize,
     ) -> Result<Self, Unmeasured> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let spawned = namespace.run(|| {
+        let spawned = place.run(|| {
             // A process has the core of the thread that starts it.
             host::cores::pin(core)?;
             Ok::<_, Error>(command.spawn())

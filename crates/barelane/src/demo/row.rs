@@ -3,7 +3,7 @@
 use probe::Protocol;
 
 use super::asking::Asking;
-use super::link::{BARE, Cable, DPDK, DRIVER, KERNEL, LANE, POLL};
+use super::link::{BARE, Cable, DPDK, DRIVER, KERNEL, LANE, LOOPBACK, MEMORY, Medium, POLL};
 use super::outside::Program;
 use super::serving::{ClientsEnd, Forward, PORT, STAMP_PORT, Serve, Wait};
 
@@ -28,6 +28,7 @@ const ICMP: Asking = Asking::Socket(Protocol::Icmp);
 const UDP: Asking = Asking::Socket(Protocol::Udp { port: PORT });
 const ICMP_BY_XDP: Asking = Asking::Card(Protocol::Icmp);
 const UDP_BY_XDP: Asking = Asking::Card(Protocol::Udp { port: PORT });
+const UDP_IN_MEMORY: Asking = Asking::Memory(Protocol::Udp { port: PORT });
 const STAMP: Asking = Asking::Socket(Protocol::Stamp { port: STAMP_PORT });
 const SWAP: Serve = Serve::Swap(ClientsEnd::Pass);
 const IN_DRIVER: Serve = Serve::Driver(ClientsEnd::Pass);
@@ -77,11 +78,31 @@ pub(super) static ROWS: &[Row] = &[
         ICMP_BY_XDP,
     ),
     row("Barelane lane, STAMP", "lane_stamp", &LANE, Serve::Lane, STAMP),
+    row("kernel, loopback, blocking", LOOPBACK_REFERENCE, &LOOPBACK, Serve::Echo(Wait::Block), UDP)
+        .against(LOOPBACK_REFERENCE),
+    row("kernel, loopback, spinning", "loopback_udp_spinning", &LOOPBACK, Serve::Echo(Wait::Spin), UDP)
+        .against(LOOPBACK_REFERENCE),
+    row(
+        "DPDK 5tswap, memif",
+        "dpdk_5tswap_memif",
+        &MEMORY,
+        Serve::Testpmd(Forward::FiveTupleSwap),
+        UDP_IN_MEMORY,
+    )
+    .against(LOOPBACK_REFERENCE),
+    row("Barelane lane, ICMP, memif", "memif_icmp", &MEMORY, Serve::Memory, Asking::Memory(Protocol::Icmp))
+        .against(LOOPBACK_REFERENCE),
+    row("Barelane lane, UDP, memif", "memif_udp", &MEMORY, Serve::Memory, UDP_IN_MEMORY)
+        .against(LOOPBACK_REFERENCE),
     row("sockperf, its own server", SOCKPERF_REFERENCE, &KERNEL, Serve::Sockperf, Asking::Sockperf)
         .against(SOCKPERF_REFERENCE),
     row("sockperf, Barelane lane", "lane_sockperf", &LANE, Serve::Lane, Asking::Sockperf)
         .against(SOCKPERF_REFERENCE),
 ];
+
+/// What is compared with where no cable is between: another path than a memif's, by another client, and what any two programs
+/// on one host have.
+pub(super) const LOOPBACK_REFERENCE: &str = "loopback_udp_blocking";
 
 /// What is compared with when sockperf's client asks: its own server, at its defaults.
 const SOCKPERF_REFERENCE: &str = "sockperf_server";
@@ -101,6 +122,13 @@ impl Row {
         Self { against, ..self }
     }
 
+    /// Why its cable cannot be laid on this host, from which these privileges are missing.
+    pub(super) fn lacks(&self, privileges: &[&str]) -> Option<String> {
+        let needs_a_cable = self.cable.medium == Medium::Veth;
+        let lacks = needs_a_cable && !privileges.is_empty();
+        lacks.then(|| format!("a link of their own needs root ({})", privileges.join(", ")))
+    }
+
     /// Why it cannot be measured on this host: the program that it needs is not there.
     pub(super) fn missing(&self) -> Option<String> {
         let programs = [self.serve.program(), self.ask.program()];
@@ -110,7 +138,9 @@ impl Row {
     /// Whether it stands on the page of the UDP rows: of one kind of question, so that like is drawn beside like.
     pub(super) fn is_drawn(&self) -> bool {
         match self.ask {
-            Asking::Socket(protocol) | Asking::Card(protocol) => protocol != Protocol::Icmp,
+            Asking::Socket(protocol) | Asking::Card(protocol) | Asking::Memory(protocol) => {
+                protocol != Protocol::Icmp
+            }
             Asking::Sockperf => false,
         }
     }
@@ -150,6 +180,9 @@ mod tests {
                 assert!(!row.is_asked_in(round) || against.is_asked_in(round), "{}", row.name);
             }
             assert_eq!(row.ask == Asking::Sockperf, against.ask == Asking::Sockperf, "{}", row.name);
+            // What has no cable is measured without privileges, and so is what it is compared with.
+            let is_veth = |row: &Row| row.cable.medium == Medium::Veth;
+            assert_eq!(is_veth(row), is_veth(against), "{}", row.name);
         }
     }
 }

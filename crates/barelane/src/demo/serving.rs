@@ -3,6 +3,7 @@
 use std::num::NonZeroU16;
 use std::sync::atomic::AtomicBool;
 
+use nic::memif::{self, SocketName};
 use nic::xdp::ModeChoice;
 use nic::xdp::bare::{self, Bare, BareAttachment};
 use route::Service;
@@ -16,7 +17,7 @@ use super::sockperf;
 pub(super) use super::testpmd::Forward;
 use super::testpmd::Testpmd;
 use super::{Unmeasured, interrupted};
-use crate::config::{Config, EarliestChoice};
+use crate::config::{Config, EarliestChoice, MemifConfig};
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::serve::{Server, Summary};
@@ -40,6 +41,8 @@ pub(super) enum Serve {
     Swap(ClientsEnd),
     /// Barelane, by a lane alone.
     Lane,
+    /// Barelane, by a lane on shared memory.
+    Memory,
     /// Barelane, by its driver tier.
     Driver(ClientsEnd),
     /// Sockperf's own server.
@@ -92,9 +95,13 @@ impl Serve {
         match self {
             Self::Testpmd(_) => Some(outside::TESTPMD),
             Self::Sockperf => Some(outside::SOCKPERF),
-            Self::Kernel | Self::Echo(_) | Self::Swap(_) | Self::Lane | Self::Driver(_) | Self::Nobody => {
-                None
-            }
+            Self::Kernel
+            | Self::Echo(_)
+            | Self::Swap(_)
+            | Self::Lane
+            | Self::Memory
+            | Self::Driver(_)
+            | Self::Nobody => None,
         }
     }
 
@@ -110,6 +117,7 @@ impl Serve {
             Self::Echo(wait) => Serving::Echo(Echo::start(hosts, cable, wait)?),
             Self::Testpmd(forward) => Serving::Testpmd(Testpmd::start(hosts, cable, forward, stop)?),
             Self::Swap(clients_end) => Serving::Swap(Swap::attach(hosts, cable, clients_end)?),
+            Self::Memory => Serving::Lane(serve_in_memory(hosts, cable, stop)?),
             Self::Lane => Serving::Lane(serve(hosts, cable, EarliestChoice::Lane, stop)?),
             Self::Driver(clients_end) => {
                 let client = clients_end.attach(hosts, cable)?;
@@ -205,6 +213,17 @@ fn serve(
 ) -> Result<Box<Server>, Unmeasured> {
     let config = config(hosts, cable, tier);
     let server = hosts.server.run(|| Server::start(Plan::new(&config)?, stop))??;
+    Ok(Box::new(server.ok_or_else(interrupted)?))
+}
+
+/// Starts Barelane on shared memory.
+fn serve_in_memory(hosts: &Hosts, cable: &Cable, stop: &AtomicBool) -> Result<Box<Server>, Unmeasured> {
+    let mut config = config(hosts, cable, EarliestChoice::Auto);
+    config.nic.interface.clear();
+    let socket = SocketName::new(&hosts.memif_socket().display().to_string());
+    config.nic.memif = Some(MemifConfig { settings: memif::Settings::new(socket), secret_file: None });
+    config.nic.mac = Some(cable.server_mac());
+    let server = hosts.server_of(cable).run(|| Server::start(Plan::new(&config)?, stop))??;
     Ok(Box::new(server.ok_or_else(interrupted)?))
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::asking::SIZE;
 use super::outcome::{Measured, Outcome, RowOutcome, Spread};
+use super::row::{LOOPBACK_REFERENCE, REFERENCE};
 
 /// Where a figure is not known.
 const DASH: &str = "–";
@@ -12,7 +13,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "round trips over virtual links, one question at a time, {SIZE} bytes of payload; medians of {} interleaved rounds\n",
+            "round trips, one question at a time, {SIZE} bytes of payload; medians of {} interleaved rounds\n",
             self.round_count
         )?;
         writeln!(
@@ -20,18 +21,34 @@ impl fmt::Display for Outcome {
             "{:<28} {:>8} {:>8}  {:^18} {:>9} {:>5} {:>5}  {:<24} {:<6} clock",
             "", "p50 µs", "p99 µs", "p50 ratio", "answered", "lost", "wrong", "mode", "driver"
         )?;
-        self.rows.iter().try_for_each(|row| self.write_row(out, row))?;
+        self.rows.iter().filter(|row| !row.lacks_privileges).try_for_each(|row| self.write_row(out, row))?;
+        self.write_without_privileges(out)?;
         writeln!(out)?;
         self.write_list(out, "answered by", |last| &last.served.server)?;
         self.write_list(out, "asked by", |last| &last.part.client)?;
         self.write_stalls(out)?;
-        let reference = self.reference();
+        let [reference, loopback] = [REFERENCE, LOOPBACK_REFERENCE].map(|name| self.title_of(name));
         writeln!(out, "ratio: min–median–max of the p50 over that of \"{reference}\" in the same round;")?;
-        write!(out, "where sockperf's client asks, over that of its own server")
+        writeln!(out, "where sockperf's client asks, over that of its own server;")?;
+        writeln!(
+            out,
+            "where no cable is between (memif, loopback), over that of \"{loopback}\": another path by another"
+        )?;
+        write!(
+            out,
+            "client, which says what two programs on one host have otherwise, and nothing of memif beside memif"
+        )
     }
 }
 
 impl Outcome {
+    /// The rows that need a cable, where none can be laid: all for one reason.
+    fn write_without_privileges(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows = self.rows.iter().filter(|row| row.lacks_privileges).peekable();
+        let Some(why) = rows.peek().and_then(|row| row.not_measured.clone()) else { return Ok(()) };
+        writeln!(out, "{} rows more are not measured: {why}", rows.count())
+    }
+
     fn write_row(&self, out: &mut fmt::Formatter<'_>, outcome: &RowOutcome) -> fmt::Result {
         let title = outcome.row.title;
         let Some(last) = outcome.last() else {

@@ -5,15 +5,12 @@
 //! there, reading its standard input.
 //!
 //! It wants no huge pages and no devices here (`--no-huge`, `--no-pci`), and leaves nothing behind: its runtime
-//! directory is one that is removed, and its XDP program goes when it closes the port, or with the cable.
+//! directory is the demo's, which is removed, and its XDP program goes when it closes the port, or with the cable.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process;
 use std::sync::atomic::AtomicBool;
 
 use super::Unmeasured;
-use super::link::{Cable, Hosts};
+use super::link::{Cable, Hosts, Medium};
 use super::outside::{Running, TESTPMD};
 use super::serving::Served;
 use crate::error::Error;
@@ -50,7 +47,7 @@ impl Forward {
 #[derive(Debug)]
 pub(super) struct Testpmd {
     running: Running,
-    _directory: Directory,
+    medium: Medium,
     forward: Forward,
     mode: String,
 }
@@ -63,32 +60,45 @@ impl Testpmd {
         forward: Forward,
         stop: &AtomicBool,
     ) -> Result<Self, Unmeasured> {
-        let directory = Directory::make()?;
         let core = hosts.server_core;
         let mut command = TESTPMD.command()?;
-        command.env("RUNTIME_DIRECTORY", &directory.0);
+        command.env("RUNTIME_DIRECTORY", &hosts.directory.0);
         // Its main thread and its one worker, on one core.
         command.args(["-v", "--lcores", &format!("0@{core},1@{core}")]);
         command.args(["--no-huge", "-m", MEMORY_MIB, "--no-pci", "--no-telemetry", "--no-shconf"]);
-        command.args(["--vdev", &format!("net_af_xdp0,iface={}", cable.name)]);
+        command.args(["--vdev", &device(hosts, cable)]);
         command.args(["--", &format!("--forward-mode={}", forward.name()), BUFFERS]);
-        let mut running = Running::start(TESTPMD, command, &hosts.server, core)?;
+        let mut running = Running::start(TESTPMD, command, hosts.server_of(cable), core)?;
         running.wait_for(READY, stop)?;
         let mode = mode(hosts, cable)?;
-        Ok(Self { running, _directory: directory, forward, mode })
+        Ok(Self { running, medium: cable.medium, forward, mode })
     }
 
     /// Ends it, by the end of its standard input.
     pub(super) fn stop(self) -> Result<Served, Error> {
         let said = self.running.end()?;
         let version = said.iter().find_map(|line| version(line)).unwrap_or("DPDK");
-        let server = format!("{version} testpmd {} over net_af_xdp, spinning", self.forward.name());
+        let driver = if self.medium == Medium::Memory { "net_memif" } else { "net_af_xdp" };
+        let server = format!("{version} testpmd {} over {driver}, spinning", self.forward.name());
         Ok(Served::new(server, self.mode))
+    }
+}
+
+/// The device that it opens: the cable's interface, or the socket of the memory.
+fn device(hosts: &Hosts, cable: &Cable) -> String {
+    match cable.medium {
+        Medium::Memory => {
+            format!("net_memif0,role=server,socket-abstract=no,socket={}", hosts.memif_socket().display())
+        }
+        Medium::Veth | Medium::Loopback => format!("net_af_xdp0,iface={}", cable.name),
     }
 }
 
 /// Where its program runs, as the kernel says.
 fn mode(hosts: &Hosts, cable: &Cable) -> Result<String, Error> {
+    if cable.medium == Medium::Memory {
+        return Ok("memif".to_owned());
+    }
     let link = hosts.server.run(|| host::links::link(cable.name))??;
     Ok(link.program.map_or_else(|| "AF_XDP".to_owned(), |program| format!("AF_XDP {}", program.mode)))
 }
@@ -96,26 +106,6 @@ fn mode(hosts: &Hosts, cable: &Cable) -> Result<String, Error> {
 /// `DPDK 22.11.11` of `EAL: RTE Version: 'DPDK 22.11.11'`.
 fn version(line: &str) -> Option<&str> {
     line.split_once("RTE Version: '")?.1.strip_suffix('\'')
-}
-
-/// A directory for what DPDK wants to write; removed when this is dropped.
-#[derive(Debug)]
-struct Directory(PathBuf);
-
-impl Directory {
-    fn make() -> Result<Self, Error> {
-        let path = std::env::temp_dir().join(format!("barelane-demo-{}", process::id()));
-        // Not one that is there already: among temporary files, it could be anybody's.
-        fs::create_dir(&path).map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // What cannot be removed is an empty directory among temporary files.
-        let _left = fs::remove_dir_all(&self.0);
-    }
 }
 
 #[cfg(test)]

@@ -71,26 +71,8 @@ impl Facts {
                 Wrong::new(ADDRESSES, "").because("an interface in shared memory has none of its own");
             return Err(wrong.remedy("name some: --address 192.0.2.1/24").into());
         }
-        let settings = &memif.settings;
         let (cores, isolated_cores) = cores()?;
-        let link = Link {
-            index: 0,
-            name: memif.to_string(),
-            mac,
-            mtu: settings.buffer_size - ETHERNET_LEN_MAX,
-            kind: Some(MEMIF.to_owned()),
-            driver: None,
-            is_up: true,
-            has_carrier: true,
-            rx_queues: settings.queues.into(),
-            tx_queues: settings.queues.into(),
-            program: None,
-            numa_node: None,
-            rx_vlan_offload: None,
-            tx_checksum: None,
-            peer_index: None,
-            peer_namespace: None,
-        };
+        let link = memif_link(memif, Mac(mac));
         Ok(Self {
             link,
             other_end_has_program: None,
@@ -162,6 +144,29 @@ impl Facts {
     /// Whether the other end of the link is another veth: its sender leaves checksums to a NIC that does not exist.
     pub fn is_veth(&self) -> bool {
         self.link.kind.as_deref() == Some("veth")
+    }
+}
+
+/// What of an interface in shared memory an interface of this host would have.
+pub(crate) fn memif_link(memif: &MemifConfig, Mac(mac): Mac) -> Link {
+    let settings = &memif.settings;
+    Link {
+        index: 0,
+        name: memif.to_string(),
+        mac,
+        mtu: settings.buffer_size - ETHERNET_LEN_MAX,
+        kind: Some(MEMIF.to_owned()),
+        driver: None,
+        is_up: true,
+        has_carrier: true,
+        rx_queues: settings.queues.into(),
+        tx_queues: settings.queues.into(),
+        program: None,
+        numa_node: None,
+        rx_vlan_offload: None,
+        tx_checksum: None,
+        peer_index: None,
+        peer_namespace: None,
     }
 }
 

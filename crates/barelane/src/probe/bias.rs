@@ -10,9 +10,9 @@ use super::settings::Means;
 
 /// The bias of questions like those of `ask`. Over sockets also by the kernel's loopback; where the host has none, as in a
 /// network namespace whose `lo` is down, or a firewall on it, that figure is absent.
-pub(super) fn measure(ask: &Ask, means: Means, clock: &impl Clock) -> Result<Bias, ProbeError> {
+pub(super) fn measure(ask: &Ask, means: &Means, clock: &impl Clock) -> Result<Bias, ProbeError> {
     let bias = Bias::in_memory(ask, clock)?;
-    let Means::Socket { spins, stamps } = means else { return Ok(bias) };
+    let &Means::Socket { spins, stamps } = means else { return Ok(bias) };
     let Ok(mut itself) = to_itself(ask, if spins { Wait::Spin } else { Wait::Block }, stamps) else {
         return Ok(bias);
     };

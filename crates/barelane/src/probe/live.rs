@@ -3,7 +3,7 @@
 //! The line is printed by a thread of its own, which reads what the run publishes every few milliseconds: the thread
 //! that measures never prints, formats or waits for a terminal. On a terminal the line is written over itself five times
 //! a second and is gone at the end. Elsewhere nothing is printed, unless it is asked for: then a line every two seconds,
-//! for logs.
+//! for logs. What happens at the other end of an interface in shared memory is said in any case.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nic::memif::Control;
 use probe::{Counts, End, Progress};
 
 use crate::say;
@@ -35,6 +36,8 @@ struct Shared {
     began: Instant,
     run_began_ms: AtomicU64,
     is_over: AtomicBool,
+    /// Who has news of the other end, where anybody has.
+    control: Option<Arc<Control>>,
 }
 
 /// The line, while this is kept.
@@ -58,25 +61,39 @@ pub(super) enum Whole {
 enum Form {
     Overwritten,
     Logged,
+    /// Nothing but news.
+    None,
+}
+
+impl Form {
+    /// How often something is printed.
+    const fn every(self) -> Duration {
+        match self {
+            Self::Logged => IN_LOGS,
+            Self::Overwritten | Self::None => ON_TERMINAL,
+        }
+    }
 }
 
 impl Live {
-    /// Starts to print where there is a terminal, or where lines are `asked_for`. To be called before the calling
-    /// thread is bound to a core: the printing thread has its affinity.
-    pub(super) fn start(whole: Whole, asked_for: bool) -> Self {
+    /// Starts to print where there is a terminal, where lines are `asked_for`, or where `control` has news. To be called
+    /// before the calling thread is bound to a core: the printing thread has its affinity.
+    pub(super) fn start(whole: Whole, asked_for: bool, control: Option<Arc<Control>>) -> Self {
+        let form = match (io::stderr().is_terminal(), asked_for) {
+            (true, _) => Form::Overwritten,
+            (false, true) => Form::Logged,
+            (false, false) => Form::None,
+        };
+        let has_anything = form != Form::None || control.is_some();
         let shared = Arc::new(Shared {
             progress: Progress::default(),
             run: AtomicUsize::new(1),
             began: Instant::now(),
             run_began_ms: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
+            control,
         });
-        let form = match (io::stderr().is_terminal(), asked_for) {
-            (true, _) => Some(Form::Overwritten),
-            (false, true) => Some(Form::Logged),
-            (false, false) => None,
-        };
-        let printer = form.map(|form| {
+        let printer = has_anything.then(|| {
             let shared = Arc::clone(&shared);
             thread::spawn(move || print(&shared, form, whole))
         });
@@ -107,25 +124,37 @@ impl Drop for Live {
 }
 
 fn print(shared: &Shared, form: Form, whole: Whole) {
-    let every = if form == Form::Logged { IN_LOGS } else { ON_TERMINAL };
-    let mut next = shared.began + every;
+    let mut next = shared.began + form.every();
     while !shared.is_over.load(Ordering::Relaxed) {
         let now = Instant::now();
         if now < next {
             thread::park_timeout(next - now);
             continue;
         }
-        next = now + every;
+        next = now + form.every();
+        tell_news(shared, form);
         let run_began = shared.began + Duration::from_millis(shared.run_began_ms.load(Ordering::Relaxed));
         let run = shared.run.load(Ordering::Relaxed);
-        let line = line(&shared.progress.counts(), now - run_began, whole, run);
+        let line = || line(&shared.progress.counts(), now - run_began, whole, run);
         match form {
-            Form::Logged => say::note(line),
-            Form::Overwritten => overwrite(&line),
+            Form::Logged => say::note(line()),
+            Form::Overwritten => overwrite(&line()),
+            Form::None => {}
         }
     }
     if form == Form::Overwritten {
         overwrite("");
+    }
+    tell_news(shared, form);
+}
+
+/// Says what has happened at the other end, on lines that stay.
+fn tell_news(shared: &Shared, form: Form) {
+    for news in shared.control.iter().flat_map(|control| control.news()) {
+        if form == Form::Overwritten {
+            overwrite("");
+        }
+        say::note(news);
     }
 }
 

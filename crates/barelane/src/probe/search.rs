@@ -21,7 +21,7 @@ pub(super) fn run<T: Transport, C: Clock>(
     let platform = ThisPlatform::open();
     let stop = session.signals.stop_flag();
     let controls = Controls { stop: &stop, progress: session.live.progress(), platform: &platform };
-    let bias = bias::measure(ask, settings.means, clock).map_err(failed)?;
+    let bias = bias::measure(ask, &settings.means, clock).map_err(failed)?;
     let mut trials = 0;
     let mut has_lost = false;
     let trial = |trial: Trial| {

@@ -11,6 +11,7 @@ use probe::transport::Stamps;
 use probe::{Arrivals, Ask, End, Protocol, Ramp, Schedule};
 use telemetry::Ns;
 
+use super::memif::{self, Shared};
 use super::target::Target;
 use crate::args::{MeansArguments, ProbeArguments, ScheduleArguments};
 use crate::error::{Error, Wrong};
@@ -59,7 +60,7 @@ pub(super) struct Settings {
 }
 
 /// How packets are sent and taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Means {
     /// By a socket, through the kernel's stack.
     Socket {
@@ -70,12 +71,14 @@ pub(super) enum Means {
     },
     /// By a card of its own, past the kernel.
     Xdp,
+    /// By an interface in shared memory, without a kernel.
+    Memif(Box<Shared>),
 }
 
 impl Means {
     /// Whether the measuring thread uses up its core.
-    pub(super) const fn spins(self) -> bool {
-        matches!(self, Self::Xdp | Self::Socket { spins: true, .. })
+    pub(super) const fn spins(&self) -> bool {
+        matches!(self, Self::Xdp | Self::Memif(_) | Self::Socket { spins: true, .. })
     }
 }
 
@@ -98,6 +101,14 @@ impl Settings {
             means: means(&arguments.means)?,
             core: arguments.means.core.as_deref().map(core).transpose()?,
         })
+    }
+
+    /// Whom the questions go to, by these means. `nic` overrules where the kernel's route leads.
+    pub(super) fn target(&self, text: &str, nic: Option<&str>) -> Result<Target, Error> {
+        match &self.means {
+            Means::Memif(shared) => Target::beyond(text, shared),
+            Means::Socket { .. } | Means::Xdp => Target::resolve(text, nic),
+        }
     }
 
     /// The measurement of a target that these options mean. Refuses what cannot be asked there.
@@ -206,14 +217,26 @@ fn timeout(text: &str) -> Result<Ns, Wrong> {
 
 fn means(arguments: &MeansArguments) -> Result<Means, Wrong> {
     let stamps = one_of("--stamps", &arguments.stamps, [("user", Stamps::User), ("kernel", Stamps::Kernel)])?;
-    let socket = Means::Socket { spins: arguments.spin, stamps };
-    let means = one_of("--backend", &arguments.backend, [("socket", socket), ("xdp", Means::Xdp)])?;
-    if means == Means::Xdp && stamps == Stamps::Kernel {
+    if let Some(text) = &arguments.memif {
+        return Ok(Means::Memif(Box::new(Shared::read(text, arguments, stamps)?)));
+    }
+    memif::refuse_alone(arguments)?;
+    let backend = arguments.backend.as_deref().unwrap_or("socket");
+    let (is_xdp, is_memif) = one_of(
+        "--backend",
+        backend,
+        [("socket", (false, false)), ("xdp", (true, false)), ("memif", (false, true))],
+    )?;
+    if is_memif {
+        let wrong = Wrong::new("--backend", backend).because("no interface in shared memory is named");
+        return Err(wrong.remedy("name one: --memif SOCKET"));
+    }
+    if is_xdp && stamps == Stamps::Kernel {
         let wrong = Wrong::new("--stamps", "kernel")
             .because("the backend xdp goes past the kernel, which stamps nothing");
         return Err(wrong.remedy("use --backend socket, or --stamps user"));
     }
-    Ok(means)
+    Ok(if is_xdp { Means::Xdp } else { Means::Socket { spins: arguments.spin, stamps } })
 }
 
 /// The meaning of a word.

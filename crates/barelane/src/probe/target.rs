@@ -8,6 +8,7 @@ use host::links::{self, Link};
 use host::neighbours;
 use host::routes::{self, RouteTo};
 
+use super::memif::Shared;
 use crate::error::{Error, Wrong};
 
 /// Where datagrams go that nobody is to answer (RFC 863, discard): they make the kernel resolve the neighbour.
@@ -57,6 +58,14 @@ impl Target {
         Ok(Self { ip, scope, way, link })
     }
 
+    /// Resolves a name or reads an address that is to be asked by an interface in shared memory: there the way is what the
+    /// operator says.
+    pub(super) fn beyond(text: &str, shared: &Shared) -> Result<Self, Error> {
+        let ip = shared.choose(text, &addresses_of(text)?)?;
+        let way = RouteTo { ifindex: 0, gateway: None, source: Some(shared.ip()) };
+        Ok(Self { ip, scope: 0, way, link: Some(shared.link()) })
+    }
+
     /// The Ethernet address of the next hop; nothing where the link has none, as within this host. A next hop that
     /// does not answer is refused.
     pub(super) fn find_neighbour(&self) -> Result<Option<[u8; 6]>, Error> {
@@ -100,12 +109,16 @@ fn own_link_local(link: &Link) -> Result<Option<IpAddr>, Error> {
 }
 
 fn address_of(name: &str) -> Result<IpAddr, Error> {
+    let first = addresses_of(name)?.into_iter().next();
+    first.ok_or_else(|| unreachable(name, "the name has no address"))
+}
+
+fn addresses_of(name: &str) -> Result<Vec<IpAddr>, Error> {
     if let Ok(ip) = name.parse() {
-        return Ok(ip);
+        return Ok(vec![ip]);
     }
     let found = (name, 0).to_socket_addrs().map_err(|error| unreachable(name, &error.to_string()))?;
-    let first = found.map(|address| address.ip()).next();
-    first.ok_or_else(|| unreachable(name, "the name has no address"))
+    Ok(found.map(|address| address.ip()).collect())
 }
 
 fn unreachable(target: &str, problem: &str) -> Error {

@@ -1,8 +1,9 @@
 //! The card of a server, whichever it is: an interface of this host, or one in shared memory.
 
-use nic::memif::{Control, Fault, Frames, Peers};
+use nic::memif::{Control, Frames, Peers};
 use nic::xdp::{Attachment, Claims, NextHops, Statistics};
 
+use crate::counts::{rows_of_frames, rows_of_peers};
 use crate::error::Error;
 
 /// What is open beside the lanes.
@@ -81,8 +82,14 @@ impl Losses {
                 queues.iter().flat_map(|(queue, statistics)| rows_of_queue(*queue, statistics)).collect()
             }
             Self::Memif(peers, queues) => {
-                let frames = (0..).zip(queues).flat_map(|(queue, frames)| rows_of_frames(queue, frames));
-                rows_of_peers(peers).chain(frames).collect()
+                let named = |queue: usize, (name, count, why): (&str, u64, &str)| {
+                    (format!("queue_{queue}_{name}"), count, why.to_owned())
+                };
+                let frames = queues.iter().enumerate().flat_map(|(queue, frames)| {
+                    rows_of_frames(frames).into_iter().map(move |row| named(queue, row))
+                });
+                let peers = rows_of_peers(peers);
+                peers.map(|(name, count, why)| (format!("memif_{name}"), count, why)).chain(frames).collect()
             }
         }
     }
@@ -99,38 +106,6 @@ fn rows_of_queue(queue: u32, statistics: &Statistics) -> impl Iterator<Item = (S
         ("rx_dropped", otherwise, "Before a lane: dropped by the kernel for another reason."),
         ("rx_invalid", statistics.rx_invalid, "A fault of the lane: a buffer that the kernel did not take."),
         ("tx_invalid", statistics.tx_invalid, "A fault of the lane: an answer that the kernel did not take."),
-    ];
-    rows.into_iter().map(move |(name, count, why)| (format!("queue_{queue}_{name}"), count, why.to_owned()))
-}
-
-fn rows_of_peers(peers: &Peers) -> impl Iterator<Item = (String, u64, String)> + use<> {
-    let peers = *peers;
-    let known = [
-        ("memif_connected", peers.connected, "Peers that were connected."),
-        ("memif_left", peers.left, "Peers that went of themselves, or died."),
-    ];
-    let known = known.map(|(name, count, why)| (name.to_owned(), count, why.to_owned()));
-    let faults = Fault::ALL.iter().map(move |&fault| {
-        (
-            format!("memif_sent_away_{fault}"),
-            peers.of(fault),
-            format!("Peers that were sent away: {}", fault.sentence()),
-        )
-    });
-    known.into_iter().chain(faults)
-}
-
-fn rows_of_frames(queue: u32, frames: &Frames) -> impl Iterator<Item = (String, u64, String)> + use<> {
-    let rows = [
-        ("chained", frames.chained, "Before a lane: a frame in more than one buffer."),
-        ("too_long", frames.too_long, "Before a lane: a frame longer than buffers are."),
-        ("empty", frames.empty, "Before a lane: a frame without a byte."),
-        (
-            "buffer_short",
-            frames.buffer_short,
-            "Of tx_ring_full: the peer's buffer was too short for the answer.",
-        ),
-        ("kicks", frames.kicks, "Times that a sleeping peer was woken."),
     ];
     rows.into_iter().map(move |(name, count, why)| (format!("queue_{queue}_{name}"), count, why.to_owned()))
 }

@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use host::clock::Clock;
+use host::memory::Thread;
 use lane::{GatewaysUsed, Lane, Mailbox, MailboxFull, TableSender, mailbox};
 use nic::Queue;
 use nic::memif::MemifQueue;
@@ -112,6 +113,8 @@ pub(super) struct Running {
     /// Ways that the lane could not take yet.
     next_hops: Option<Box<NextHops>>,
     page: Arc<Page>,
+    /// Known when it has started.
+    watched: Option<Thread>,
     stop: Arc<AtomicBool>,
 }
 
@@ -150,14 +153,18 @@ impl Running {
             tables_under_way: 0,
             next_hops: None,
             page,
+            watched: None,
             stop,
         };
         running.wait_until_started(&starting)
     }
 
-    fn wait_until_started(self, starting: &Receiver<Result<(), String>>) -> Result<Self, Error> {
+    fn wait_until_started(mut self, starting: &Receiver<Result<Thread, String>>) -> Result<Self, Error> {
         let why = match starting.recv_timeout(START_PATIENCE) {
-            Ok(Ok(())) => return Ok(self),
+            Ok(Ok(thread)) => {
+                self.watched = Some(thread);
+                return Ok(self);
+            }
             Ok(Err(why)) => why,
             Err(RecvTimeoutError::Timeout) => format!("it has not started within {START_PATIENCE:?}"),
             Err(RecvTimeoutError::Disconnected) => "its thread has ended".to_owned(),
@@ -222,9 +229,24 @@ impl Running {
         self.page.residence.read()
     }
 
+    /// Its core and its queue.
+    pub(super) fn plan(&self) -> LanePlan {
+        self.plan
+    }
+
+    /// Its thread, to be watched.
+    pub(super) fn watched(&self) -> Option<Thread> {
+        self.watched
+    }
+
+    /// Where it publishes.
+    pub(super) fn page(&self) -> &Page {
+        &self.page
+    }
+
     /// What the lane has published.
     pub(super) fn counters(&self) -> Counters {
-        self.page.read().unwrap_or_default()
+        self.page.read().unwrap_or_default().counters
     }
 
     /// Tells the lane to stop; [`Running::join`] waits for it.
@@ -264,7 +286,7 @@ impl Task {
         self,
         queue: impl Held,
         stop: &AtomicBool,
-        started: &SyncSender<Result<(), String>>,
+        started: &SyncSender<Result<Thread, String>>,
     ) -> (Counters, i64) {
         let Self { plan, clock, tables, page, mailbox } = self;
         let mut lane = Lane::new(queue, Box::new(tables), clock, page, mailbox);
@@ -273,7 +295,7 @@ impl Task {
             return (lane.counters().clone(), lane.queue().held());
         }
         spin(&mut lane, &clock, TURNS_WARM);
-        let _gone = started.try_send(Ok(()));
+        let _gone = started.try_send(Ok(Thread::current()));
         while !stop.load(Ordering::Relaxed) {
             spin(&mut lane, &clock, TURNS_PER_LOOK);
         }

@@ -74,17 +74,26 @@ impl Server {
         }
     }
 
-    /// The line that scripts wait for.
-    pub fn ready_line(&self) -> String {
-        let mode = match &self.plan.card {
+    /// Where the program runs, or which end of shared memory this is, in a word.
+    pub(super) fn mode(&self) -> String {
+        match &self.plan.card {
             CardPlan::Xdp(_) => self.card.program().map_or_else(String::new, |card| card.mode().to_string()),
             CardPlan::Memif(memif) => role_name(memif.role).to_owned(),
-        };
-        let is_zero_copy = self.card.program().is_some_and(Attachment::is_zero_copy);
+        }
+    }
+
+    /// Whether packets are read and written in place, in a word.
+    pub(super) fn zero_copy(&self) -> &'static str {
+        if self.card.program().is_some_and(Attachment::is_zero_copy) { "yes" } else { "no" }
+    }
+
+    /// The line that scripts wait for.
+    pub fn ready_line(&self) -> String {
         format!(
-            "ready nic={} mode={mode} zero-copy={} lanes={}",
+            "ready nic={} mode={} zero-copy={} lanes={}",
             self.plan.facts.link.name,
-            if is_zero_copy { "yes" } else { "no" },
+            self.mode(),
+            self.zero_copy(),
             self.lanes.len()
         )
     }

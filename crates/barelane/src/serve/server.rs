@@ -13,7 +13,7 @@ use nic::xdp::{self, Claims, XdpError};
 use telemetry::{Counter, Counters, Histogram, Ns, Tick, TickRate, WallClock, WallTime};
 
 use super::address_check::{self, Announced};
-use super::card::Card;
+use super::card::{Card, Losses};
 use super::lanes::{CardQueue, Running};
 use super::next_hops::KernelWays;
 use super::print::Summary;
@@ -206,6 +206,16 @@ impl Server {
         driver_counters(&self.card)
     }
 
+    /// What no lane has seen.
+    pub(super) fn losses(&self) -> Result<Losses, Error> {
+        self.card.losses()
+    }
+
+    /// The line by which the lanes' ticks are times of day.
+    pub(super) fn wall_clock(&self) -> WallClock {
+        told(self.wall.line())
+    }
+
     /// T3 − T2 of all lanes' STAMP answers so far, in nanoseconds.
     pub fn residence(&self) -> Histogram {
         merged(self.lanes.iter().map(Running::residence))
@@ -268,7 +278,7 @@ fn refusal_of_memif(error: MemifError) -> Error {
         MemifError::TooLarge { queues, .. } => {
             wrong(&format!("queues={queues}")).remedy("have fewer queues, or smaller rings").into()
         }
-        MemifError::Thread(_) => Error::Failed(error.to_string()),
+        MemifError::Thread(_) | MemifError::Kicker(_) => Error::Failed(error.to_string()),
     }
 }
 

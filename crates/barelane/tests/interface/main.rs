@@ -34,6 +34,8 @@
 //! | `flood` | are questions by the million accounted for on both sides, in memory that does not grow? |
 //! | `spoofed` | does a flood from sources that do not exist take anything from those that do? |
 //! | `service` | does a service manager hear what happens? |
+//! | `side_channel` | does the segment say what happened, and does nobody who reads it disturb a server? |
+//! | `top` | does `barelane top` say so too? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
 //! | `leftovers` | … of programs, maps, pins and namespaces? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
@@ -69,6 +71,7 @@ mod routers;
 mod routes;
 mod server;
 mod service;
+mod side_channel;
 mod sockets;
 mod sockperf;
 mod spoofed;
@@ -76,5 +79,6 @@ mod stamp;
 mod stamp_suite;
 mod steady;
 mod tier;
+mod top;
 mod topology;
 mod under_load;

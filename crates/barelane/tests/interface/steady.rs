@@ -65,7 +65,7 @@ fn strace_sees_no_system_call_of_a_lane_but_one_ring_kick_an_answer() {
 }
 
 /// Waits until somebody traces the thread: `TracerPid` of `/proc/TID/status` (proc(5)).
-fn wait_until_traced(lane: &str) {
+pub(crate) fn wait_until_traced(lane: &str) {
     for _ in 0..1000 {
         let status = std::fs::read_to_string(format!("/proc/{lane}/status")).unwrap();
         if status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0")) {

@@ -1,4 +1,5 @@
-//! `barelane probe` as a process of its own, over the loopback: what it measures, says, writes and refuses. No privileges.
+//! `barelane probe` as a process of its own, over the loopback and over shared memory: what it measures, says, writes and
+//! refuses. No privileges.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -11,6 +12,7 @@
 
 mod echo;
 mod measured;
+mod memif;
 mod refused;
 
 use std::fs;

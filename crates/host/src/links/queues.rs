@@ -21,7 +21,7 @@ pub(super) struct Queues {
 
 /// The `netdev` family: `include/uapi/linux/netdev.h`.
 #[derive(Debug)]
-struct Netdev;
+pub(super) struct Netdev;
 
 impl Family for Netdev {
     const NAME: &'static str = "netdev";

@@ -12,6 +12,7 @@
 mod counts;
 mod faults;
 mod limits;
+mod look_back;
 mod next_hops;
 mod routes;
 mod simulated;

@@ -58,7 +58,7 @@ fn what_a_lane_counted_stands_on_its_page_after_its_housekeeping_and_when_it_say
     let (_, mailbox) = mailbox();
     let card = Card::new(4, 0, Faults::default());
     let mut lane = Lane::new(card, limited(1), Still::default(), page.clone(), mailbox);
-    let empty_turns = || page.read().unwrap().of(Counter::TurnEmpty);
+    let empty_turns = || page.read().unwrap().counters.of(Counter::TurnEmpty);
     turn(&mut lane, TURNS - 1);
     assert_eq!(empty_turns(), 0, "publishing costs, and is seldom");
     turn(&mut lane, 1);

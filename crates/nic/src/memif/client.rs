@@ -207,6 +207,28 @@ impl Offer {
     }
 }
 
+/// A queue of both ends, connected without a handshake: the server's parts, and the client's.
+#[cfg(feature = "testing")]
+pub(super) fn both_ends(ring_size: u32, buffer_size: u32) -> io::Result<[Parts; 2]> {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
+    let ring_size_log2 = ring_size.ilog2() as u8;
+    let offer = Offer::new(Layout { queues: 1, ring_size_log2, buffer_size })?;
+    let words = |direction| offer.words(direction, 0).ok_or(io::ErrorKind::InvalidData);
+    let server = Parts {
+        role: Role::Server,
+        regions: Arc::clone(&offer.regions),
+        rx: words(Direction::ToServer)?,
+        tx: words(Direction::ToClient)?,
+        rx_size: 1 << ring_size_log2,
+        tx_size: 1 << ring_size_log2,
+        rx_event: event::new()?,
+        tx_event: event::new()?,
+        buffers: None,
+    };
+    let client = offer.parts().and_then(|mut parts| parts.pop()).ok_or(io::ErrorKind::InvalidData)?;
+    Ok([server, client])
+}
+
 /// What lies where in the memory.
 #[derive(Clone, Copy, Debug)]
 struct Layout {

@@ -33,8 +33,9 @@ use super::{Idle, MemifError, Role, SECRET_SIZE_MAX, Settings, client, event, se
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How often a client tries to find its server.
 const TRY_INTERVAL: Duration = Duration::from_millis(50);
-/// How long a handshake may take. It is some twenty messages on one machine; a peer that is slower is not there.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a handshake may take. It is some twenty messages on one machine, for which a DPDK on a core that others have too
+/// has been seen to take two seconds; a peer that is slower is not there.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// How many peers may be in their handshakes at once: a second one comes where the first has died unseen.
 const GUESTS_MAX: usize = 8;
 /// How many messages of one peer are heard before others are looked after.
@@ -61,6 +62,8 @@ struct Shared {
     peers: PeerCounts,
     frames: Mutex<Vec<Frames>>,
     news: Mutex<VecDeque<News>>,
+    /// The line that was said last.
+    said: Mutex<News>,
 }
 
 impl Control {
@@ -80,6 +83,7 @@ impl Control {
             peers: PeerCounts::default(),
             frames: Mutex::new(vec![Frames::default(); outboxes.len()]),
             news: Mutex::new(VecDeque::new()),
+            said: Mutex::default(),
         });
         let host = Host {
             settings: settings.clone(),
@@ -286,6 +290,9 @@ impl House {
         };
         if let Some(connected) = self.connected.take() {
             self.host.take_away();
+            if matches!(end, End::Left(_)) {
+                self.host.shared.peers.count_left();
+            }
             self.host.show_out(&connected.channel, &connected.peer, end);
         }
     }
@@ -371,7 +378,6 @@ impl Host {
         let peer = if peer.is_empty() { "a peer" } else { peer };
         match end {
             End::Left(why) => {
-                self.shared.peers.count_left();
                 let why = if why.is_empty() { String::new() } else { format!(": {why}") };
                 self.say(format!("memif {socket}: {peer} has gone{why}"));
             }
@@ -386,7 +392,14 @@ impl Host {
         }
     }
 
+    /// Keeps a line to be said, unless it is the one that was said last: a client that tries again and again says once why it
+    /// is not let in.
     fn say(&self, line: String) {
+        let mut said = self.shared.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said == line {
+            return;
+        }
+        said.clone_from(&line);
         let mut news = self.shared.news.lock().unwrap_or_else(PoisonError::into_inner);
         if news.len() == NEWS_MAX {
             news.pop_front();

@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicU16, Ordering, fence};
 
 use super::Role;
 use super::fault::{Fault, FrameCounts};
+use super::rooms::Rooms;
 use super::shared::{Regions, Words};
 use crate::queue::BURST_MAX;
 
@@ -67,15 +68,6 @@ pub(super) struct Buffers {
     pub(super) rx: Box<[u32]>,
     pub(super) tx: Box<[u32]>,
     pub(super) size: u32,
-}
-
-/// A packet that waits: where it is, and in which slot.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Waiting {
-    pub(super) offset: u32,
-    pub(super) len: u32,
-    pub(super) region: u16,
-    pub(super) slot: u16,
 }
 
 /// Why a packet was not sent.
@@ -157,11 +149,6 @@ impl Pair {
         if self.parts.role == Role::Client { self.parts.tx.tail() } else { self.parts.tx.head() }
     }
 
-    /// The connection's memory.
-    pub(super) fn regions(&self) -> &Regions {
-        &self.parts.regions
-    }
-
     /// The event by which the peer wakes us.
     pub(super) fn rx_event(&self) -> &OwnedFd {
         &self.parts.rx_event
@@ -178,22 +165,28 @@ impl Pair {
         self.rx_next.wrapping_sub(self.rx_owed)
     }
 
+    /// How many packets wait, how many slots the peer has to receive by, and how many packets it has not taken yet. What it says
+    /// of itself is not believed beyond a ring.
+    pub(super) fn depths(&self) -> (u32, u32, u32) {
+        let (rx_size, tx_size) = (self.parts.rx_size, self.parts.tx_size);
+        let rx = self.rx_peers().load(Ordering::Relaxed).wrapping_sub(self.rx_next).min(rx_size);
+        let fill = rx_size.saturating_sub(rx).saturating_sub(self.owed());
+        let tx_end = self.tx_peers().load(Ordering::Relaxed).wrapping_add(self.lead(tx_size));
+        let room = tx_end.wrapping_sub(self.tx_next).min(tx_size);
+        (rx.into(), fill.into(), (tx_size - room).into())
+    }
+
     /// Whether anything waits.
     pub(super) fn is_empty(&self) -> bool {
         self.rx_peers().load(Ordering::Acquire) == self.rx_next
     }
 
-    /// Looks at what waits, each slot once, and puts what can be taken into `burst`: where it is, checked. Gives how many.
+    /// Looks at what waits, each slot once, and copies what can be taken into the rooms. Gives how many packets that are.
     ///
     /// # Errors
     /// What the peer did wrong. Nothing of this ring can be believed then.
     #[inline]
-    pub(super) fn look(
-        &mut self,
-        burst: &mut [Waiting; BURST_MAX],
-        len_max: u32,
-        counts: &FrameCounts,
-    ) -> Result<usize, Fault> {
+    pub(super) fn look(&mut self, rooms: &mut Rooms, counts: &FrameCounts) -> Result<usize, Fault> {
         let waiting = self.rx_peers().load(Ordering::Acquire).wrapping_sub(self.rx_next);
         if waiting == 0 {
             return Ok(0);
@@ -201,35 +194,44 @@ impl Pair {
         if waiting > self.parts.rx_size {
             return Err(Fault::IndexInvalid);
         }
-        self.parts.tx.prefetch_slot(self.tx_next);
+        self.prefetch_answer();
         let mut taken = 0;
         for _ in 0..waiting.min(BURST) {
-            let (flags, found) = self.waiting_at(self.rx_next);
-            self.rx_next = self.rx_next.wrapping_add(1);
-            if !self.is_whole(flags, counts) || !is_fit(found.len, len_max, counts) {
+            let slot = self.rx_next;
+            self.rx_next = slot.wrapping_add(1);
+            let (flags, region, offset, len) = self.packet_in(slot);
+            if !self.is_whole(flags, counts) || !is_fit(len, rooms.size(), counts) {
                 continue;
             }
-            if !self.parts.regions.have(found.region, found.offset, found.len as usize) {
+            let room = rooms.put(taken, slot, len).unwrap_or_default();
+            if !self.parts.regions.copy_in(region, offset, room) {
                 return Err(Fault::BufferInvalid);
             }
-            if let Some(place) = burst.get_mut(taken) {
-                *place = found;
-                taken += 1;
-            }
+            taken += 1;
         }
         Ok(taken)
     }
 
-    /// The flags of a slot, and where its packet is.
+    /// Fetches the lines that the first answer will be written to, while the question comes. A client's answer goes into the
+    /// question's buffer.
     #[inline]
-    fn waiting_at(&self, slot: u16) -> (u16, Waiting) {
+    fn prefetch_answer(&self) {
+        self.parts.tx.prefetch_slot(self.tx_next);
+        if self.parts.role == Role::Client {
+            let (_, region, offset, _) = self.packet_in(self.rx_next);
+            self.parts.regions.prefetch(region, offset);
+        }
+    }
+
+    /// Flags, region, offset and length of what is in a slot.
+    #[inline]
+    fn packet_in(&self, slot: u16) -> (u16, u16, u32, u32) {
         let [first, second] = self.parts.rx.slot(slot);
         let (flags, region, len) = unpack(first.load(Ordering::Relaxed));
-        let (region, offset) = match &self.parts.buffers {
-            Some(buffers) => (0, of(&buffers.rx, slot)),
-            None => (region, unpack_offset(second.load(Ordering::Relaxed))),
-        };
-        (flags, Waiting { offset, len, region, slot })
+        match &self.parts.buffers {
+            Some(buffers) => (flags, 0, of(&buffers.rx, slot), len),
+            None => (flags, region, unpack_offset(second.load(Ordering::Relaxed)), len),
+        }
     }
 
     /// Whether a slot has all of a packet. The slots of one in several buffers are passed over, and it is counted once.
@@ -239,11 +241,16 @@ impl Pair {
         if !goes_on && !self.is_in_chain {
             return true;
         }
+        self.pass_over(goes_on, counts);
+        false
+    }
+
+    #[cold]
+    fn pass_over(&mut self, goes_on: bool, counts: &FrameCounts) {
         self.is_in_chain = goes_on;
         if !goes_on {
             counts.chained.fetch_add(1, Ordering::Relaxed);
         }
-        false
     }
 
     /// Puts a packet into the next slot. `origin` is the slot that it came in, where it is an answer.
@@ -372,13 +379,18 @@ fn of(buffers: &[u32], slot: u16) -> u32 {
 
 /// Whether a packet has a length that is taken.
 #[inline]
-fn is_fit(len: u32, len_max: u32, counts: &FrameCounts) -> bool {
-    if len.wrapping_sub(1) < len_max {
+fn is_fit(len: u32, len_max: usize, counts: &FrameCounts) -> bool {
+    if (len.wrapping_sub(1) as usize) < len_max {
         return true;
     }
+    count_unfit(len, counts);
+    false
+}
+
+#[cold]
+fn count_unfit(len: u32, counts: &FrameCounts) {
     let count = if len == 0 { &counts.empty } else { &counts.too_long };
     count.fetch_add(1, Ordering::Relaxed);
-    false
 }
 
 /// The first half of a slot (`memif_desc_t`): flags, region, length. In the byte order of the host.

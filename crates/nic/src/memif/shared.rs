@@ -19,46 +19,58 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64};
 
 use super::sys::Mapping;
 
-/// What the atomics of a ring, and the copies, need to be aligned to.
+/// What the atomics of a ring need to be aligned to.
 pub(super) const ALIGNMENT: usize = 16;
 
 /// How many regions a connection may have. DPDK has one for its rings, and with zero-copy one for each list of segments.
 pub(super) const REGIONS_MAX: usize = 16;
 
+// So that the sum of an offset and a length, of 32 bits each, cannot overflow.
+const _: () = assert!(usize::BITS >= 64);
+
 /// The memory of one connection.
 #[derive(Debug)]
 pub(super) struct Regions {
-    mappings: [Option<Mapping>; REGIONS_MAX],
+    /// Where each begins, and its size: 0 of those that there are not.
+    extents: [(NonNull<u8>, usize); REGIONS_MAX],
+    mappings: Vec<Mapping>,
 }
+
+// SAFETY: the addresses are those of `mappings`, which may be used by all threads.
+unsafe impl Send for Regions {}
+// SAFETY: likewise.
+unsafe impl Sync for Regions {}
 
 impl Regions {
     /// These mappings, by their indices.
     pub(super) fn new(mappings: Vec<Mapping>) -> Option<Self> {
-        let mut regions = Self { mappings: Default::default() };
         if mappings.len() > REGIONS_MAX {
             return None;
         }
-        for (place, mapping) in regions.mappings.iter_mut().zip(mappings) {
-            *place = Some(mapping);
+        let mut extents = [(NonNull::dangling(), 0); REGIONS_MAX];
+        for (extent, mapping) in extents.iter_mut().zip(&mappings) {
+            *extent = (mapping.base(), mapping.size());
         }
-        Some(regions)
+        Some(Self { extents, mappings })
     }
 
     /// Whether any of it went away.
     pub(super) fn are_lost(&self) -> bool {
-        self.mappings.iter().flatten().any(Mapping::is_lost)
+        self.mappings.iter().any(Mapping::is_lost)
     }
 
     /// The first of `len` bytes at `offset` of a region; nothing where the region does not have all of them.
     #[inline]
     fn locate(&self, region: u16, offset: u32, len: usize) -> Option<NonNull<u8>> {
-        let mapping = self.mappings.get(usize::from(region))?.as_ref()?;
+        let &(base, size) = self.extents.get(usize::from(region))?;
         let offset = offset as usize;
-        if mapping.size() < len || offset > mapping.size() - len {
+        // No sum overflows: an offset has 32 bits, and a length is that of a room.
+        if offset + len > size {
             return None;
         }
-        // SAFETY: `offset` lies within the mapping, by the check above.
-        Some(unsafe { mapping.base().add(offset) })
+        // SAFETY: a region that there is not has no byte, so that the check above has found a mapping, and `offset` lies
+        // within it.
+        Some(unsafe { base.add(offset) })
     }
 
     /// Copies as many bytes as `to` has. Says whether there were as many.
@@ -81,12 +93,13 @@ impl Regions {
         true
     }
 
-    /// Whether a region has `len` bytes at `offset`. Fetches their first line, to be written to: what is read here is written
-    /// to next, and a line that comes as a copy would have to be asked for a second time.
+    /// Fetches the line at `offset`, to be written to: a line that comes to be read alone would have to be asked for a second
+    /// time.
     #[inline]
-    pub(super) fn have(&self, region: u16, offset: u32, len: usize) -> bool {
-        let place = self.locate(region, offset, len);
-        place.inspect(|place| prefetch(place.as_ptr())).is_some()
+    pub(super) fn prefetch(&self, region: u16, offset: u32) {
+        if let Some(place) = self.locate(region, offset, 1) {
+            prefetch(place.as_ptr());
+        }
     }
 
     /// The words of a ring of `slots` slots at `offset`; nothing where they do not lie in the region, aligned.
@@ -195,33 +208,46 @@ fn prefetch(place: *const u8) {
 #[cfg(all(target_arch = "x86_64", not(any(miri, fuzzing))))]
 #[inline]
 unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
-    use std::arch::asm;
-
-    const STEP: usize = 16;
     if len < STEP {
         // SAFETY: the caller's promise.
         return unsafe { copy_bytes(from, to, len) };
     }
     let last = len - STEP;
     let mut at = 0;
-    loop {
-        // SAFETY: `at + 16 <= len`: `at` is at most `last`. The instructions touch these 16 bytes and nothing else.
-        unsafe {
-            asm!(
-                "movdqu {chunk}, [{from} + {at}]",
-                "movdqu [{to} + {at}], {chunk}",
-                chunk = out(xmm_reg) _,
-                from = in(reg) from,
-                to = in(reg) to,
-                at = in(reg) at,
-                options(nostack, preserves_flags),
-            );
+    // Two steps from the front and two from the end, which overlap as they must, are all that a short packet needs.
+    while at + 4 * STEP < len {
+        for step in 0..4 {
+            // SAFETY: `at + 64` is below `len`.
+            unsafe { copy_step(from, to, at + step * STEP) };
         }
-        if at == last {
-            return;
-        }
-        // The last step overlaps the one before it where the length is no multiple of 16.
-        at = (at + STEP).min(last);
+        at += 4 * STEP;
+    }
+    for place in [at, at + STEP, last.saturating_sub(STEP), last] {
+        // SAFETY: `last` is one step below `len`, and all that is further is made that.
+        unsafe { copy_step(from, to, place.min(last)) };
+    }
+}
+
+/// What one step of a copy moves: a register.
+#[cfg(all(target_arch = "x86_64", not(any(miri, fuzzing))))]
+const STEP: usize = 16;
+
+/// # Safety
+/// `from` is valid for reads and `to` for writes of 16 bytes behind `at`.
+#[cfg(all(target_arch = "x86_64", not(any(miri, fuzzing))))]
+#[inline(always)]
+unsafe fn copy_step(from: *const u8, to: *mut u8, at: usize) {
+    // SAFETY: by the caller's promise. The instructions touch these 16 bytes and nothing else.
+    unsafe {
+        std::arch::asm!(
+            "movdqu {chunk}, [{from} + {at}]",
+            "movdqu [{to} + {at}], {chunk}",
+            chunk = out(xmm_reg) _,
+            from = in(reg) from,
+            to = in(reg) to,
+            at = in(reg) at,
+            options(nostack, preserves_flags),
+        );
     }
 }
 

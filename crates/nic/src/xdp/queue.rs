@@ -25,7 +25,7 @@ use ring::{Consumer, Producer};
 
 use super::lent::Lent;
 use super::umem::{BURST, HEADROOM, Layout, PageSize, Region};
-use crate::queue::{Burst, FRAME_LEN_MIN, Frame, Queue};
+use crate::queue::{Burst, Depths, FRAME_LEN_MIN, Frame, Queue};
 
 /// A place in the packet memory, with a packet (`struct xdp_desc`, `include/uapi/linux/if_xdp.h`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,24 +93,6 @@ pub struct Kicks {
     pub tx_refused: u64,
     /// Calls to receive.
     pub rx: u64,
-}
-
-/// Where the frames of a queue are. What the kernel holds between two rings stands in the ring that it came from or
-/// goes to, or in neither, for the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Depths {
-    /// On the stack of free frames.
-    pub free: u32,
-    /// In the fill ring.
-    pub fill: u32,
-    /// Received, waiting to be taken.
-    pub rx: u32,
-    /// In the transmit ring.
-    pub tx: u32,
-    /// Sent, waiting to be recycled.
-    pub completion: u32,
-    /// In the lane's hands: see [`XdpQueue::held`].
-    pub held: i64,
 }
 
 /// The four rings, from the lane's side.
@@ -389,6 +371,10 @@ impl<K: Kernel> Queue for XdpQueue<K> {
     fn release(&mut self, frame: Frame) {
         self.lent.take_back(frame.address());
         self.free.push(u64::from(frame.address()));
+    }
+
+    fn depths(&mut self) -> Option<Depths> {
+        Some(Self::depths(self))
     }
 
     #[inline]

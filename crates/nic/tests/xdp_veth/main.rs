@@ -31,11 +31,10 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use barelane_nic::Queue;
 use barelane_nic::xdp::{
-    BusyPoll, Claim, ClaimKey, ClaimedAddress, Claims, Depths, Mode, ModeChoice, Owner, Settings, Tier,
-    Vlans, Wake,
+    BusyPoll, Claim, ClaimKey, ClaimedAddress, Claims, Mode, ModeChoice, Owner, Settings, Tier, Vlans, Wake,
 };
+use barelane_nic::{Depths, Queue};
 
 use crate::cable::{Cable, LIMIT, NOTHING, arrives, assert_reflects, claims, receive, reflect};
 use crate::packets::{CLIENT_MAC, CLIENTS, KERNELS, OURS, SERVER_MAC, ip, tagged, udp, untagged};

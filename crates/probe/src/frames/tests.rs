@@ -175,6 +175,34 @@ fn a_frame_for_another_station_is_corrupted() {
 }
 
 #[test]
+fn among_others_what_cannot_be_read_is_damaged_only_where_it_names_both_ends() {
+    for (addresses, protocol) in SETTINGS {
+        let frames = frames(addresses, protocol, 33).among_others();
+        let whole = answer(&question(&frames, 33));
+        assert!(matches!(frames.read(&whole), Some(What::Answer { .. })));
+        // Cut within the payload: by its own words it is longer than it is.
+        let cut = &whole[..whole.len() - 1];
+        assert_eq!(frames.read(cut), Some(What::Corrupted));
+        let mut of_another = cut.to_vec();
+        // The last byte of the source.
+        of_another[if addresses[0].is_ipv4() { 29 } else { 37 }] ^= 8;
+        assert_eq!(frames.read(&of_another), None);
+        let mut of_another_kind = cut.to_vec();
+        of_another_kind[12] = 0x77;
+        assert_eq!(frames.read(&of_another_kind), None);
+        assert_eq!(frames.read(&[0xff; 60]), None);
+        assert_eq!(frames.read(&[]), None);
+    }
+}
+
+#[test]
+fn questions_go_to_the_next_hop_that_was_told_last() {
+    let mut frames = frames(V4, UDP, 33);
+    frames.set_next_hop(Mac([2, 0, 0, 0, 0, 9]));
+    assert_eq!(question(&frames, 33)[..6], [2, 0, 0, 0, 0, 9]);
+}
+
+#[test]
 fn the_question_itself_is_no_answer() {
     for (addresses, protocol) in SETTINGS {
         let frames = frames(addresses, protocol, 33);

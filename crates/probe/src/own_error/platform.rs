@@ -41,7 +41,8 @@ pub struct Usage {
 
 impl Usage {
     /// What was counted from `earlier` to here.
-    pub(super) fn since(&self, earlier: &Self) -> Self {
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
         let between = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));
         Self {
             involuntary_switches: between(self.involuntary_switches, earlier.involuntary_switches),

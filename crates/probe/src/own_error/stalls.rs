@@ -49,7 +49,7 @@ impl fmt::Display for Cause {
 impl Cause {
     /// What the counts of a stall of `length` say. Lengths of time are the stronger evidence: a wait for a core that
     /// covers half of the stall is its cause, whatever else was counted.
-    pub(super) fn of(length: Ns, usage: &Usage) -> Self {
+    pub fn of(length: Ns, usage: &Usage) -> Self {
         let covers_half = |ns: Option<u64>| ns.is_some_and(|ns| ns >= length.0 / 2);
         let happened = |count: Option<u64>| count.is_some_and(|count| count > 0);
         if *usage == Usage::default() {

@@ -44,13 +44,19 @@ impl SharedHistogram {
     /// Records one value. Only its one writer may call this.
     #[inline]
     pub fn record(&self, ns: u64) {
+        self.record_times(ns, 1);
+    }
+
+    /// Records one value so many times. Only its one writer may call this.
+    #[inline]
+    pub fn record_times(&self, ns: u64, times: u64) {
         let change = |word: &AtomicU64, change: fn(u64, u64) -> u64, by| {
             word.store(change(word.load(Ordering::Relaxed), by), Ordering::Relaxed);
         };
         if let Some(bucket) = self.buckets.get(bucket_of(ns)) {
-            change(bucket, u64::wrapping_add, 1);
+            change(bucket, u64::wrapping_add, times);
         }
-        change(&self.sum, u64::wrapping_add, ns);
+        change(&self.sum, u64::wrapping_add, ns.wrapping_mul(times));
         change(&self.min, u64::min, ns);
         change(&self.max, u64::max, ns);
     }
@@ -83,7 +89,8 @@ mod tests {
         let (shared, mut own) = (SharedHistogram::default(), Histogram::default());
         for value in (0..5_000).map(|value| value * value) {
             shared.record(value);
-            own.record(value);
+            shared.record_times(value, value % 3);
+            (0..=value % 3).for_each(|_| own.record(value));
         }
         let read = shared.read();
         assert_eq!((read.count(), read.sum()), (own.count(), own.sum()));

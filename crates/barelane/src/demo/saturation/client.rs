@@ -5,7 +5,6 @@ use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use host::namespace::Namespace;
 use nic::xdp::bare::Bare;
 use nic::xdp::generator::{Answered, Generator};
 use probe::frames::{Frames, Link, PartialChecksums};
@@ -14,7 +13,7 @@ use probe::{Ask, MonotonicClock, Protocol, Schedule};
 use telemetry::Ns;
 
 use crate::demo::asking::{by_card, question};
-use crate::demo::link::{Cable, Hosts, MTU};
+use crate::demo::link::{Cable, Hosts, MTU, Place};
 use crate::demo::serving::{PORT, attach};
 use crate::demo::{Unmeasured, interrupted};
 use crate::error::Error;
@@ -150,7 +149,7 @@ fn send(generator: &Generator, count: u32, stop: &AtomicBool) -> Result<(), Erro
 
 /// Frames that an end of the cable has received, also those that its program dropped or sent back: the second word after
 /// the name in `/proc/net/dev` (proc(5)).
-fn received(host: &Namespace, cable: &Cable) -> Result<u64, Error> {
+fn received(host: &Place, cable: &Cable) -> Result<u64, Error> {
     let text = host.run(|| fs::read_to_string("/proc/thread-self/net/dev"))?;
     let text = text.map_err(|error| Error::Failed(format!("/proc/thread-self/net/dev: {error}")))?;
     let row = text.lines().find_map(|line| line.trim().strip_prefix(cable.name)?.strip_prefix(':'));

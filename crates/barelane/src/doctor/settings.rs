@@ -1,0 +1,115 @@
+//! What was asked of the doctor, checked.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use host::HostError;
+use host::doctor::{Examined, Machine, REQUIREMENTS, examine};
+
+use crate::args::DoctorArguments;
+use crate::error::{Error, Wrong};
+
+/// Where the record is, unless said otherwise: below what a service manager gives, or the system's own place.
+const STATE: &str = "/var/lib/barelane";
+const RECORD: &str = "doctor.json";
+
+/// What to look at, and how to say it.
+#[derive(Debug)]
+pub(super) struct Settings {
+    nic: Option<String>,
+    pub(super) cores: Vec<usize>,
+    /// Names of requirements; none for all.
+    only: Vec<String>,
+    root: Option<PathBuf>,
+    pub(super) record: PathBuf,
+    pub(super) is_json: bool,
+}
+
+impl Settings {
+    pub(super) fn new(arguments: &DoctorArguments) -> Result<Self, Wrong> {
+        if let Some(root) = arguments.root.as_ref().filter(|root| !root.is_dir()) {
+            return Err(Wrong::new("--root", root.display())
+                .because("there is no such directory")
+                .remedy("name one that holds a machine's proc and sys"));
+        }
+        Ok(Self {
+            nic: arguments.nic.clone(),
+            cores: arguments.core.iter().map(|text| core(text)).collect::<Result<_, _>>()?,
+            only: arguments.only.iter().map(|name| known(name)).collect::<Result<_, _>>()?,
+            record: arguments.record.clone().unwrap_or_else(|| default_record(arguments.root.as_deref())),
+            root: arguments.root.clone(),
+            is_json: arguments.json,
+        })
+    }
+
+    /// The machine as it is now.
+    pub(super) fn machine(&self) -> Result<Machine, Error> {
+        let nic = self.nic.as_deref();
+        let machine = match &self.root {
+            None => Machine::this(nic, &self.cores),
+            Some(root) => Machine::copy(root.clone(), nic, &self.cores),
+        };
+        machine.map_err(|error| match error {
+            // A copy's card is a file.
+            HostError::File { path, source } if self.root.is_some() => {
+                Wrong::new("--nic", nic.unwrap_or_default())
+                    .because(format_args!("{}: {source}", path.display()))
+                    .remedy("name a card that has a file card/NAME.json in the copy")
+                    .into()
+            }
+            error => Error::Host(error),
+        })
+    }
+
+    /// Looks at what was asked for.
+    pub(super) fn examine(&self, machine: &Machine) -> Vec<Examined> {
+        let is_asked = |one: &Examined| self.only.is_empty() || self.only.iter().any(|name| name == one.name);
+        examine(machine).into_iter().filter(is_asked).collect()
+    }
+}
+
+fn core(text: &str) -> Result<usize, Wrong> {
+    text.parse().map_err(|_| {
+        Wrong::new("--core", text).because("that is not the number of a core").remedy("write one, such as 3")
+    })
+}
+
+fn known(name: &str) -> Result<String, Wrong> {
+    let names = || REQUIREMENTS.iter().map(|one| one.name);
+    if names().any(|known| known == name) {
+        return Ok(name.to_owned());
+    }
+    let nearest = names()
+        .max_by(|one, other| strsim::jaro_winkler(one, name).total_cmp(&strsim::jaro_winkler(other, name)));
+    Err(Wrong::new("--only", name)
+        .because("there is no such requirement")
+        .remedy(format_args!("did you mean {}? barelane doctor lists them", nearest.unwrap_or_default())))
+}
+
+fn default_record(root: Option<&Path>) -> PathBuf {
+    if let Some(root) = root {
+        return root.join(STATE.trim_start_matches('/')).join(RECORD);
+    }
+    // A service manager may give several, with colons between them (systemd.exec(5)).
+    let given = env::var("STATE_DIRECTORY").ok();
+    let first = given.as_deref().and_then(|given| given.split(':').find(|path| !path.is_empty()));
+    Path::new(first.unwrap_or(STATE)).join(RECORD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_requirement_is_refused_with_the_nearest() {
+        assert_eq!(known("swap").unwrap(), "swap");
+        let line = known("huge-page").unwrap_err().to_string();
+        assert!(line.contains("--only = \"huge-page\"") && line.contains("huge-pages?"), "{line}");
+    }
+
+    #[test]
+    fn a_copy_keeps_its_record_with_it() {
+        let path = default_record(Some(Path::new("/copy")));
+        assert_eq!(path, Path::new("/copy/var/lib/barelane/doctor.json"));
+    }
+}

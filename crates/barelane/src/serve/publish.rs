@@ -1,0 +1,183 @@
+//! What housekeeping tells others: the server's segment, brought up to date ten times a second.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use lane::STALL_LIMIT;
+use nic::xdp::Statistics;
+use telemetry::{ANSWERED_COUNT, Histogram, Page, Published};
+
+use super::card::Losses;
+use super::lanes::Running;
+use super::server::Server;
+use super::stalls::StallWatch;
+use crate::error::Error;
+use crate::plan::LanePlan;
+use crate::side_channel::{self, Image, KernelQueue, LaneFigures, Segment, ServerFacts, Wanted};
+
+/// How often areas are published. A reader that looks once a second is a tenth late at most; more often would copy the same
+/// histograms more often, on a core that lanes may need.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// The most routes that are told of. Who has more of them reads the configuration.
+const ROUTES_MAX: usize = 64;
+
+/// The segment of a server, and what is needed to keep it true. All memory of a publication is kept for the next one.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    segment: Segment,
+    areas: Vec<Wanted>,
+    facts: ServerFacts,
+    figures: Vec<LaneFigures>,
+    stalls: Vec<StallWatch>,
+    due: Instant,
+    has_failed: bool,
+}
+
+impl Publisher {
+    /// Makes the segment of a server that runs.
+    pub(super) fn start(server: &Server) -> Result<Self, Error> {
+        let stalls: Vec<StallWatch> = server.lanes.iter().map(StallWatch::of).collect();
+        let mut figures: Vec<LaneFigures> = server.lanes.iter().map(figures_of).collect();
+        let (mut facts, mut areas) = (facts(server), wanted(server));
+        fill(&mut areas, server, &mut facts, &mut figures, &stalls)?;
+        let segment = Segment::create(&mut areas)?;
+        let due = Instant::now() + INTERVAL;
+        Ok(Self { segment, areas, facts, figures, stalls, due, has_failed: false })
+    }
+
+    /// Where it is, as a fact of the server.
+    pub(super) fn fact(&self) -> String {
+        format!("side channel: {}", self.segment.path().display())
+    }
+
+    /// Looks for the causes of new stalls, and publishes when it is due. Gives what to say. To be called some times as often
+    /// as that: the sooner after a stall the kernel is asked, the surer is its cause.
+    pub(super) fn look(&mut self, server: &Server) -> Option<String> {
+        let wall = server.wall_clock();
+        self.stalls.iter_mut().zip(&server.lanes).for_each(|(watch, lane)| watch.look(lane.page(), wall));
+        if Instant::now() < self.due {
+            return None;
+        }
+        self.due = Instant::now() + INTERVAL;
+        let published = self.publish(server);
+        // What goes on failing is said once: a log that grows ten times a second helps nobody.
+        let failed = published.err().filter(|_| !std::mem::replace(&mut self.has_failed, true));
+        failed.map(|error| format!("warning: the side channel is not up to date: {error}"))
+    }
+
+    fn publish(&mut self, server: &Server) -> Result<(), Error> {
+        fill(&mut self.areas, server, &mut self.facts, &mut self.figures, &self.stalls)?;
+        for (place, (_, _, image)) in self.areas.iter_mut().enumerate() {
+            let published = self.segment.publish(place, image);
+            let failed = |cause| Error::Failed(format!("{}: {cause}", self.segment.path().display()));
+            published.map_err(failed)?;
+        }
+        self.has_failed = false;
+        Ok(())
+    }
+}
+
+/// The areas that the segment of a server has, empty so far. A reload may bring more routes or fewer: there are as many
+/// areas as there were routes first, and empty ones where there are none.
+fn wanted(server: &Server) -> Vec<Wanted> {
+    let lane_count = server.lanes.len();
+    let route_count = server.plan().routes.routes().len().min(ROUTES_MAX);
+    let memif_count = usize::from(server.plan().facts.is_memif());
+    let kinds = [
+        ("server", 1),
+        ("lane", lane_count),
+        ("queue", lane_count),
+        ("memif", memif_count),
+        ("driver", 1 - memif_count),
+        ("route", route_count),
+    ];
+    let areas = kinds.into_iter().flat_map(|(kind, count)| (0..count).map(move |index| (kind, index)));
+    areas.map(|(kind, index)| (kind, index, Image::new())).collect()
+}
+
+/// Writes everything into its area as it is now.
+fn fill(
+    areas: &mut [Wanted],
+    server: &Server,
+    facts: &mut ServerFacts,
+    figures: &mut [LaneFigures],
+    stalls: &[StallWatch],
+) -> Result<(), Error> {
+    facts.tier = server.plan().earliest.tier.to_string();
+    for ((running, figures), watch) in server.lanes.iter().zip(figures.iter_mut()).zip(stalls) {
+        update(figures, running.page(), watch);
+    }
+    let (losses, driver) = (server.losses()?, server.driver_counters()?);
+    for (kind, index, image) in areas {
+        image.restart();
+        match *kind {
+            "server" => side_channel::server(image, facts),
+            "lane" => figures.get(*index).into_iter().for_each(|figures| side_channel::lane(image, figures)),
+            "queue" => queue(image, &losses, *index),
+            "memif" => {
+                if let Losses::Memif(peers, _) = &losses {
+                    side_channel::memif(image, peers);
+                }
+            }
+            "driver" => side_channel::driver(image, &driver),
+            _ => side_channel::route(image, &route(server, *index)),
+        }
+    }
+    Ok(())
+}
+
+/// What no lane has seen of a queue.
+fn queue(image: &mut Image, losses: &Losses, index: usize) {
+    match losses {
+        Losses::Xdp(queues) => {
+            let &(queue, statistics) = queues.get(index).unwrap_or(&(0, Statistics::default()));
+            side_channel::queue(image, &KernelQueue { queue, statistics });
+        }
+        Losses::Memif(_, queues) => {
+            let frames = queues.get(index).copied().unwrap_or_default();
+            side_channel::memif_queue(image, u32::try_from(index).unwrap_or(u32::MAX), &frames);
+        }
+    }
+}
+
+fn facts(server: &Server) -> ServerFacts {
+    let link = &server.plan().facts.link;
+    let kernel_release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    ServerFacts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        nic: link.name.clone(),
+        driver: link.driver_name().unwrap_or_default().to_owned(),
+        mode: server.mode(),
+        zero_copy: server.zero_copy().to_owned(),
+        kernel_release: kernel_release.trim().to_owned(),
+        tier: String::new(),
+        stall_limit_ns: STALL_LIMIT.0,
+    }
+}
+
+/// A route and its tier; nothing where a reload has left fewer.
+fn route(server: &Server, index: usize) -> (String, String) {
+    let table = &server.plan().routes;
+    let route = table.routes().iter().zip(table.tiers()).nth(index);
+    route.map(|(route, tier)| (route.to_string(), tier.to_string())).unwrap_or_default()
+}
+
+/// What does not change of a lane, and room for what does.
+fn figures_of(running: &Running) -> LaneFigures {
+    let LanePlan { queue, core } = running.plan();
+    let residence = vec![Histogram::default(); ANSWERED_COUNT];
+    LaneFigures { queue, core, residence, ..LaneFigures::default() }
+}
+
+fn update(figures: &mut LaneFigures, page: &Page, watch: &StallWatch) {
+    // Where the lane died in the middle of a publication, what it published before stays.
+    if let Some(Published { counters, depths, depths_max }) = page.read() {
+        (figures.counters, figures.depths, figures.depths_max) = (counters, depths, depths_max);
+    }
+    for (residence, shared) in figures.residence.iter_mut().zip(&page.turn_residence) {
+        *residence = shared.read();
+    }
+    figures.stamp_residence = page.residence.read();
+    figures.stalls = watch.figures();
+}

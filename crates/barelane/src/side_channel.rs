@@ -1,0 +1,49 @@
+//! The side channel: what a running server says of itself, in a file in memory that others only read.
+//!
+//! ```text
+//!   lane ─▶ page ─┐                          ┌─▶ barelane top
+//!   lane ─▶ page ─┼─▶ housekeeping ─▶ segment ┼─▶ a program in another language
+//!   kernel, card ─┘   another core,          └─▶ whoever may read the file
+//!    process memory   ten times a second
+//! ```
+//!
+//! The **segment** is one file of one server, in a file system in memory. It says itself where everything is and what it
+//! means: names, units and sentences stand in it. `docs/side-channel.md` is all that a reader needs.
+//!
+//! Lanes do not write it. Their pages lie in the server's own memory, and its housekeeping copies them. So a reader cannot
+//! even take a cache line from a lane, and nothing that anybody does to the file reaches one.
+//!
+//! Nothing is mapped, on either side. A mapping of a file that somebody else truncates kills whoever touches it (SIGBUS), the
+//! server included; `pwrite` and `pread` work on the same memory of the file and give an error. The price is one copy of some
+//! 150 KB a lane, ten times a second, on the housekeeping core.
+//!
+//! | file | what |
+//! |---|---|
+//! | `image` | fields and values of an area, written down together |
+//! | `areas` | which fields each kind of area has |
+//! | `layout` | where everything stands in the file |
+//! | `segment` | the server's side: create, lock, publish, remove |
+//! | `places` | where segments are, and which of them are dead |
+//! | `reader` | the reader's side, which believes nothing that it reads |
+//! | `snapshot` | what was read of all areas |
+
+mod areas;
+mod image;
+mod layout;
+mod places;
+mod reader;
+mod segment;
+mod snapshot;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub(crate) use areas::{KernelQueue, LaneFigures, ServerFacts};
+pub use areas::{NotedStall, StallFigures};
+pub(crate) use areas::{driver, lane, memif, memif_queue, queue, route, server};
+pub(crate) use image::Image;
+pub use image::{Field, Form};
+pub(crate) use layout::Wanted;
+pub use places::running;
+pub use reader::{Reader, SegmentError};
+pub(crate) use segment::{Segment, unix_ns};
+pub use snapshot::{Area, Snapshot};

@@ -1,0 +1,216 @@
+//! What a server did between two looks, and since its start. Its fields are the keys of the JSON form, in their order; see
+//! `docs/top-json.md`.
+
+use serde::Serialize;
+
+mod between;
+
+/// One server.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Figures {
+    /// Its segment.
+    pub segment: String,
+    /// Its process.
+    pub process: u64,
+    /// Whether it still runs; where not, all is as it was at its end.
+    pub is_served: bool,
+    /// When it made its segment.
+    pub began_unix_ns: u64,
+    /// When it last published.
+    pub published_unix_ns: u64,
+    /// The time that rates are of.
+    pub over_ns: u64,
+    /// What it is and where it serves.
+    #[serde(flatten)]
+    pub facts: Facts,
+    /// Its lanes.
+    pub lanes: Vec<Lane>,
+    /// What the driver tier did before them.
+    pub driver: Flow,
+    /// What was answered, one for each kind.
+    pub answers: Vec<Answer>,
+    /// What was dropped, one for each reason that has occurred.
+    pub drops: Vec<Drop>,
+    /// What the kernel counted before the lanes, one for each queue.
+    pub queues: Vec<Queue>,
+    /// The routes, in their order.
+    pub routes: Vec<Route>,
+}
+
+/// What a server is and where it serves.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Facts {
+    /// Of the program.
+    pub version: String,
+    /// The interface.
+    pub nic: String,
+    /// Its driver.
+    pub driver_name: String,
+    /// Where the XDP program runs.
+    pub mode: String,
+    /// Whether the card reads and writes in place.
+    pub zero_copy: String,
+    /// Of the kernel.
+    pub kernel_release: String,
+    /// The earliest tier that may answer.
+    pub tier: String,
+    /// What is longer is a stall.
+    pub stall_limit_ns: u64,
+}
+
+/// Frames by their fate, since the start and a second.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Flow {
+    /// Taken.
+    pub received: u64,
+    /// Answered.
+    pub replied: u64,
+    /// Handed on.
+    pub passed: u64,
+    /// Dropped.
+    pub dropped: u64,
+    /// Taken a second.
+    pub received_per_second: f64,
+    /// Answered a second.
+    pub replied_per_second: f64,
+    /// Handed on a second.
+    pub passed_per_second: f64,
+    /// Dropped a second.
+    pub dropped_per_second: f64,
+}
+
+/// One lane.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Lane {
+    /// From 0.
+    pub index: u64,
+    /// Its core.
+    pub core: u64,
+    /// Its queue.
+    pub queue: u64,
+    /// Its frames.
+    #[serde(flatten)]
+    pub flow: Flow,
+    /// Turns that found frames, a second.
+    pub turns_per_second: f64,
+    /// Turns that found none, a second.
+    pub turns_empty_per_second: f64,
+    /// How full its rings were.
+    pub depths: Depths,
+    /// And at most.
+    pub depths_max: Depths,
+    /// How long it had what it answered, since the start.
+    pub residence: Spread,
+    /// The same between the two looks.
+    pub residence_recent: Spread,
+    /// How often it was not there.
+    pub stall_count: u64,
+    /// How long, together.
+    pub stalled_ns: u64,
+    /// How long at most.
+    pub stall_max_ns: u64,
+    /// The last stalls, oldest first.
+    pub stalls: Vec<Stall>,
+}
+
+/// Frames in each place of a queue.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Depths {
+    /// Received, waiting for the lane.
+    pub rx: u64,
+    /// Answers that the NIC has not taken yet.
+    pub tx: u64,
+    /// Buffers that wait for a packet.
+    pub fill: u64,
+    /// Sent, not taken back yet.
+    pub completion: u64,
+    /// In nobody's hands.
+    pub free: u64,
+}
+
+/// A distribution of times, in five figures; `null` where there is no value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Spread {
+    /// How many values.
+    pub count: u64,
+    /// The smallest.
+    pub min_ns: Option<u64>,
+    /// What half of them do not exceed.
+    pub p50_ns: Option<u64>,
+    /// What 99 of 100 do not exceed.
+    pub p99_ns: Option<u64>,
+    /// What 999 of 1000 do not exceed.
+    pub p999_ns: Option<u64>,
+    /// The largest.
+    pub max_ns: Option<u64>,
+}
+
+/// One stall.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Stall {
+    /// When it began.
+    pub began_unix_ns: u64,
+    /// How long it was.
+    pub length_ns: u64,
+    /// Why, as far as the kernel tells.
+    pub cause: probe::own_error::Cause,
+    /// What the counts below are of.
+    pub counted_over_ns: u64,
+    /// What the kernel counted.
+    #[serde(flatten)]
+    pub usage: probe::own_error::Usage,
+    /// Interrupts of its core in that time.
+    pub interrupts: Option<u64>,
+}
+
+/// One kind of answer.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Answer {
+    /// Its counter without `replied_`.
+    pub name: String,
+    /// By lanes.
+    pub lane_count: u64,
+    /// In the driver.
+    pub driver_count: u64,
+    /// Both, a second.
+    pub per_second: f64,
+    /// Of the lanes' answers, since the start.
+    pub residence: Spread,
+    /// The same between the two looks.
+    pub residence_recent: Spread,
+}
+
+/// One reason to drop.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Drop {
+    /// `lane` or `driver`.
+    pub tier: &'static str,
+    /// Its name in THE counter table.
+    pub reason: String,
+    /// Where on the packet's road.
+    pub stage: String,
+    /// How often.
+    pub count: u64,
+    /// How often a second.
+    pub per_second: f64,
+    /// What it means.
+    pub sentence: String,
+}
+
+/// What the kernel counts of one queue.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Queue {
+    /// Its number.
+    pub queue: u64,
+    /// Each count, by its name.
+    pub counts: std::collections::BTreeMap<String, u64>,
+}
+
+/// One route.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Route {
+    /// What it matches, and who answers.
+    pub route: String,
+    /// The tier that answers it.
+    pub tier: String,
+}
