@@ -165,7 +165,7 @@ pub enum MemifError {
 /// As a server: somebody else has the socket, or it cannot be made. A client tries until there is a server.
 pub fn open(settings: &Settings) -> Result<(Control, Vec<MemifQueue>), MemifError> {
     let Settings { queues, ring_size, buffer_size, .. } = *settings;
-    let bytes = 2 * u64::from(queues) * u64::from(ring_size) * u64::from(buffer_size + LINE_SIZE as u32);
+    let bytes = 2 * u64::from(queues) * u64::from(ring_size) * (u64::from(buffer_size) + LINE_SIZE as u64);
     if bytes > region::BYTES_MAX {
         return Err(MemifError::TooLarge { queues, ring_size, buffer_size });
     }

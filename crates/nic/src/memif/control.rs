@@ -231,16 +231,14 @@ impl House {
         match self.open_door().map(Listener::accept) {
             Some(Ok(Some(channel))) => self.welcome(channel),
             Some(Err(error)) => self.host.pause(&error),
-            Some(Ok(None)) => {}
-            None if self.listener.is_some() => {}
-            None if self.guests.is_empty() && self.connected.is_none() => {
+            None if self.listener.is_none() && self.guests.is_empty() && self.connected.is_none() => {
                 match Channel::connect(&self.host.settings.socket) {
                     Ok(Some(channel)) => self.guests.push(self.host.visit(channel)),
                     Ok(None) => {}
                     Err(error) => self.host.pause(&error),
                 }
             }
-            None => {}
+            Some(Ok(None)) | None => {}
         }
     }
 

@@ -17,7 +17,7 @@ use crate::queue::BURST_MAX;
 /// How many bytes the memory has that goes with a message.
 const MEMORY_SIZE: usize = 1 << 16;
 /// The longest packet.
-const ROOM_SIZE: usize = 2048;
+const ROOM_SIZE: usize = super::BUFFER_SIZE_MIN as usize;
 /// Packets that are put into a ring, at most.
 const PUT_MAX: usize = 300;
 
@@ -51,7 +51,7 @@ impl Handshake {
                 queues: 2,
                 secret: Some(text("secret")),
                 ring_size_log2: 7,
-                buffer_size: ROOM_SIZE as u32,
+                buffer_size: super::BUFFER_SIZE_MIN,
             })),
         }
     }
@@ -80,6 +80,9 @@ impl Handshake {
 ///
 /// # Errors
 /// This host gives no memory, or no descriptors.
+///
+/// # Panics
+/// Where what must not happen does.
 pub fn hear<'a>(
     role: Role,
     messages: impl Iterator<Item = (&'a [u8; MESSAGE_SIZE], With)>,

@@ -19,7 +19,7 @@ use super::event;
 
 /// How many results the kernel keeps until they are thrown away: at least so many. Fewer cost a system call more often; all
 /// contexts of a host share `fs.aio-max-nr`, 65,536.
-const RESULTS_MAX: usize = 64;
+const RESULTS_MAX: u8 = 64;
 
 /// `IOCB_CMD_PREAD` and `IOCB_FLAG_RESFD` (`include/uapi/linux/aio_abi.h`).
 const READ: u16 = 0;
@@ -42,7 +42,7 @@ impl Kicker {
         let never = event::new()?;
         let mut context: libc::c_ulong = 0;
         // SAFETY: writes one word, which lives and is 0, as the kernel asks for.
-        let made = unsafe { libc::syscall(libc::SYS_io_setup, RESULTS_MAX as c_long, &raw mut context) };
+        let made = unsafe { libc::syscall(libc::SYS_io_setup, c_long::from(RESULTS_MAX), &raw mut context) };
         if made == 0 { Ok(Self { context, never }) } else { Err(io::Error::last_os_error()) }
     }
 
@@ -73,9 +73,9 @@ impl Kicker {
     }
 
     fn forget_results(&self) {
-        let mut results = [const { Outcome([0; 4]) }; RESULTS_MAX];
+        let mut results = [const { Outcome([0; 4]) }; RESULTS_MAX as usize];
         let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let (none, all) = (0 as c_long, RESULTS_MAX as c_long);
+        let (none, all) = (c_long::from(0_u8), c_long::from(RESULTS_MAX));
         let (results, now) = (results.as_mut_ptr(), &raw const now);
         // SAFETY: writes at most so many results as there is room for, and reads a time that lives; it does not wait.
         let _count = unsafe { libc::syscall(libc::SYS_io_getevents, self.context, none, all, results, now) };

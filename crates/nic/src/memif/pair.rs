@@ -269,12 +269,11 @@ impl Pair {
         }
         let slot = self.tx_next;
         let [first, second] = self.parts.tx.slot(slot);
-        let (region, offset, capacity) = match &mut self.parts.buffers {
-            Some(buffers) => (0, buffers.next(slot, origin), buffers.size),
-            None => {
-                let (_, region, capacity) = unpack(first.load(Ordering::Relaxed));
-                (region, unpack_offset(second.load(Ordering::Relaxed)), capacity)
-            }
+        let (region, offset, capacity) = if let Some(buffers) = &mut self.parts.buffers {
+            (0, buffers.next(slot, origin), buffers.size)
+        } else {
+            let (_, region, capacity) = unpack(first.load(Ordering::Relaxed));
+            (region, unpack_offset(second.load(Ordering::Relaxed)), capacity)
         };
         if packet.len() > capacity as usize {
             counts.buffer_short.fetch_add(1, Ordering::Relaxed);
@@ -396,15 +395,15 @@ fn count_unfit(len: u32, counts: &FrameCounts) {
 /// The first half of a slot (`memif_desc_t`): flags, region, length. In the byte order of the host.
 #[inline]
 fn unpack(half: u64) -> (u16, u16, u32) {
-    let [a, b, c, d, e, f, g, h] = half.to_ne_bytes();
-    (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]), u32::from_ne_bytes([e, f, g, h]))
+    let [flags0, flags1, region0, region1, len @ ..] = half.to_ne_bytes();
+    (u16::from_ne_bytes([flags0, flags1]), u16::from_ne_bytes([region0, region1]), u32::from_ne_bytes(len))
 }
 
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "a packet is at most a room long")]
 fn pack(region: u16, len: usize) -> u64 {
-    let ([c, d], [e, f, g, h]) = (region.to_ne_bytes(), (len as u32).to_ne_bytes());
-    u64::from_ne_bytes([0, 0, c, d, e, f, g, h])
+    let ([region0, region1], [len0, len1, len2, len3]) = (region.to_ne_bytes(), (len as u32).to_ne_bytes());
+    u64::from_ne_bytes([0, 0, region0, region1, len0, len1, len2, len3])
 }
 
 /// The second half: offset, and metadata that nobody uses.

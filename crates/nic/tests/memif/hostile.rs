@@ -250,10 +250,10 @@ fn wrong_rings() -> Vec<(&'static str, Fault, Trick)> {
 }
 
 /// One server, to which they all come.
-fn everyone_is_sent_away(name: &str, tricks: Vec<(&'static str, Fault, Trick)>) {
+fn everyone_is_sent_away(name: &str, tricks: &[(&'static str, Fault, Trick)]) {
     let settings = settings(name);
     let (control, mut servers) = open(&settings).unwrap();
-    for (name, fault, trick) in &tricks {
+    for (name, fault, trick) in tricks {
         is_sent_away(&settings, &control, name, *fault, trick);
     }
     assert_eq!(control.peers().sent_away(), tricks.len() as u64);
@@ -263,27 +263,27 @@ fn everyone_is_sent_away(name: &str, tricks: Vec<(&'static str, Fault, Trick)>) 
 
 #[test]
 fn messages_out_of_turn_end_a_handshake() {
-    everyone_is_sent_away("out-of-turn", messages_out_of_turn());
+    everyone_is_sent_away("out-of-turn", &messages_out_of_turn());
 }
 
 #[test]
 fn what_is_no_message_ends_a_handshake() {
-    everyone_is_sent_away("malformed", malformed_messages());
+    everyone_is_sent_away("malformed", &malformed_messages());
 }
 
 #[test]
 fn a_wrong_greeting_ends_a_handshake() {
-    everyone_is_sent_away("greeting", wrong_greetings());
+    everyone_is_sent_away("greeting", &wrong_greetings());
 }
 
 #[test]
 fn what_is_no_memory_ends_a_handshake() {
-    everyone_is_sent_away("memory", wrong_memory());
+    everyone_is_sent_away("memory", &wrong_memory());
 }
 
 #[test]
 fn what_is_no_ring_ends_a_handshake() {
-    everyone_is_sent_away("rings", wrong_rings());
+    everyone_is_sent_away("rings", &wrong_rings());
 }
 
 #[test]
@@ -872,7 +872,7 @@ fn lingering() -> (OwnedFd, OwnedFd) {
     let mut socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (deaf, _) = listener.accept().unwrap();
     socket.set_nonblocking(true).unwrap();
-    while io::Write::write(&mut socket, &[0; 1 << 16]).is_ok() {}
+    while io::Write::write(&mut socket, &[0; 1 << 12]).is_ok() {}
     socket.set_nonblocking(false).unwrap();
     rustix::net::sockopt::set_socket_linger(&socket, Some(PATIENCE * 6)).unwrap();
     (socket.into(), deaf.into())

@@ -1,4 +1,11 @@
 //! Both ends of memif, ours, in one process: what one sends the other has, whatever the role.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test may stop"
+)]
 
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -113,7 +120,7 @@ fn packet(number: usize, len: usize) -> Vec<u8> {
 fn conversation(asking: &mut MemifQueue, answering: &mut MemifQueue, rounds: usize) {
     let mut number = 0;
     for round in 0..rounds {
-        let wanted: Vec<_> = (0..1 + round % 150)
+        let wanted: Vec<_> = (0..=round % 150)
             .map(|_| {
                 number += 1;
                 packet(number, FRAME_LEN_MIN + (number * 13) % (2048 - FRAME_LEN_MIN + 1))

@@ -259,7 +259,9 @@ impl Offer {
         };
         let rings: Vec<_> = (0..queues).map(|index| rings(index, places(index).0, places(index).1)).collect();
         let rings = rings.concat();
-        rings.iter().for_each(|ring| write_at(&memory, ring.offset.into(), &COOKIE.to_ne_bytes()));
+        for ring in &rings {
+            write_at(&memory, ring.offset.into(), &COOKIE.to_ne_bytes());
+        }
         let events = rings.iter().map(|_| event()).collect();
         let offer = Self { memory, size, more: Vec::new(), rings, events };
         for queue in 0..queues {
@@ -271,7 +273,7 @@ impl Offer {
     fn give_buffers(&self, queue: u16) {
         for slot in 0..RING_SIZE {
             let offset = BUFFERS_AT + u32::from(RING_SIZE + slot) * BUFFER_SIZE;
-            self.write_slot(queue, 0, slot, Slot { offset, len: BUFFER_SIZE, ..Slot::default() });
+            self.write_slot(queue, 0, slot, Slot { len: BUFFER_SIZE, offset, ..Slot::default() });
         }
     }
 
@@ -300,7 +302,7 @@ impl Offer {
             let offset = BUFFERS_AT + u32::from(slot % RING_SIZE) * BUFFER_SIZE;
             write_at(&self.memory, offset.into(), frame);
             let len = u32::try_from(frame.len()).unwrap();
-            self.write_slot(queue, 1, slot, Slot { offset, len, ..Slot::default() });
+            self.write_slot(queue, 1, slot, Slot { len, offset, ..Slot::default() });
         }
         self.set_head(queue, 1, first.wrapping_add(u16::try_from(frames.len()).unwrap()));
     }
