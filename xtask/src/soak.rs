@@ -5,8 +5,10 @@
 //! configuration changes a thousand times while questions are asked. The probe asks ten million as fast as this machine
 //! carries them, and both sides account for every one. Ten million random and mutated frames go to the lane and to the driver
 //! tier, which must do the same; and every question of every vector over a virtual cable. A thousand million questions go over
-//! memif, from DPDK, in both roles, with copies and without.
+//! memif, from DPDK, in both roles, with copies and without; and a hostile peer writes ten million times over rings,
+//! buffers and messages while a lane answers over them, and once more under AddressSanitizer.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -24,6 +26,7 @@ const SHORT: Form = Form {
     questions: "100000",
     build: &[],
     frames: "200000..400000",
+    garbage: "1000..1045",
     vectors: Vectors::AsTested,
     over_memif: "1000000",
 };
@@ -35,6 +38,7 @@ const LONG: Form = Form {
     questions: "10000000",
     build: RELEASE,
     frames: "1000000..11000000",
+    garbage: "2000..3000",
     vectors: Vectors::Whole,
     over_memif: "250000000",
 };
@@ -52,6 +56,8 @@ struct Form {
     build: &'static [&'static str],
     /// The seeds of the frames that lane and driver are compared on.
     frames: &'static str,
+    /// The seeds of a memif peer's garbage, each of which writes ten thousand times.
+    garbage: &'static str,
     vectors: Vectors,
     /// Questions over memif, of each of four setups.
     over_memif: &'static str,
@@ -74,8 +80,8 @@ pub(crate) struct Arguments {
     /// How long to simulate, in minutes; 1000 SIGKILLs and 1000 reloads of each tier come on top, some twenty minutes.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// Half a minute of simulation, 10 SIGKILLs and 20 reloads of each tier, 100,000 questions, 200,000 frames and four million
-    /// questions over memif, as CI does.
+    /// Half a minute of simulation, 10 SIGKILLs and 20 reloads of each tier, 100,000 questions, 200,000 frames, and over memif
+    /// four million questions and garbage 450,000 times, as CI does.
     #[arg(long, conflicts_with = "minutes")]
     short: bool,
 }
@@ -97,6 +103,8 @@ enum Part {
     Vectors,
     /// Questions over memif.
     Memif,
+    /// Garbage of a memif peer.
+    MemifHostile,
 }
 
 /// Simulates and kills, and sums up.
@@ -145,6 +153,13 @@ fn parts(steps: &mut Steps, only: Option<Part>, form: Form) {
     if is_wanted(Part::Memif) {
         over_memif(steps, form);
     }
+    if is_wanted(Part::MemifHostile) {
+        steps.test("garbage of a memif peer", garbage().env("BARELANE_GARBAGE", form.garbage));
+    }
+    // A build of its own: minutes, so that it is no part of the short form unless it is asked for.
+    if is_wanted(Part::MemifHostile) && form.vectors == Vectors::Whole {
+        sanitized(steps, form.garbage);
+    }
 }
 
 /// Asks by DPDK over memif, which takes some seconds for a million as tests are built.
@@ -159,6 +174,30 @@ fn over_memif(steps: &mut Steps, form: Form) {
     command.args(["--ignored", "--nocapture", "--test-threads=1"]);
     command.env("BARELANE_QUESTIONS", form.over_memif).env("BARELANE_TOOLS", clients::tools());
     steps.test(name, &mut command);
+}
+
+/// The tests of a lane over memif with a peer that writes garbage.
+fn garbage() -> Command {
+    let mut command = cargo(&["test", "--quiet", "--package", "barelane-lane", "--test", "memif"]);
+    command.args(["--", "garbage", "--nocapture"]);
+    command
+}
+
+/// The same, and all other tests of memif, where every access to memory is checked. `cfg(fuzzing)` copies packets in a way that
+/// the sanitizer sees. The stable compiler has it, and only does not promise to keep it.
+fn sanitized(steps: &mut Steps, seeds: &str) {
+    let name = "memif under AddressSanitizer";
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        return steps.skip(name, "it is set up for x86-64 Linux");
+    }
+    for package in ["barelane-nic", "barelane-lane"] {
+        let mut command = cargo(&["test", "--quiet", "--package", package, "--test", "memif"]);
+        command.args(["--target", "x86_64-unknown-linux-gnu", "--target-dir", "target/asan"]);
+        command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address --cfg fuzzing");
+        // SIGBUS is what it would be without: some tests are about that.
+        command.env("ASAN_OPTIONS", "handle_sigbus=0").env("BARELANE_GARBAGE", seeds);
+        steps.test(&format!("{name}: {package}"), &mut command);
+    }
 }
 
 /// Runs those tests of the driver tier that have `filter` in their names. Two minutes for ten million frames as tests are

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 use testkit::vectors;
 
+#[path = "../../../fuzz/bodies/memif_messages.rs"]
+mod memif_messages;
 #[path = "../../../fuzz/bodies/parse.rs"]
 mod parse;
 #[path = "../../../fuzz/bodies/turn.rs"]
@@ -22,7 +24,7 @@ fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
-fn replay(target: &str, body: fn(&[u8])) {
+fn replay(target: &str, mut body: impl FnMut(&[u8])) {
     let inputs = corpus(target);
     assert!(!inputs.is_empty(), "fuzz/corpus/{target} is empty");
     for (path, input) in inputs {
@@ -39,6 +41,14 @@ fn the_corpus_of_parse_stops_nothing() {
 #[test]
 fn the_corpus_of_turn_stops_nothing() {
     replay("turn", turn::turn);
+}
+
+#[test]
+fn the_corpus_of_memif_messages_stops_nothing() {
+    let mut queues = Vec::new();
+    replay("memif_messages", |input| queues.push(memif_messages::memif_messages(input)));
+    // Some of it comes as far as the rings.
+    assert!(queues.contains(&1) && queues.contains(&2), "{queues:?}");
 }
 
 /// So that a fuzzer starts where the rules are: all questions, one after the other and in one turn.

@@ -20,6 +20,7 @@
 //! | `shared` | the only ways to read and write it |
 //! | `pair` | a queue's two rings |
 //! | `queue`, `rooms` | [`MemifQueue`]: a lane's view, and its private memory |
+//! | `fuzzing` | handshakes without a socket, for the fuzzer |
 //! | `control`, `post` | the thread beside the lanes, and how a connection reaches them |
 //!
 //! The peer is not trusted: every index, length and place is checked against what is mapped whenever it is used, a packet is
@@ -34,6 +35,8 @@ mod client;
 mod control;
 mod event;
 mod fault;
+#[cfg(feature = "testing")]
+pub mod fuzzing;
 mod given;
 mod kick;
 mod message;

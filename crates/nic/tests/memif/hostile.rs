@@ -888,6 +888,8 @@ fn nobody_waits_for_what_a_peer_has_left_to_be_closed() {
         let (sockets, ends): (Vec<_>, Vec<_>) = (0..count).map(|_| lingering()).unzip();
         raw.send(bytes, &sockets.iter().map(AsFd::as_fd).collect::<Vec<_>>());
         deaf.extend(ends);
+        // The last one waits, and that may be we.
+        thread::spawn(move || drop(sockets));
     };
     let several = Raw::connect(&settings);
     send(&several, &message(ACK, &[]), 2);
