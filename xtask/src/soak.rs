@@ -6,7 +6,7 @@
 //! carries them, and both sides account for every one. Ten million random and mutated frames go to the lane and to the driver
 //! tier, which must do the same; and every question of every vector over a virtual cable. A thousand million questions go over
 //! memif, from DPDK, in both roles, with copies and without; and a hostile peer writes ten million times over rings,
-//! buffers and messages while a lane answers over them, and once more under AddressSanitizer.
+//! buffers and messages while a lane answers over them, and once more under `AddressSanitizer`.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
