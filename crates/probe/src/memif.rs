@@ -40,8 +40,8 @@ impl Origin for MemifQueue {
         Self::spare(self)
     }
 
-    fn is_connected(&self) -> bool {
-        Self::is_connected(self)
+    fn connection(&self) -> Option<u32> {
+        Self::connection(self)
     }
 }
 

@@ -81,8 +81,8 @@ pub struct Neighbours {
     summer: Summer,
     /// Nothing while the next hop is known, or nobody says who it is.
     search: Option<Search>,
-    /// Whether somebody was at the other end when that was last looked at.
-    was_connected: bool,
+    /// The connection that the queue had when that was last looked at.
+    connection: Option<u32>,
 }
 
 /// What tells others our Ethernet address.
@@ -115,7 +115,7 @@ impl Neighbours {
             IpAddr::V4(ip) => Says::Arp(ArpTemplate::new(own.mac, ip)),
             IpAddr::V6(ip) => Says::Ndp(AdvertisementTemplate::new(own.mac, ip)),
         };
-        Ok(Self { own, next_hop, says, summer: Summer::fastest(), search: None, was_connected: true })
+        Ok(Self { own, next_hop, says, summer: Summer::fastest(), search: None, connection: Some(0) })
     }
 
     /// Finds the next hop's Ethernet address, for some seconds at the most, and answers who asks for ours meanwhile. Asks by
@@ -130,6 +130,7 @@ impl Neighbours {
             NextHop::Fixed(mac) => return Ok(mac),
             NextHop::Owner(ip) => ip,
         };
+        self.connection = queues.first().and_then(Origin::connection);
         self.search = Some(Search { tries_left: TRIES, due: clock.now() });
         while self.search.is_some() {
             if let Some(mac) = self.look(queues, clock) {
@@ -140,7 +141,7 @@ impl Neighbours {
             }
             thread::sleep(LOOK_INTERVAL);
         }
-        let is_connected = queues.first().is_some_and(Origin::is_connected);
+        let is_connected = queues.first().and_then(Origin::connection).is_some();
         Err(if is_connected { Unresolved::Silent(next_hop) } else { Unresolved::Gone(next_hop) })
     }
 
@@ -246,7 +247,7 @@ impl Neighbours {
     /// A turn without a frame. Costs two comparisons where nothing is to be done.
     #[inline]
     pub(crate) fn rest(&mut self, queue: &mut impl Origin, clock: &impl Clock) {
-        if queue.is_connected() != self.was_connected || self.search.is_some() {
+        if queue.connection() != self.connection || self.search.is_some() {
             self.go_on(queue, clock);
         }
     }
@@ -255,11 +256,12 @@ impl Neighbours {
     #[cold]
     fn go_on(&mut self, queue: &mut impl Origin, clock: &impl Clock) {
         let now = clock.now();
-        let is_connected = queue.is_connected();
-        if is_connected && !self.was_connected && matches!(self.next_hop, NextHop::Owner(_)) {
-            self.search = Some(Search { tries_left: TRIES, due: now });
+        let connection = queue.connection();
+        if connection != self.connection {
+            self.connection = connection;
+            let is_wanted = connection.is_some() && matches!(self.next_hop, NextHop::Owner(_));
+            self.search = is_wanted.then_some(Search { tries_left: TRIES, due: now });
         }
-        self.was_connected = is_connected;
         let Some(Search { tries_left, due }) = self.search.filter(|search| search.due <= now) else { return };
         self.search = tries_left.checked_sub(1).map(|tries_left| {
             let due = Tick(due.0.saturating_add(clock.rate().ticks(TRY_INTERVAL)));

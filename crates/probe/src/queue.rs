@@ -19,9 +19,10 @@ pub trait Origin: Queue {
     /// the caller's to set.
     fn spare(&mut self) -> Option<Frame>;
 
-    /// Whether anybody can be at the other end. What is sent while nobody can is lost, as on a cable that is pulled out.
-    fn is_connected(&self) -> bool {
-        true
+    /// Which of its connections the queue has: another one, another peer. Nothing while nobody can be at the other end: what
+    /// is sent then is lost, as on a cable that is pulled out.
+    fn connection(&self) -> Option<u32> {
+        Some(0)
     }
 }
 
@@ -116,7 +117,7 @@ impl<Q: Origin> Transport for Card<Q> {
     fn send(&mut self, question: &Question<'_>, clock: &impl Clock) -> Result<Option<Tick>, TransportError> {
         let Some(queue) = self.queues.first_mut() else { return Ok(None) };
         // What cannot be handed over to anybody is lost at once, and is no reason to wait for room.
-        let lost = |queue: &Q| (!queue.is_connected()).then(|| clock.now());
+        let lost = |queue: &Q| queue.connection().is_none().then(|| clock.now());
         let Some(mut frame) = queue.spare() else { return Ok(lost(queue)) };
         let room = queue.room_mut(&frame);
         let most = room.len();

@@ -52,9 +52,11 @@ fn check_cores(cores: &[usize], facts: &Facts) -> Result<(), Wrong> {
 fn queues(config: &Config, facts: &Facts) -> Result<Vec<u32>, Wrong> {
     let active = facts.link.rx_queues.min(facts.link.tx_queues).max(1);
     let interface = &facts.link.name;
-    let more = |count: usize| match facts.is_memif() {
-        true => format!("have more of them: --memif SOCKET,queues={count}"),
-        false => format!("ask the NIC for more: ethtool -L {interface} combined {count}"),
+    let more = |count: usize| {
+        if facts.is_memif() {
+            return format!("have more of them: --memif SOCKET,queues={count}");
+        }
+        format!("ask the NIC for more: ethtool -L {interface} combined {count}")
     };
     if let Some(queue) = config.nic.queues.iter().find(|&&queue| queue >= active) {
         let problem = format!("the interface has {active} active queues, from 0 to {}", active - 1);
@@ -84,14 +86,11 @@ fn default_cores(count: usize, facts: &Facts) -> Result<Vec<usize>, Wrong> {
     }
     let have = facts.cores.len();
     let problem = format!("{count} queues need {count} cores, and this process has {have}");
-    let remedy = match facts.is_memif() {
-        true => format!("have fewer of them: --memif SOCKET,queues={have}"),
-        false => {
-            format!(
-                "bring the queues down: ethtool -L {} combined {have}, or name some with --queue",
-                facts.link.name
-            )
-        }
+    let interface = &facts.link.name;
+    let remedy = if facts.is_memif() {
+        format!("have fewer of them: --memif SOCKET,queues={have}")
+    } else {
+        format!("bring the queues down: ethtool -L {interface} combined {have}, or name some with --queue")
     };
     Err(Wrong::new(CORES, "").because(problem).remedy(remedy))
 }

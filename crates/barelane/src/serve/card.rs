@@ -10,7 +10,7 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(super) enum Card {
     /// The program on an interface, which hands frames to the lanes.
-    Xdp(Attachment),
+    Xdp(Box<Attachment>),
     /// The watch over a peer in shared memory.
     Memif(Control),
 }

@@ -243,10 +243,10 @@ fn open(plan: &Plan) -> Result<(Card, Vec<CardQueue>), Error> {
     Ok(match &plan.card {
         CardPlan::Xdp(settings) => {
             let (attachment, queues) = xdp::open(settings, &nothing(plan)).map_err(refusal)?;
-            (Card::Xdp(attachment), queues.into_iter().map(CardQueue::from).collect())
+            (Card::Xdp(Box::new(attachment)), queues.into_iter().map(CardQueue::from).collect())
         }
         CardPlan::Memif(settings) => {
-            let (control, queues) = memif::open(settings).map_err(refusal_of_memif)?;
+            let (control, queues) = memif::open(settings).map_err(|error| refusal_of_memif(&error))?;
             (Card::Memif(control), queues.into_iter().map(CardQueue::from).collect())
         }
     })
@@ -269,9 +269,9 @@ pub(super) fn addresses_to_look_after(plan: &Plan) -> Vec<IpAddr> {
 }
 
 /// What an interface that will not open says, by the name of the setting that has to change.
-fn refusal_of_memif(error: MemifError) -> Error {
-    let wrong = |value: &str| Wrong::new(MEMIF, value).because(&error);
-    match &error {
+fn refusal_of_memif(error: &MemifError) -> Error {
+    let wrong = |value: &str| Wrong::new(MEMIF, value).because(error);
+    match error {
         MemifError::Socket { socket, .. } => {
             wrong(socket).remedy("stop who listens there, or name another socket").into()
         }

@@ -25,7 +25,7 @@ fn testpmd_answers_dpdk_ask_in_both_roles_with_copies_and_without() {
                 let wire = Wire::new();
                 let options = ["--by-lines", "--check", "full", "--protocol", protocol];
                 let (ask, _testpmd) = both(&wire, mode, role, copies, &options);
-                ask.is_ready().assert_answered();
+                ask.when_ready().assert_answered();
             }
         }
     }

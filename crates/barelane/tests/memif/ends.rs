@@ -183,7 +183,7 @@ pub(crate) struct Ask {
 
 impl Ask {
     /// When it has had an answer.
-    pub(crate) fn is_ready(mut self) -> Self {
+    pub(crate) fn when_ready(mut self) -> Self {
         self.process.wait_for("dpdk-ask: ready");
         self
     }

@@ -30,7 +30,7 @@ fn dpdk_ask_gets_an_answer_to_every_one_of_many_questions() {
         let server = wire.barelane(role);
         let asked =
             ["--count", &count, "--window", "256", "--protocol", protocol, "--size", size, "--check", "full"];
-        let mut ask = wire.dpdk_ask(role.other(), copies, &asked).is_ready();
+        let mut ask = wire.dpdk_ask(role.other(), copies, &asked).when_ready();
         let figures = ask.figures(MANY_MAX);
         println!("Barelane {role:?}, DPDK's copies {copies:?}: {figures}");
         assert_clean(&figures);

@@ -7,7 +7,7 @@ use crate::ends::{ANSWERING_MAC, ASKING_IP, ASKING_MAC, Copies, Role, Wire};
 /// Asks testpmd, and demands that every answer is right.
 fn probe(wire: &Wire, role: Role, proto: &str, size: &str) {
     let file = wire.file("probe.json");
-    let own = ["--mac", ASKING_MAC, "--address", ASKING_IP, "--next-hop", ANSWERING_MAC];
+    let own = ["--mac", ASKING_MAC, "--address", &format!("{ASKING_IP}/24"), "--next-hop", ANSWERING_MAC];
     let asked = ["--proto", proto, "--size", size, "--count", "20000", "--json", &file];
     let output = wire.probe(role, &[&own[..], &asked].concat());
     let said = String::from_utf8_lossy(&output.stderr);

@@ -17,7 +17,7 @@ fn dpdk_ask_may_be_there_before_barelane() {
         let wire = Wire::new();
         let ask = wire.dpdk_ask(role.other(), copies, &RETURNING);
         let _server = wire.barelane(role);
-        ask.is_ready().assert_answered();
+        ask.when_ready().assert_answered();
     }
 }
 
@@ -31,13 +31,13 @@ fn dpdk_ask_may_be_killed_and_its_successor_is_answered() {
         let mut server = wire.barelane(role);
         for kill in 0..KILLS {
             println!("Barelane {role:?}, DPDK's copies {copies:?}, kill {kill}");
-            let mut ask = wire.dpdk_ask(role.other(), copies, &RETURNING).is_ready();
+            let mut ask = wire.dpdk_ask(role.other(), copies, &RETURNING).when_ready();
             ask.assert_answered();
             // Amidst questions, with half a window in either ring.
             ask.process.tell("256 60");
             ask.process.kill();
         }
-        wire.dpdk_ask(role.other(), copies, &RETURNING).is_ready().assert_answered();
+        wire.dpdk_ask(role.other(), copies, &RETURNING).when_ready().assert_answered();
         assert!(server.is_running());
     }
 }
@@ -52,7 +52,7 @@ fn dpdk_ask_is_answered_again_when_barelane_was_killed() {
     for role in [Role::Server, Role::Client] {
         let wire = Wire::new();
         let mut server = wire.barelane(role);
-        let mut ask = wire.dpdk_ask(role.other(), Copies::Made, &RETURNING).is_ready();
+        let mut ask = wire.dpdk_ask(role.other(), Copies::Made, &RETURNING).when_ready();
         for kill in 0..KILLS {
             println!("Barelane {role:?}, kill {kill}");
             ask.assert_answered();

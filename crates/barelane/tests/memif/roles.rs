@@ -18,7 +18,7 @@ fn dpdk_ask_is_answered_at_every_size() {
             for size in ["60", "61", "127", "510", "1514"] {
                 println!("Barelane {role:?}, DPDK's copies {copies:?}, {protocol}, {size} bytes");
                 let options = [&BY_LINES[..], &["--protocol", protocol, "--size", size]].concat();
-                wire.dpdk_ask(role.other(), copies, &options).is_ready().assert_answered();
+                wire.dpdk_ask(role.other(), copies, &options).when_ready().assert_answered();
             }
         }
         assert!(server.is_running());
@@ -34,7 +34,7 @@ fn dpdk_ask_is_answered_over_an_abstract_socket() {
     for role in [Role::Server, Role::Client] {
         let wire = Wire::abstract_one();
         let _server = wire.barelane(role);
-        wire.dpdk_ask(role.other(), Copies::Made, &BY_LINES).is_ready().assert_answered();
+        wire.dpdk_ask(role.other(), Copies::Made, &BY_LINES).when_ready().assert_answered();
     }
 }
 
@@ -49,7 +49,7 @@ fn dpdk_ask_with_another_interface_id_is_not_answered() {
     assert_eq!(status.code(), Some(1), "{said:#?}");
     assert!(said.iter().any(|line| line.contains("nothing is answered")), "{said:#?}");
     let wire = wire.with_id(7);
-    wire.dpdk_ask(Role::Client, Copies::Made, &BY_LINES).is_ready().assert_answered();
+    wire.dpdk_ask(Role::Client, Copies::Made, &BY_LINES).when_ready().assert_answered();
 }
 
 /// Two lanes, of which one shares its core with the program that asks: it is answered, if not fast.

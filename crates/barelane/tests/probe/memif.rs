@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::*;
 
 /// The longest wait for anything here, on busy cores.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Both ends spin: two pairs at once would only wait for each other's cores.
 static CORES: Mutex<()> = Mutex::new(());

@@ -95,6 +95,11 @@ impl MemifQueue {
         self.rooms.lend()
     }
 
+    /// The number of the connection, as was seen by the last look: each has another one. Nothing where no peer is connected.
+    pub fn connection(&self) -> Option<u32> {
+        self.pair.as_ref().map(|pair| pair.generation)
+    }
+
     /// Whether a peer is connected, as was seen by the last look.
     pub fn is_connected(&self) -> bool {
         self.pair.is_some()

@@ -20,7 +20,7 @@ const FAMILIES: [(IpAddr, IpAddr); 2] = [(OWN_V4, OTHER_V4), (OWN_V6, OTHER_V6)]
 
 /// A link in memory, with the other end's station on it, which answers from its `silence`-th question on.
 struct Wire {
-    is_connected: bool,
+    connection: Option<u32>,
     room: Vec<u8>,
     spare: Option<Frame>,
     sent: Vec<Vec<u8>>,
@@ -37,7 +37,7 @@ impl Wire {
         let mut burst = card.rx();
         let spare = card.next(&mut burst);
         let (sent, waiting) = (Vec::new(), Vec::new());
-        Self { is_connected: true, room: vec![0xa5; 256], spare, sent, waiting, station: None, silence: 0 }
+        Self { connection: Some(0), room: vec![0xa5; 256], spare, sent, waiting, station: None, silence: 0 }
     }
 
     fn with(mac: Mac, ip: IpAddr, silence: usize) -> Self {
@@ -97,8 +97,8 @@ impl Origin for Wire {
         self.spare.take()
     }
 
-    fn is_connected(&self) -> bool {
-        self.is_connected
+    fn connection(&self) -> Option<u32> {
+        self.connection
     }
 }
 
@@ -188,7 +188,7 @@ fn a_next_hop_that_does_not_answer_is_given_up_after_three_tries() {
         let mut queue = Wire::with(OTHER, other, 3);
         assert_eq!(resolved(&mut queue, own, other), Err(Unresolved::Silent(other)));
         assert_eq!(queue.sent.len(), 3);
-        let mut gone = Wire { is_connected: false, ..Wire::new() };
+        let mut gone = Wire { connection: None, ..Wire::new() };
         assert_eq!(resolved(&mut gone, own, other), Err(Unresolved::Gone(other)));
         let (stop, mut queue) = (AtomicBool::new(true), [Wire::new()]);
         let mut stopped = neighbours(OWN, own, NextHop::Owner(other));
@@ -248,10 +248,10 @@ fn a_peer_that_has_come_back_is_asked_again_where_it_is() {
         let mut ours = neighbours(OWN, own, NextHop::Owner(other));
         ours.rest(&mut queue, &clock);
         assert!(queue.sent.is_empty(), "nothing has happened");
-        queue.is_connected = false;
+        queue.connection = None;
         ours.rest(&mut queue, &clock);
         assert!(queue.sent.is_empty(), "there is nobody to ask");
-        queue.is_connected = true;
+        queue.connection = Some(1);
         (0..5).for_each(|_| ours.rest(&mut queue, &clock));
         assert_eq!(queue.sent.len(), 1);
         let mut burst = queue.rx();
@@ -261,5 +261,9 @@ fn a_peer_that_has_come_back_is_asked_again_where_it_is() {
         assert_eq!(ours.hear(&answer, &mut queue), Some(OTHER));
         (0..50).for_each(|_| ours.rest(&mut queue, &clock));
         assert_eq!(queue.sent.len(), 1, "it is known");
+        // One that came while nobody looked, so that it was never seen that the one before had gone.
+        queue.connection = Some(2);
+        ours.rest(&mut queue, &clock);
+        assert_eq!(queue.sent.len(), 2);
     }
 }
