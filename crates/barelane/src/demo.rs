@@ -82,7 +82,11 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
     if arguments.saturation {
         return saturation::run(&hosts, (seconds, rounds), arguments.json.as_deref(), &signals);
     }
-    let page = if arguments.report.is_some() { Page::Wanted } else { Page::NotWanted };
+    let page = match &arguments.report {
+        None => Page::NotWanted,
+        Some(_) if hosts.have_cables() => Page::OfCables,
+        Some(_) => Page::WithoutCables,
+    };
     let mut outcome = measure(&hosts, &privileges, (seconds, rounds), page, &signals)?;
     say::answer(&outcome);
     json::write(arguments.json.as_deref(), &outcome.to_json()?)?;

@@ -249,6 +249,11 @@ impl Hosts {
         self.directory.0.join("memif.sock")
     }
 
+    /// Whether there are hosts with cables between.
+    pub(super) const fn have_cables(&self) -> bool {
+        matches!(self.client, Place::Host(_))
+    }
+
     /// Whether client and server have to share a core.
     pub(super) fn share_a_core(&self) -> bool {
         self.client_core == self.server_core

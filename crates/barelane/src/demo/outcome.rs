@@ -27,8 +27,10 @@ pub(super) struct Measured {
 /// Whether a page will be written of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Page {
-    /// Yes: what it is drawn from is kept, some 12 MB for each row.
-    Wanted,
+    /// Yes, of the rows that have cables: what it is drawn from is kept, some 12 MB for each row.
+    OfCables,
+    /// Yes, of those that have none, where no cable can be laid.
+    WithoutCables,
     /// No.
     NotWanted,
 }
@@ -58,6 +60,8 @@ pub(super) struct Outcome {
     pub(super) round_count: u32,
     pub(super) client_core: usize,
     pub(super) server_core: usize,
+    /// Whether there were virtual links.
+    has_cables: bool,
 }
 
 /// The smallest, the middle and the largest over all rounds.
@@ -103,7 +107,7 @@ impl RowOutcome {
 
     /// Adds a round.
     pub(super) fn add(&mut self, round: u32, mut measured: Measured, page: Page) {
-        let outcome = measured.part.outcome.take().filter(|_| page == Page::Wanted && self.row.is_drawn());
+        let outcome = measured.part.outcome.take().filter(|_| self.row.is_drawn_on(page));
         if let Some(outcome) = outcome {
             match &mut self.runs {
                 Some(runs) => runs.add(&outcome),
@@ -153,7 +157,8 @@ impl RowOutcome {
 
 impl Outcome {
     pub(super) fn new(hosts: &Hosts, rows: Vec<RowOutcome>, round_count: u32) -> Self {
-        Self { rows, round_count, client_core: hosts.client_core, server_core: hosts.server_core }
+        let Hosts { client_core, server_core, .. } = *hosts;
+        Self { rows, round_count, client_core, server_core, has_cables: hosts.have_cables() }
     }
 
     /// A row's figures over all rounds.
@@ -189,7 +194,8 @@ impl Outcome {
     /// Writes the page of the UDP rows, all rounds of each summed up.
     pub(super) fn write_page(&mut self, path: &Path) -> Result<(), Error> {
         let runs: Vec<Run> = self.rows.iter_mut().filter_map(RowOutcome::take_run).collect();
-        report::write(path, &runs, "barelane demo: UDP round trips over virtual links")
+        let links = if self.has_cables { "virtual links" } else { "shared memory, and over the loopback" };
+        report::write(path, &runs, &format!("barelane demo: UDP round trips over {links}"))
     }
 
     /// The title of a row.
@@ -265,7 +271,7 @@ mod tests {
     }
 
     fn outcome(rows: Vec<RowOutcome>) -> Outcome {
-        Outcome { rows, round_count: 5, client_core: 0, server_core: 1 }
+        Outcome { rows, round_count: 5, client_core: 0, server_core: 1, has_cables: true }
     }
 
     #[test]
