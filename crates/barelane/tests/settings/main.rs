@@ -184,8 +184,11 @@ fn who_is_not_privileged_is_told_what_is_missing() {
     assert_says(&line, &["nic.interface (--nic) = \"lane0\"", "CAP_NET_ADMIN", "run it as root"]);
     assert_says(&line, &["setcap cap_net_admin,cap_net_raw,cap_bpf,cap_perfmon,cap_ipc_lock+ep BINARY"]);
     let mut command = Command::new(&program);
-    command.arg("demo").stdin(Stdio::null()).uid(65_534).gid(65_534);
-    assert_says(&refusal(&command.output().unwrap()), &["demo", "CAP_SYS_ADMIN", "run it as root"]);
+    command.args(["demo", "--saturation"]).stdin(Stdio::null()).uid(65_534).gid(65_534);
+    assert_says(
+        &refusal(&command.output().unwrap()),
+        &["demo --saturation", "CAP_SYS_ADMIN", "run it as root"],
+    );
 }
 
 #[test]
