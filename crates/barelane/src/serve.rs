@@ -42,6 +42,7 @@ mod server;
 mod stalls;
 mod watch;
 
+use lanes::Running;
 pub use print::Summary;
 use publish::Publisher;
 pub use reload::ReloadError;
@@ -104,7 +105,8 @@ fn answer_metrics(
     publisher: Option<&Publisher>,
 ) -> Option<Admin> {
     let (plan, segment) = (server.plan(), publisher.map(Publisher::path));
-    match Admin::start(listener?, plan.admin.token().cloned(), segment, Watched::of(plan)) {
+    let watched = Watched::of(plan, server.lanes.iter().filter_map(Running::watched));
+    match Admin::start(listener?, plan.admin.token().cloned(), segment, watched) {
         Ok(admin) => {
             say::note(admin.fact());
             Some(admin)

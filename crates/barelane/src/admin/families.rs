@@ -12,6 +12,11 @@ use crate::side_channel::{Area, Field, Form as FieldForm, Snapshot};
 const RESIDENCE: &str = "residence_";
 const DEPTH: &str = "depth_";
 
+/// What the histograms of all kinds of answers are called here.
+const RESIDENCE_FAMILY: &str = "barelane_lane_residence_seconds";
+const RESIDENCE_HELP: &str =
+    "From the beginning of a lane's turn to that of the next one, for each answer between.";
+
 /// All families of a server, each name once, in the order in which they were first met.
 #[derive(Debug, Default)]
 pub(super) struct Families(pub(super) Vec<Family>);
@@ -148,17 +153,11 @@ impl Families {
         let histograms = area.fields.iter().filter(|field| field.form == FieldForm::Histogram);
         for field in histograms {
             let value = Value::Residence(Box::new(area.histogram(&field.name).unwrap_or_default()));
-            match field.name.strip_prefix(RESIDENCE) {
-                Some(answer) => {
-                    let labels = [labels, &[("answer", answer.to_owned())]].concat();
-                    let help = "From the beginning of a lane's turn to that of the next one, for each answer between.";
-                    self.histogram("barelane_lane_residence_seconds", help, labels, value);
-                }
-                None => {
-                    let name = format!("barelane_lane_{}_seconds", field.name);
-                    self.histogram(&name, &field.sentence, labels.to_vec(), value);
-                }
-            }
+            let (name, help, more) = match field.name.strip_prefix(RESIDENCE) {
+                Some(answer) => (RESIDENCE_FAMILY, RESIDENCE_HELP, vec![("answer", answer.to_owned())]),
+                None => (&*format!("barelane_lane_{}_seconds", field.name), &*field.sentence, vec![]),
+            };
+            self.add(name, Kind::Histogram, "seconds", help, [labels, &more].concat(), value);
         }
     }
 
@@ -184,10 +183,6 @@ impl Families {
 
     fn gauge(&mut self, name: &str, unit: &str, help: &str, labels: &[Label], value: Value) {
         self.add(name, Kind::Gauge, unit, help, labels.to_vec(), value);
-    }
-
-    fn histogram(&mut self, name: &str, help: &str, labels: Vec<Label>, value: Value) {
-        self.add(name, Kind::Histogram, "seconds", help, labels, value);
     }
 
     /// Adds a sample to the family of this name.

@@ -8,6 +8,8 @@ use std::fmt;
 use std::time::Duration;
 
 use host::links;
+use host::memory::Thread;
+use host::usage::WatchedThread;
 use tokio::time::{Instant, sleep};
 
 use crate::Plan;
@@ -23,26 +25,27 @@ const TURN_MAX: Duration = Duration::from_secs(1);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What of a server is watched beside its segment.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Watched {
     /// The interface's index and the kernel's number of the program there; nothing in shared memory.
     pub(super) program: Option<(u32, u32)>,
     /// The lanes' cores.
     pub(super) cores: Vec<usize>,
-    /// Whether lanes may sleep: then they turn a hundred times a second, and publish once in 41 s, where nothing comes.
-    pub(super) may_sleep: bool,
+    /// The threads of lanes that may sleep, in the order of the lanes. Where nothing comes they turn a hundred times a second and
+    /// publish once in 41 s; but between two turns they sleep, and that the kernel counts.
+    pub(super) sleepers: Vec<WatchedThread>,
 }
 
 impl Watched {
     /// What there is to watch of a server that runs by this plan.
-    pub(crate) fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(plan: &Plan, lanes: impl Iterator<Item = Thread>) -> Self {
         let index = plan.facts.link.index;
         let is_on_interface = !plan.facts.is_memif();
         let program = is_on_interface.then(|| program_at(index).unwrap_or(0));
         Self {
             program: program.map(|id| (index, id)),
             cores: plan.lanes.iter().map(|lane| lane.core).collect(),
-            may_sleep: plan.card.may_sleep(),
+            sleepers: lanes.filter(|_| plan.card.may_sleep()).map(WatchedThread::open).collect(),
         }
     }
 
@@ -98,14 +101,11 @@ fn fresh(reader: &Reader) -> Result<String, String> {
 }
 
 async fn turning(reader: &Reader, watched: &Watched) -> Result<String, String> {
-    let before = turns(&read(reader)?);
-    if watched.may_sleep {
-        return Ok(format!("not looked at: {} lanes may sleep (idle=sleep)", before.len()));
-    }
+    let before = turns(&read(reader)?, watched);
     let deadline = Instant::now() + TURN_MAX;
     loop {
         sleep(LOOK_INTERVAL).await;
-        let now = turns(&read(reader)?);
+        let now = turns(&read(reader)?, watched);
         let still = before.iter().zip(&now).filter(|(before, now)| before == now);
         let still: Vec<String> = still.map(|((lane, _), _)| lane.to_string()).collect();
         if still.is_empty() {
@@ -117,11 +117,14 @@ async fn turning(reader: &Reader, watched: &Watched) -> Result<String, String> {
     }
 }
 
-/// Each lane with its turns so far.
-fn turns(snapshot: &Snapshot) -> Vec<(u64, u64)> {
+/// Each lane with a count that grows as it turns.
+fn turns(snapshot: &Snapshot, watched: &Watched) -> Vec<(u64, u64)> {
     let count = |lane: &Area, name| lane.number(name).unwrap_or(0);
-    let all = |lane: &Area| count(lane, "turns").wrapping_add(count(lane, "turns_empty"));
-    snapshot.of_kind("lane").map(|lane| (lane.index, all(lane))).collect()
+    let published = |lane: &Area| count(lane, "turns").wrapping_add(count(lane, "turns_empty"));
+    let asleep =
+        watched.sleepers.iter().map(|thread| thread.usage().map_or(0, |usage| usage.voluntary_switches));
+    let lanes = snapshot.of_kind("lane").zip(asleep.chain(std::iter::repeat(0)));
+    lanes.map(|(lane, asleep)| (lane.index, published(lane).wrapping_add(asleep))).collect()
 }
 
 fn attached(index: u32, id: u32) -> Result<String, String> {

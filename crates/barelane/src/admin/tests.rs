@@ -59,7 +59,7 @@ fn the_page_says_what_the_segment_says() {
         ("barelane_lane_residence_seconds_bucket{lane=\"0\",answer=\"arp\",le=\"0.000000256\"}", 0.0),
         ("barelane_lane_residence_seconds_bucket{lane=\"0\",answer=\"arp\",le=\"0.000000512\"}", 1.0),
         ("barelane_lane_residence_seconds_bucket{lane=\"0\",answer=\"arp\",le=\"+Inf\"}", 1.0),
-        ("barelane_lane_residence_seconds_sum{lane=\"0\",answer=\"arp\"}", 0.0000003),
+        ("barelane_lane_residence_seconds_sum{lane=\"0\",answer=\"arp\"}", 0.000_000_3),
         ("barelane_lane_residence_seconds_count{lane=\"0\",answer=\"arp\"}", 1.0),
         ("barelane_queue_rx_dropped_total{queue=\"0\"}", 0.0),
     ] {
@@ -188,7 +188,7 @@ impl Served {
         let mut areas = wanted(10);
         let segment = Segment::create_in(&place.0, &mut areas).unwrap();
         let reader = Some(Reader::open(segment.path()).unwrap());
-        let watched = Watched { program: None, cores: Vec::new(), may_sleep: false };
+        let watched = Watched { program: None, cores: Vec::new(), sleepers: Vec::new() };
         (Self { _place: place, areas, segment }, Answerer { token, reader, watched })
     }
 
@@ -258,6 +258,25 @@ fn an_old_segment_is_neither_ready_nor_healthy_and_metrics_say_how_old() {
 }
 
 #[test]
+fn a_program_that_is_not_there_any_more_is_said() {
+    run(async {
+        let (mut served, mut answerer) = Served::new(None);
+        // The loopback, which has none.
+        answerer.watched.program = Some((host::links::link("lo").unwrap().index, 7));
+        let ((status, said), ()) =
+            tokio::join!(get(&answerer, "/healthz"), async { served.publish([20, 20]) });
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{said}");
+        assert!(
+            said.contains("good lanes-turn") && said.contains("bad  program-attached: none is attached"),
+            "{said}"
+        );
+        let ((status, said), ()) =
+            tokio::join!(get(&answerer, "/readyz"), async { served.publish([30, 30]) });
+        assert!(status == StatusCode::OK && !said.contains("program"), "{said}");
+    });
+}
+
+#[test]
 fn whoever_does_not_show_the_token_learns_nothing() {
     run(async {
         let (_served, answerer) = Served::new(Some(Token::of(b"correct")));
@@ -292,7 +311,7 @@ fn nothing_else_is_there_and_nothing_can_be_changed() {
         let open = Request::get("/metrics")
             .header("Accept", "text/html, Application/OpenMetrics-Text;version=1.0.0;q=0.5");
         assert!(ask(&answerer, open.body(()).unwrap()).await.1.ends_with("# EOF\n"));
-        let none = Answerer { token: None, reader: None, watched: answerer.watched.clone() };
+        let none = Answerer { reader: None, ..answerer };
         for path in ["/metrics", "/readyz", "/healthz"] {
             assert_eq!(get(&none, path).await.0, StatusCode::SERVICE_UNAVAILABLE, "{path}");
         }

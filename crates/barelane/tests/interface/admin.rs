@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::server::Server;
 use crate::side_channel::{ask, segment_of};
+use crate::steady::wait_until_traced;
 use crate::top::top;
 use crate::topology::{Ended, SERVER, Topology, finish, ip};
 
@@ -20,7 +21,7 @@ use crate::topology::{Ended, SERVER, Topology, finish, ip};
 const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// How long Prometheus may take to start and to have asked twice.
-const SCRAPED_MAX: Duration = Duration::from_secs(60);
+const SCRAPED_MAX: Duration = Duration::from_mins(1);
 
 /// The default, in a namespace where nobody else has it.
 const ADDRESS: &str = "127.0.0.1:9464";
@@ -114,12 +115,110 @@ fn promtool_of_prometheus_finds_nothing_to_say_about_the_page() {
     let _server = Server::alone_with(&topology, &["--tier", "lane"]);
     ask(&topology, 10);
     let page = page_when(&topology, REPLIED_UDP, 10.0);
+    check_by_promtool(&page);
+}
+
+/// Demands that promtool finds nothing wrong with a page.
+fn check_by_promtool(page: &str) {
     let mut promtool = Command::new("/usr/bin/promtool");
     promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut promtool = promtool.spawn().expect("`cargo xtask test` installs it");
     promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let Ended { status, said } = finish(promtool);
     assert_eq!((status.code(), said.as_str()), (Some(0), ""), "{page}");
+}
+
+/// A server in shared memory, whose lane sleeps where nothing comes, and so publishes seldom.
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn promtool_of_prometheus_reads_memif_too_and_a_lane_that_sleeps_is_ready() {
+    let topology = hosts();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_barelane"));
+    command.args([
+        "serve",
+        "--memif",
+        "@admin,idle=sleep",
+        "--mac",
+        "02:00:00:00:09:01",
+        "--address",
+        "10.9.0.1/24",
+    ]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let _server = Ends(topology.server.run(|| command.spawn()).unwrap().unwrap());
+    let deadline = Instant::now() + ANSWER_MAX;
+    let address: SocketAddr = ADDRESS.parse().unwrap();
+    while topology.server.run(|| TcpStream::connect(address)).unwrap().is_err() {
+        assert!(Instant::now() < deadline, "nobody listens");
+        thread::sleep(Duration::from_millis(20));
+    }
+    for path in ["/readyz", "/healthz"] {
+        let said = get(&topology, path, "");
+        assert!(body(&said).contains("good lanes-turn") && !said.contains("program"), "{said}");
+    }
+    let page = page_when(&topology, "barelane_memif_peers_total{event=\"connected\"}", 0.0);
+    assert!(sample(&page, "barelane_queue_kicks_total{queue=\"0\"}").abs() < f64::EPSILON);
+    check_by_promtool(&page);
+}
+
+/// One thread alone, held still by a tracer as long as that runs.
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_lane_that_stands_still_is_not_ready_and_is_again_when_it_goes_on() {
+    const HOLD: &str = "import ctypes,sys\nptrace=ctypes.CDLL(None,use_errno=True).ptrace\nthread=int(sys.argv[1])\n\
+                        seize,interrupt=0x4206,0x4207\n\
+                        assert ptrace(seize,thread,None,None)==0 and ptrace(interrupt,thread,None,None)==0\n\
+                        print('held',flush=True)\nsys.stdin.read()";
+    let topology = hosts();
+    let server = Server::alone_with(&topology, &["--tier", "lane"]);
+    let mut python = Command::new("python3");
+    python.args(["-c", HOLD, &server.lanes()[0].to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut python = Ends(python.spawn().unwrap());
+    let mut said = [0; 5];
+    python.0.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    // Its last turns are published a moment after it was held.
+    let deadline = Instant::now() + ANSWER_MAX;
+    while get(&topology, "/readyz", "").starts_with("HTTP/1.1 200 ") {
+        assert!(Instant::now() < deadline, "ready, and held");
+    }
+    for path in ["/readyz", "/healthz"] {
+        let said = get(&topology, path, "");
+        assert!(said.starts_with("HTTP/1.1 503 "), "{said}");
+        assert!(
+            said.contains("good segment-fresh") && said.contains("bad  lanes-turn: lane 0 has not"),
+            "{said}"
+        );
+    }
+    assert!(body(&get(&topology, "/metrics", "")).contains("barelane_up 1\n"), "housekeeping goes on");
+    drop(python);
+    assert!(body(&get(&topology, "/readyz", "")).contains("good lanes-turn"));
+    ask(&topology, 10);
+}
+
+/// Memory that is given back makes the kernel interrupt every core on which the process runs, lanes' cores too.
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn under_strace_answers_give_no_memory_back() {
+    const ANSWERS: usize = 20;
+    let topology = hosts();
+    let server = Server::alone_with(&topology, &["--tier", "lane"]);
+    let thread = server.threads("admin")[0].to_string();
+    let ask_often = || (0..ANSWERS).for_each(|_| drop(get(&topology, "/metrics", "")));
+    ask_often();
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-e", "trace=munmap,madvise,brk,accept4", "-p", &thread])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let strace = strace.spawn().unwrap();
+    wait_until_traced(&thread);
+    ask_often();
+    assert!(Command::new("kill").args(["-s", "INT", &strace.id().to_string()]).status().unwrap().success());
+    let said = finish(strace).said;
+    let calls = |name: &str| said.matches(name).count();
+    assert!(
+        calls("accept4(") >= ANSWERS && calls("munmap(") + calls("madvise(") + calls("brk(") == 0,
+        "{said}"
+    );
 }
 
 /// Prometheus on the server's host, in a directory of its own. Ended by SIGKILL when dropped.
@@ -160,7 +259,7 @@ impl Prometheus {
     /// The one value of a query, once there is one that is so.
     fn value(&self, topology: &Topology, query: &str, is_so: impl Fn(f64) -> bool) -> f64 {
         let deadline = Instant::now() + SCRAPED_MAX;
-        let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let query: String = query.bytes().map(percent_encoded).collect();
         let request = format!("GET /api/v1/query?query={query} HTTP/1.0\r\n\r\n");
         let mut said = String::new();
         while Instant::now() < deadline {
@@ -180,6 +279,11 @@ impl Prometheus {
         }
         panic!("{query}: {said}\n{}", self.log());
     }
+}
+
+/// A byte as it may stand in a query, whatever it is.
+fn percent_encoded(byte: u8) -> String {
+    format!("%{byte:02x}")
 }
 
 impl Drop for Prometheus {
