@@ -9,6 +9,7 @@
 //! A [`Config`] proves that every value is one that its key can take. Whether this host can do it is the
 //! [`Plan`](crate::plan::Plan)'s to find out.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -122,6 +123,17 @@ impl AdminChoice {
             Self::Default => Some(Self::DEFAULT),
             Self::At(address) => Some(address),
             Self::Off => None,
+        }
+    }
+}
+
+/// As it is written in a file, or that nothing is.
+impl fmt::Display for AdminChoice {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => write!(out, "{} (default)", Self::DEFAULT),
+            Self::At(address) => address.fmt(out),
+            Self::Off => out.write_str("off"),
         }
     }
 }

@@ -106,7 +106,7 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
         ),
         (WAKE, name_of(keys::WAKES, &old.nic.wake).into(), name_of(keys::WAKES, &new.nic.wake).into()),
         (RING_SIZE, old.nic.ring_size.to_string(), new.nic.ring_size.to_string()),
-        (ADMIN, format!("{:?}", old.serve.admin), format!("{:?}", new.serve.admin)),
+        (ADMIN, old.serve.admin.to_string(), new.serve.admin.to_string()),
         (ADMIN_TOKEN_FILE, file(&old.serve.admin_token_file), file(&new.serve.admin_token_file)),
         (CORES, list(&old.lane.cores), list(&new.lane.cores)),
     ];
@@ -122,6 +122,7 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AdminChoice;
 
     #[test]
     fn what_is_fixed_while_lanes_run_is_refused_by_name() {
@@ -129,6 +130,10 @@ mod tests {
         let mut new = Config::default();
         new.serve.address_check_ms = 5;
         refuse_changes(&old, &new).unwrap();
+        new.serve.admin = AdminChoice::Off;
+        let wrong = refuse_changes(&old, &new).unwrap_err().to_string();
+        assert!(wrong.starts_with("serve.admin (--admin) = \"off\": this cannot change"), "{wrong}");
+        new.serve.admin = old.serve.admin;
         new.lane.cores = vec![1];
         let wrong = refuse_changes(&old, &new).unwrap_err().to_string();
         assert!(wrong.starts_with("lane.cores (--core) = \"[1]\": this cannot change"), "{wrong}");
