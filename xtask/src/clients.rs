@@ -81,6 +81,8 @@ pub(crate) const CLIENTS: &[Client] = &[
     installed("/usr/bin/strace", "strace", "strace"),
     TESTPMD,
     DPDK_ASK,
+    installed("/usr/bin/prometheus", "prometheus", "prometheus"),
+    installed("/usr/bin/promtool", "prometheus", "prometheus"),
     installed("/usr/bin/chromium", "chromium", "chromium"),
 ];
 

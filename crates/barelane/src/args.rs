@@ -174,6 +174,12 @@ pub struct ServeArguments {
     /// [default: auto]
     #[arg(long, value_name = "WAY")]
     pub next_hop: Option<String>,
+    /// Where metrics and health are served: ADDRESS:PORT, or off [default: 127.0.0.1:9464]
+    #[arg(long, value_name = "ADDRESS:PORT|off")]
+    pub admin: Option<String>,
+    /// File with the token that whoever asks there must show; needed where others than this host can ask [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub admin_token: Option<String>,
 }
 
 /// What to look at.

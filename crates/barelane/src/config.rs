@@ -9,7 +9,8 @@
 //! A [`Config`] proves that every value is one that its key can take. Whether this host can do it is the
 //! [`Plan`](crate::plan::Plan)'s to find out.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -101,6 +102,42 @@ pub enum EarliestChoice {
     Lane,
 }
 
+/// Where metrics and health are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminChoice {
+    /// At [`AdminChoice::DEFAULT`], or nowhere where another server has that port.
+    Default,
+    /// There, or the server does not start.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+impl AdminChoice {
+    /// Where nobody has named an address. The port is the one that OpenTelemetry has for Prometheus.
+    pub const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+
+    /// The address to be served at, if any.
+    pub const fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Default => Some(Self::DEFAULT),
+            Self::At(address) => Some(address),
+            Self::Off => None,
+        }
+    }
+}
+
+/// As it is written in a file, or that nothing is.
+impl fmt::Display for AdminChoice {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => write!(out, "{} (default)", Self::DEFAULT),
+            Self::At(address) => address.fmt(out),
+            Self::Off => out.write_str("off"),
+        }
+    }
+}
+
 /// What is answered, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServeConfig {
@@ -116,6 +153,10 @@ pub struct ServeConfig {
     pub next_hop: NextHop,
     /// How long to wait for another host that has one of our addresses; 0 does not ask.
     pub address_check_ms: u32,
+    /// Where metrics and health are served.
+    pub admin: AdminChoice,
+    /// The file with the token that whoever asks there must show; empty for none.
+    pub admin_token_file: PathBuf,
 }
 
 /// How STAMP is answered.
@@ -192,6 +233,8 @@ impl Default for Config {
                 tier: EarliestChoice::Auto,
                 next_hop: NextHop::Auto,
                 address_check_ms: 1000,
+                admin: AdminChoice::Default,
+                admin_token_file: PathBuf::new(),
             },
             stamp: StampConfig::default(),
             routes: Vec::new(),
@@ -250,6 +293,8 @@ impl Config {
             (keys::VLANS, arguments.vlan.clone()),
             (keys::TIER, one(&arguments.tier)),
             (keys::NEXT_HOP, one(&arguments.next_hop)),
+            (keys::ADMIN, one(&arguments.admin)),
+            (keys::ADMIN_TOKEN_FILE, one(&arguments.admin_token)),
             (keys::STAMP_KEY_FILE, one(&arguments.stamp_key)),
             (keys::STAMP_SHORT_PACKETS, one(&arguments.stamp_short)),
         ];

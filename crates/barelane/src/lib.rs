@@ -67,6 +67,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+pub mod admin;
 pub mod args;
 pub mod check;
 pub mod config;

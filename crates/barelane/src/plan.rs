@@ -18,6 +18,7 @@ use wire::checksum::Summer;
 use wire::ethernet::Mac;
 use wire::stamp::Key;
 
+use crate::admin::AdminSettings;
 use crate::config::keys::{
     ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_FROM, ROUTE_NEXT_HOP, ROUTE_NIC, ROUTE_PER_SECOND,
     ROUTE_RESPOND, ROUTE_TIER, ROUTE_VLANS, STAMP_KEY_FILE, UNTAGGED,
@@ -60,6 +61,8 @@ pub struct Plan {
     pub lane: LaneSettings,
     /// The earliest tier that may answer.
     pub earliest: EarliestTier,
+    /// Where metrics and health are served.
+    pub admin: AdminSettings,
     /// What works, but not as well as it could.
     pub warnings: Vec<String>,
 }
@@ -81,8 +84,8 @@ impl Plan {
         if !facts.is_memif() {
             check_limits(&routes)?;
         }
-        let mut plan =
-            Self { config: config.clone(), facts, lanes, card, routes, lane, earliest, warnings: Vec::new() };
+        let (config, admin, warnings) = (config.clone(), AdminSettings::of(config)?, Vec::new());
+        let mut plan = Self { config, facts, lanes, card, routes, lane, earliest, admin, warnings };
         plan.warnings = print::warnings(&plan);
         Ok(plan)
     }

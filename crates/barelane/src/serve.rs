@@ -15,6 +15,7 @@
 //! Whatever fails before "claims" leaves the interface as it was. Whatever happens after it, the program is held by
 //! a file descriptor of this process: when the process ends, however it ends, the kernel detaches it.
 
+use std::net::TcpListener;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use host::privileges::GRANT;
 use sd_notify::NotifyState;
 
+use crate::admin::{self, Admin, Watched};
 use crate::args::ServeArguments;
 use crate::config::keys::INTERFACE;
 use crate::error::{Error, Wrong};
@@ -40,6 +42,7 @@ mod server;
 mod stalls;
 mod watch;
 
+use lanes::Running;
 pub use print::Summary;
 use publish::Publisher;
 pub use reload::ReloadError;
@@ -53,7 +56,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     // Before the card is opened, so that no signal finds it half open.
     let signals = Signals::catch()?;
-    let Some(mut server) = start(arguments, &signals)? else {
+    let Some((mut server, listener)) = start(arguments, &signals)? else {
         say::note("stopped before anything was served");
         return Ok(());
     };
@@ -61,10 +64,13 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
         say::note(line);
     }
     let mut publisher = publish(&server);
+    let admin = answer_metrics(&server, listener, publisher.as_ref());
     say::note(server.ready_line());
     tell_systemd(&[NotifyState::Ready]);
     let ended = supervise(&mut server, publisher.as_mut(), &signals, arguments);
     tell_systemd(&[NotifyState::Stopping]);
+    // Whoever balances load by it learns of the end before the first question is not answered.
+    drop(admin);
     let stopped = server.stop();
     if let Ok(summary) = &stopped {
         say::note(summary);
@@ -73,17 +79,43 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     stopped?.check()
 }
 
-/// Starts the server that the arguments mean; nothing where the process was told to stop before it served.
-fn start(arguments: &ServeArguments, signals: &Signals) -> Result<Option<Server>, Error> {
+/// Starts the server that the arguments mean, and listens for who asks about it; nothing where the process was told to stop
+/// before it served.
+fn start(
+    arguments: &ServeArguments,
+    signals: &Signals,
+) -> Result<Option<(Server, Option<TcpListener>)>, Error> {
     let stop = signals.stop_flag();
     let config = Config::new(arguments)?;
     Facts::settle(&config, &stop)?;
     if signals.is_stopping() {
         return Ok(None);
     }
-    let plan = Plan::new(&config)?;
+    let mut plan = Plan::new(&config)?;
     check_privileges(&plan)?;
-    Server::start(plan, &stop)
+    // Before the card is opened: where the port is taken, nothing has been touched.
+    let listener = admin::listen(&mut plan)?;
+    Ok(Server::start(plan, &stop)?.map(|server| (server, listener)))
+}
+
+/// Answers who asks for metrics and health. As with the side channel, a server that answers packets is worth more.
+fn answer_metrics(
+    server: &Server,
+    listener: Option<TcpListener>,
+    publisher: Option<&Publisher>,
+) -> Option<Admin> {
+    let (plan, segment) = (server.plan(), publisher.map(Publisher::path));
+    let watched = Watched::of(plan, server.lanes.iter().filter_map(Running::watched));
+    match Admin::start(listener?, plan.admin.token().cloned(), segment, watched) {
+        Ok(admin) => {
+            say::note(admin.fact());
+            Some(admin)
+        }
+        Err(error) => {
+            say::warn(error);
+            None
+        }
+    }
 }
 
 /// Opens the side channel. A server that answers is worth more than one that is looked at, so it serves without one too.

@@ -3,6 +3,7 @@
 //! A file and the command line both end here, so a value means the same in both and is refused in the same words.
 //! A test holds `configs/default.toml` to this table: it names every key, and says exactly the defaults.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
@@ -10,7 +11,7 @@ use route::{Family, NextHop, ServiceError, ShortPackets, SourcePrefix, TierChoic
 use wire::ethernet::Mac;
 
 use super::values::{self, Fault, address, choice, number, prefix, unique};
-use super::{Config, EarliestChoice, MemifConfig, PartialChoice, RouteConfig};
+use super::{AdminChoice, Config, EarliestChoice, MemifConfig, PartialChoice, RouteConfig};
 use crate::error::{Setting, Wrong};
 
 macro_rules! settings {
@@ -38,6 +39,8 @@ settings! {
     TIER "serve.tier" Some("--tier");
     NEXT_HOP "serve.next_hop" Some("--next-hop");
     ADDRESS_CHECK_MS "serve.address_check_ms" None;
+    ADMIN "serve.admin" Some("--admin");
+    ADMIN_TOKEN_FILE "serve.admin_token_file" Some("--admin-token");
     STAMP_KEY_FILE "stamp.key_file" Some("--stamp-key");
     STAMP_SHORT_PACKETS "stamp.short_packets" Some("--stamp-short");
     ROUTE_NIC "route.nic" None;
@@ -140,6 +143,8 @@ keys! {
     TIER Text |config, texts| config.serve.tier = choice(TIERS, texts)?;
     NEXT_HOP Text |config, texts| config.serve.next_hop = choice(NextHop::NAMES, texts)?;
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
+    ADMIN Text |config, texts| config.serve.admin = admin(&texts.concat())?;
+    ADMIN_TOKEN_FILE Text |config, texts| config.serve.admin_token_file = texts.concat().into();
     STAMP_KEY_FILE Text |config, texts| config.stamp.key_file = texts.concat().into();
     STAMP_SHORT_PACKETS Text |config, texts| config.stamp.short_packets = choice(SHORT_PACKETS, texts)?;
     ROUTE_NIC Text |config, texts| last_route(config).nic = Some(texts.concat());
@@ -191,6 +196,16 @@ fn memif(text: &str) -> Result<Option<MemifConfig>, Fault> {
 /// The Ethernet address of a station; an empty text is none.
 fn mac(text: &str) -> Result<Option<Mac>, Fault> {
     if text.is_empty() { Ok(None) } else { values::mac(text).map(Some) }
+}
+
+/// Where to serve metrics: an address of this host, never a name, so that nothing has to be asked to start.
+fn admin(text: &str) -> Result<AdminChoice, Fault> {
+    if text == "off" {
+        return Ok(AdminChoice::Off);
+    }
+    let address = text.parse::<SocketAddr>().ok().filter(|address| address.port() > 0);
+    let remedy = "write ADDRESS:PORT, such as 127.0.0.1:9464 or [::1]:9464, or off";
+    address.map(AdminChoice::At).ok_or_else(|| Fault::new(text, "not an address with a port", remedy))
 }
 
 /// A VLAN, or what has none.
@@ -280,6 +295,9 @@ mod tests {
         let wrong =
             "stamp.short_packets (--stamp-short) = \"false\": no such choice; write one of drop, answer";
         assert_eq!(refused(STAMP_SHORT_PACKETS, "false"), wrong);
+        for text in ["", "9464", "localhost:9464", "127.0.0.1:0", "::1:9464x"] {
+            assert!(refused(ADMIN, text).contains("write ADDRESS:PORT"), "{text}");
+        }
         assert!(refused(RESPOND, "udp-echo:0").contains("no such responder"));
         for vid in ["0", "4095", "trunk", "-1"] {
             let wrong = format!("serve.vlans (--vlan) = \"{vid}\": out of range");

@@ -22,6 +22,13 @@ pub enum CardPlan {
     Memif(memif::Settings),
 }
 
+impl CardPlan {
+    /// Whether lanes sleep where nothing comes.
+    pub(crate) fn may_sleep(&self) -> bool {
+        matches!(self, Self::Memif(settings) if settings.idle == memif::Idle::Sleep)
+    }
+}
+
 /// Refuses an interface that is down, has another program, or lets packets in that no packet buffer can hold.
 pub(super) fn check(config: &Config, facts: &Facts) -> Result<(), Wrong> {
     if let Some(memif) = &config.nic.memif {

@@ -38,6 +38,7 @@ impl fmt::Display for Plan {
                 self.lane.hop_limit, self.lane.errors_per_second
             ),
         )?;
+        row(out, "admin", &self.admin)?;
         row(out, "start", self.explain_address_check())?;
         self.warnings.iter().try_for_each(|warning| row(out, "warning", warning))
     }

@@ -1,6 +1,7 @@
 //! What housekeeping tells others: the server's segment, brought up to date ten times a second.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lane::STALL_LIMIT;
@@ -44,6 +45,11 @@ impl Publisher {
         let segment = Segment::create(&mut areas)?;
         let due = Instant::now() + INTERVAL;
         Ok(Self { segment, areas, facts, figures, stalls, due, has_failed: false })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        self.segment.path()
     }
 
     /// Where it is, as a fact of the server.

@@ -11,6 +11,7 @@
 //! before it or by those behind it. Where the two differ in the tier, the lane answers in between.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use host::groups::SolicitedNode;
@@ -20,7 +21,8 @@ use super::next_hops::KernelWays;
 use super::server::{Server, addresses_to_look_after};
 use crate::Config;
 use crate::config::keys::{
-    self, CORES, INTERFACE, MAC, MEMIF, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY, name_of,
+    self, ADMIN, ADMIN_TOKEN_FILE, CORES, INTERFACE, MAC, MEMIF, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY,
+    name_of,
 };
 use crate::error::{Error, Wrong};
 use crate::plan::{Facts, Plan};
@@ -87,9 +89,10 @@ impl Server {
     }
 }
 
-/// What is fixed while lanes run: the card with its queues and modes, and the cores.
+/// What is fixed while lanes run: the card with its queues and modes, the cores, and where metrics are served.
 fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
     let list = |numbers: &[usize]| format!("{numbers:?}");
+    let file = |path: &Path| path.display().to_string();
     let fixed = [
         (INTERFACE, old.nic.interface.clone(), new.nic.interface.clone()),
         (MEMIF, format!("{:?}", old.nic.memif), format!("{:?}", new.nic.memif)),
@@ -103,6 +106,8 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
         ),
         (WAKE, name_of(keys::WAKES, &old.nic.wake).into(), name_of(keys::WAKES, &new.nic.wake).into()),
         (RING_SIZE, old.nic.ring_size.to_string(), new.nic.ring_size.to_string()),
+        (ADMIN, old.serve.admin.to_string(), new.serve.admin.to_string()),
+        (ADMIN_TOKEN_FILE, file(&old.serve.admin_token_file), file(&new.serve.admin_token_file)),
         (CORES, list(&old.lane.cores), list(&new.lane.cores)),
     ];
     match fixed.into_iter().find(|(_, old, new)| old != new) {
@@ -117,6 +122,7 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AdminChoice;
 
     #[test]
     fn what_is_fixed_while_lanes_run_is_refused_by_name() {
@@ -124,6 +130,10 @@ mod tests {
         let mut new = Config::default();
         new.serve.address_check_ms = 5;
         refuse_changes(&old, &new).unwrap();
+        new.serve.admin = AdminChoice::Off;
+        let wrong = refuse_changes(&old, &new).unwrap_err().to_string();
+        assert!(wrong.starts_with("serve.admin (--admin) = \"off\": this cannot change"), "{wrong}");
+        new.serve.admin = old.serve.admin;
         new.lane.cores = vec![1];
         let wrong = refuse_changes(&old, &new).unwrap_err().to_string();
         assert!(wrong.starts_with("lane.cores (--core) = \"[1]\": this cannot change"), "{wrong}");

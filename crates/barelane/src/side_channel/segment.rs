@@ -61,7 +61,7 @@ impl Segment {
         Err(Error::Failed(format!("no place for the segment: {}", said.join("; "))))
     }
 
-    pub(super) fn create_in(directory: &Path, wanted: &mut [Wanted]) -> io::Result<Self> {
+    pub(crate) fn create_in(directory: &Path, wanted: &mut [Wanted]) -> io::Result<Self> {
         check_memory(directory)?;
         sweep(directory);
         let (file, path) = create_file(directory)?;

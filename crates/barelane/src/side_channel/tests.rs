@@ -14,10 +14,10 @@ use super::layout::Wanted;
 use super::*;
 
 /// A directory in memory, gone when this is dropped.
-struct Place(PathBuf);
+pub(crate) struct Place(pub(crate) PathBuf);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = PathBuf::from(format!("/dev/shm/barelane-test-{}-{number}", std::process::id()));
@@ -86,6 +86,17 @@ pub(crate) fn wanted(count: u64) -> Vec<Wanted> {
         ("driver", 0, filled(|image| driver(image, &Counters::default()))),
         ("route", 0, filled(|image| route(image, &told))),
     ]
+}
+
+/// The areas of a server in shared memory.
+pub(crate) fn memif_areas(count: u64) -> Vec<Wanted> {
+    let mut areas = wanted(count);
+    areas.retain(|(kind, ..)| ["server", "lane"].contains(kind));
+    areas.extend([
+        ("queue", 0, filled(|image| memif_queue(image, 0, &nic::memif::Frames::default()))),
+        ("memif", 0, filled(|image| memif(image, &nic::memif::Peers::default()))),
+    ]);
+    areas
 }
 
 /// What a reader would have read of these areas.

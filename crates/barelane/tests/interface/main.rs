@@ -36,6 +36,7 @@
 //! | `service` | does a service manager hear what happens? |
 //! | `side_channel` | does the segment say what happened, and does nobody who reads it disturb a server? |
 //! | `top` | does `barelane top` say so too? |
+//! | `admin` | does Prometheus hear it as well, and can nobody who asks badly hold a server up? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
 //! | `leftovers` | … of programs, maps, pins and namespaces? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
@@ -54,6 +55,7 @@
     reason = "a test may stop"
 )]
 
+mod admin;
 mod asking;
 mod echo;
 mod ends;

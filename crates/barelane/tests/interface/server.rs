@@ -97,11 +97,16 @@ impl Server {
         rows.collect()
     }
 
-    /// The lanes' threads, by their names.
+    /// The lanes' threads.
     pub(crate) fn lanes(&self) -> Vec<u32> {
+        self.threads("lane")
+    }
+
+    /// The threads whose names begin so.
+    pub(crate) fn threads(&self, beginning: &str) -> Vec<u32> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap().flatten();
         let named = tasks.filter(|task| {
-            std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.starts_with("lane"))
+            std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.starts_with(beginning))
         });
         named.map(|task| task.file_name().to_str().unwrap().parse().unwrap()).collect()
     }

@@ -8,7 +8,7 @@ use crate::server::Server;
 use crate::side_channel::{ask, segment_of};
 use crate::topology::{Ended, Topology, finish};
 
-fn top(arguments: &[&str]) -> Ended {
+pub(crate) fn top(arguments: &[&str]) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_barelane"));
     command.arg("top").args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     finish(command.spawn().unwrap())

@@ -98,7 +98,7 @@ impl PeerCounts {
 }
 
 /// How often peers came and went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peers {
     /// Connections made.
     pub connected: u64,

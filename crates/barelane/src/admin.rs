@@ -1,0 +1,99 @@
+//! Metrics and health by HTTP, for who watches many hosts: what the side channel says, in the words of Prometheus.
+//!
+//! ```text
+//!   lane ─▶ page ─▶ housekeeping ─▶ segment ─▶ Reader ─▶ Snapshot ─┬─▶ families ─▶ exposition ─▶ /metrics
+//!                                                                  └─▶ health ─────────────────▶ /readyz, /healthz
+//!                                              a thread of its own, beside the lanes' cores
+//! ```
+//!
+//! It reads the server's own segment as `barelane top` does, by the same [`Reader`], so that the two cannot disagree, and knows
+//! nothing else of the lanes. Whoever asks slowly, often, or nonsense, holds up this thread and no other.
+//!
+//! | file | what |
+//! |---|---|
+//! | `settings` | where to listen, and who may ask |
+//! | `http` | connections, bounded in number, size and time |
+//! | `answer` | which path gives what |
+//! | `families` | metrics from a snapshot |
+//! | `residence` | buckets of ours as buckets of Prometheus |
+//! | `exposition` | metrics as text, in both forms that Prometheus reads |
+//! | `health` | what is looked at before a server is called ready |
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::oneshot;
+
+use crate::error::Error;
+use crate::side_channel::{Reader, SegmentError};
+
+mod answer;
+mod exposition;
+mod families;
+mod health;
+mod http;
+mod residence;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use answer::Answerer;
+pub(crate) use health::Watched;
+pub use settings::AdminSettings;
+pub(crate) use settings::{Token, listen};
+
+/// The stack of the thread. It is locked in memory, as all of the process is; a debug build uses some 40 KiB of it.
+const STACK_SIZE: usize = 512 << 10;
+
+/// The thread that answers. Dropping it ends it: what is being answered then is cut off.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    address: SocketAddr,
+    /// There until it is dropped.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Admin {
+    /// Answers at a listener from now on, by the segment at this path.
+    pub(crate) fn start(
+        listener: TcpListener,
+        token: Option<Token>,
+        segment: Option<&Path>,
+        watched: Watched,
+    ) -> Result<Self, Error> {
+        let failed =
+            |what: &str, cause: &dyn std::fmt::Display| Error::Failed(format!("metrics: {what}: {cause}"));
+        let address = listener.local_addr().map_err(|cause| failed("no address", &cause))?;
+        let opened = segment.map(Reader::open).transpose();
+        let reader = opened.map_err(|cause: SegmentError| failed("the segment", &cause))?;
+        let cores = watched.own_cores();
+        let answerer = Answerer { token, reader, watched };
+        let (stop, stopped) = oneshot::channel();
+        let work = move || {
+            // Where the lanes have every core, it runs wherever the kernel puts it, as housekeeping does.
+            if let Some(&core) = cores.first() {
+                let _taken_away_since = host::cores::pin(core);
+            }
+            if let Err(cause) = http::serve(listener, answerer, stopped) {
+                crate::say::warn(format_args!("metrics are served no more: {cause}"));
+            }
+        };
+        let thread = thread::Builder::new().name("admin".to_owned()).stack_size(STACK_SIZE).spawn(work);
+        let thread = thread.map_err(|cause| failed("no thread", &cause))?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it is, as a fact of the server.
+    pub(crate) fn fact(&self) -> String {
+        format!("metrics: http://{}/metrics, health: /readyz, /healthz", self.address)
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let _ended = self.thread.take().map(JoinHandle::join);
+    }
+}

@@ -1,0 +1,141 @@
+//! What is looked at before a server is called ready, or healthy.
+//!
+//! No packet is sent. A host cannot put a packet into its own receive queue from outside: what it sends on the interface leaves, and
+//! what comes back was answered, or not, by somebody's cable and switch too. Who wants to know whether questions are
+//! answered asks one from another host: `barelane probe`.
+
+use std::fmt;
+use std::time::Duration;
+
+use host::links;
+use host::memory::Thread;
+use host::usage::WatchedThread;
+use tokio::time::{Instant, sleep};
+
+use crate::Plan;
+use crate::side_channel::{Area, Reader, SegmentError, Snapshot, unix_ns};
+
+/// A publication is fresh for so long: ten of them are due in it.
+pub(super) const FRESH_MAX_NS: u64 = 1_000_000_000;
+
+/// How long lanes are waited for. A lane turns some million times in it, and publishes after every 4096th turn.
+const TURN_MAX: Duration = Duration::from_secs(1);
+
+/// How often is looked meanwhile.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What of a server is watched beside its segment.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    /// The interface's index and the kernel's number of the program there; nothing in shared memory.
+    pub(super) program: Option<(u32, u32)>,
+    /// The lanes' cores.
+    pub(super) cores: Vec<usize>,
+    /// The threads of lanes that may sleep, in the order of the lanes. Where nothing comes they turn a hundred times a second and
+    /// publish once in 41 s; but between two turns they sleep, and that the kernel counts.
+    pub(super) sleepers: Vec<WatchedThread>,
+}
+
+impl Watched {
+    /// What there is to watch of a server that runs by this plan.
+    pub(crate) fn of(plan: &Plan, lanes: impl Iterator<Item = Thread>) -> Self {
+        let index = plan.facts.link.index;
+        let is_on_interface = !plan.facts.is_memif();
+        let program = is_on_interface.then(|| program_at(index).unwrap_or(0));
+        Self {
+            program: program.map(|id| (index, id)),
+            cores: plan.lanes.iter().map(|lane| lane.core).collect(),
+            sleepers: lanes.filter(|_| plan.card.may_sleep()).map(WatchedThread::open).collect(),
+        }
+    }
+
+    /// The cores of this process that no lane has.
+    pub(super) fn own_cores(&self) -> Vec<usize> {
+        let allowed = host::cores::allowed().unwrap_or_default();
+        allowed.into_iter().filter(|core| !self.cores.contains(core)).collect()
+    }
+}
+
+/// The kernel's number of the program that is attached to an interface now; 0 where none is.
+fn program_at(index: u32) -> Result<u32, host::HostError> {
+    Ok(links::link_at(index)?.program.map_or(0, |program| program.id))
+}
+
+/// What was looked at, in words, and whether it is as it should be.
+#[derive(Debug, Default)]
+pub(super) struct Report(Vec<(&'static str, Result<String, String>)>);
+
+impl Report {
+    pub(super) fn is_good(&self) -> bool {
+        self.0.iter().all(|(_, found)| found.is_ok())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(name, found)| match found {
+            Ok(what) => writeln!(out, "good {name}: {what}"),
+            Err(what) => writeln!(out, "bad  {name}: {what}"),
+        })
+    }
+}
+
+/// Whether every lane turns, as its published counts say.
+pub(super) async fn ready(reader: &Reader, watched: &Watched) -> Report {
+    Report(vec![("segment-fresh", fresh(reader)), ("lanes-turn", turning(reader, watched).await)])
+}
+
+/// The same, and whether the program is still attached.
+pub(super) async fn healthy(reader: &Reader, watched: &Watched) -> Report {
+    let Report(mut found) = ready(reader, watched).await;
+    found.extend(watched.program.map(|(index, id)| ("program-attached", attached(index, id))));
+    Report(found)
+}
+
+fn fresh(reader: &Reader) -> Result<String, String> {
+    let snapshot = read(reader)?;
+    let oldest_ns = snapshot.areas.iter().map(Area::published_unix_ns).min().unwrap_or(0);
+    let age_ns = unix_ns().saturating_sub(oldest_ns);
+    let said = format!("published {} ms ago", age_ns / 1_000_000);
+    if age_ns <= FRESH_MAX_NS { Ok(said) } else { Err(format!("{said}: housekeeping stands still")) }
+}
+
+async fn turning(reader: &Reader, watched: &Watched) -> Result<String, String> {
+    let before = turns(&read(reader)?, watched);
+    let deadline = Instant::now() + TURN_MAX;
+    loop {
+        sleep(LOOK_INTERVAL).await;
+        let now = turns(&read(reader)?, watched);
+        let still = before.iter().zip(&now).filter(|(before, now)| before == now);
+        let still: Vec<String> = still.map(|((lane, _), _)| lane.to_string()).collect();
+        if still.is_empty() {
+            return Ok(format!("all {} of them", now.len()));
+        }
+        if Instant::now() >= deadline {
+            return Err(format!("lane {} has not turned within the last second", still.join(", ")));
+        }
+    }
+}
+
+/// Each lane with a count that grows as it turns.
+fn turns(snapshot: &Snapshot, watched: &Watched) -> Vec<(u64, u64)> {
+    let count = |lane: &Area, name| lane.number(name).unwrap_or(0);
+    let published = |lane: &Area| count(lane, "turns").wrapping_add(count(lane, "turns_empty"));
+    let asleep =
+        watched.sleepers.iter().map(|thread| thread.usage().map_or(0, |usage| usage.voluntary_switches));
+    let lanes = snapshot.of_kind("lane").zip(asleep.chain(std::iter::repeat(0)));
+    lanes.map(|(lane, asleep)| (lane.index, published(lane).wrapping_add(asleep))).collect()
+}
+
+fn attached(index: u32, id: u32) -> Result<String, String> {
+    match program_at(index) {
+        Ok(found) if found == id && id > 0 => Ok(format!("number {id}")),
+        Ok(0) => Err("none is attached to the interface".to_owned()),
+        Ok(found) => Err(format!("number {found} is attached to the interface, and ours is {id}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn read(reader: &Reader) -> Result<Snapshot, String> {
+    reader.read().map_err(|error: SegmentError| error.to_string())
+}
