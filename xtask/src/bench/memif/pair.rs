@@ -137,7 +137,7 @@ impl Setup {
         command.args(["--lcores", &format!("0@{core},1@{core}")]).args(EAL);
         let zero_copy = self.role == Role::ClientWithoutCopies;
         if zero_copy {
-            command.arg("--single-file-stretches");
+            command.arg("--single-file-segments");
         }
         command.args(["--vdev", &vdev(self.role.of_server(), socket, if zero_copy { "yes" } else { "no" })]);
         command.args(["--", self.protocol.forward(), BUFFERS]);
