@@ -287,11 +287,12 @@ impl House {
             return;
         };
         if let Some(connected) = self.connected.take() {
-            self.host.take_away();
+            // Counted before anybody can see that nobody is connected any more.
             if matches!(end, End::Left(_)) {
                 self.host.shared.peers.count_left();
             }
             self.host.show_out(&connected.channel, &connected.peer, end);
+            self.host.take_away();
         }
     }
 }
