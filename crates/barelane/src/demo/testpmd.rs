@@ -61,6 +61,11 @@ impl Testpmd {
         stop: &AtomicBool,
     ) -> Result<Self, Unmeasured> {
         let core = hosts.server_core;
+        if cable.medium == Medium::Memory {
+            // It does not listen where a file lies that one before it has left, which it does where it died of a client that
+            // left. In most cases there is none.
+            let _absent = std::fs::remove_file(hosts.memif_socket());
+        }
         let mut command = TESTPMD.command()?;
         command.env("RUNTIME_DIRECTORY", &hosts.directory.0);
         // Its main thread and its one worker, on one core.
