@@ -30,7 +30,7 @@ struct server {
 	uint8_t *memory; uint32_t size;
 	struct ring *rx, *tx;
 	uint16_t rx_next, tx_next;
-	uint8_t mac[6]; uint32_t ip, mask, broadcast;
+	uint8_t mac[6]; uint32_t ip, broadcast;
 	uint64_t refused_ports[1024];
 	uint64_t counts[FATES];
 	int copies;
@@ -113,7 +113,6 @@ static enum fate answer(struct server *s, const uint8_t *in, uint32_t len, uint8
 		if (sum(l4, rest, 0) != 0xffff) return ICMP_SUM;
 		fate = ICMP;
 	} else return PROTOCOL;
-	if ((src & s->mask) != (s->ip & s->mask)) { /* reflected all the same */ }
 	memcpy(out, in + 6, 6); memcpy(out + 6, s->mac, 6); memcpy(out + 12, in + 12, 2);
 	uint8_t *o = out + 14;
 	memcpy(o, ip, 4);
@@ -206,8 +205,7 @@ int main(int argc, char **argv)
 	int is_arp = strcmp(argv[1], "arp") == 0;
 	memcpy(&s.ip, question + (is_arp ? 38 : 30), 4);
 	memcpy(s.mac, is_arp ? (const uint8_t *)"\2\0\0\0\0\1" : question, 6);
-	s.mask = htobe32(0xffffff00);
-	s.broadcast = s.ip | ~s.mask;
+	s.broadcast = s.ip | ~htobe32(0xffffff00);
 	s.refused_ports[0] |= 1 << 7;
 
 	for (int round = 0; round < ROUNDS; round++) {

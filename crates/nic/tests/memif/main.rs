@@ -57,6 +57,24 @@ fn until(mut is_so: impl FnMut() -> bool, what: &str) {
     }
 }
 
+/// Turns until somebody is connected.
+fn join(queue: &mut MemifQueue) {
+    let is_joined = || {
+        queue.rx();
+        queue.is_connected()
+    };
+    until(is_joined, "a connection");
+}
+
+/// Turns until nobody is connected any more.
+fn part(queue: &mut MemifQueue) {
+    let is_parted = || {
+        queue.rx();
+        !queue.is_connected()
+    };
+    until(is_parted, "the end of the connection");
+}
+
 /// Takes everything that waits.
 fn take(queue: &mut MemifQueue) -> Vec<Vec<u8>> {
     let mut taken = Vec::new();
@@ -100,13 +118,7 @@ fn connected(settings: &Settings) -> [(Control, Vec<MemifQueue>); 2] {
     let mut client = open(&client_of(settings)).unwrap();
     for (_, queues) in [&mut server, &mut client] {
         for queue in queues {
-            until(
-                || {
-                    queue.rx();
-                    queue.is_connected()
-                },
-                "a connection",
-            );
+            join(queue);
         }
     }
     [server, client]
@@ -177,22 +189,10 @@ fn a_server_with_fewer_queues_gets_fewer() {
     let server_settings = Settings { queues: 1, ..settings("fewer") };
     let (_server, mut servers) = open(&server_settings).unwrap();
     let (_client, mut clients) = open(&Settings { queues: 2, ..client_of(&server_settings) }).unwrap();
-    until(
-        || {
-            clients[0].rx();
-            clients[0].is_connected()
-        },
-        "a connection",
-    );
+    join(&mut clients[0]);
     clients[1].rx();
     assert!(!clients[1].is_connected() && !send(&mut clients[1], &[0; 60]));
-    until(
-        || {
-            servers[0].rx();
-            servers[0].is_connected()
-        },
-        "a connection",
-    );
+    join(&mut servers[0]);
     conversation(&mut clients[0], &mut servers[0], 3);
 }
 
@@ -233,23 +233,11 @@ fn a_client_waits_for_its_server_and_comes_again_after_it() {
     for round in 1..4 {
         let (server, mut servers) = open(&settings).unwrap();
         for queue in [&mut servers[0], &mut clients[0]] {
-            until(
-                || {
-                    queue.rx();
-                    queue.is_connected()
-                },
-                "a connection",
-            );
+            join(queue);
         }
         conversation(&mut clients[0], &mut servers[0], 5);
         drop(server);
-        until(
-            || {
-                clients[0].rx();
-                !clients[0].is_connected()
-            },
-            "the end of the connection",
-        );
+        part(&mut clients[0]);
         assert_eq!((control.peers().connected, control.peers().left), (round, round));
     }
 }
@@ -261,23 +249,11 @@ fn a_server_is_there_for_the_next_client() {
     for round in 1..4 {
         let (client, mut clients) = open(&client_of(&settings)).unwrap();
         for queue in [&mut servers[0], &mut clients[0]] {
-            until(
-                || {
-                    queue.rx();
-                    queue.is_connected()
-                },
-                "a connection",
-            );
+            join(queue);
         }
         conversation(&mut clients[0], &mut servers[0], 5);
         drop(client);
-        until(
-            || {
-                servers[0].rx();
-                !servers[0].is_connected()
-            },
-            "the end of the connection",
-        );
+        part(&mut servers[0]);
         assert_eq!((control.peers().connected, control.peers().left), (round, round));
     }
     let said = control.news();
@@ -298,13 +274,7 @@ fn a_lane_that_sleeps_is_woken() {
             echo(&mut server);
         }
     });
-    until(
-        || {
-            client.rx();
-            client.is_connected()
-        },
-        "a connection",
-    );
+    join(client);
     for number in 0..20 {
         // Long enough for it to have fallen asleep.
         thread::sleep(Duration::from_millis(3));
@@ -356,13 +326,7 @@ fn only_who_knows_the_secret_is_let_in() {
     until(|| client.news().iter().any(|line| line.contains("does not know the secret")), "its reason");
     drop(client);
     let (_client, _queues) = open(&client_of(&settings)).unwrap();
-    until(
-        || {
-            servers[0].rx();
-            servers[0].is_connected()
-        },
-        "a connection",
-    );
+    join(&mut servers[0]);
 }
 
 #[test]
