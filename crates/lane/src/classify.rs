@@ -12,15 +12,19 @@ use crate::verdict::Verdict;
 /// what is seldom is not to stand in the way of what is not.
 pub fn classify(headers: Headers, room: &[u8], tables: &LaneTables) -> Result<Class, Verdict> {
     match claimed(headers, room, tables) {
-        Some(class) => check_addresses(headers.kind, room, tables).map(|()| class),
+        Some(decision) => check_addresses(headers.kind, room, tables).map(|()| decision.class()),
         None => classify_the_rest(headers, room, tables).map(|rest| rest.class),
     }
 }
 
-/// The class of a packet that a route claims.
+/// What is decided of a packet that a route claims.
 #[inline(always)]
-pub(crate) fn claimed(headers: Headers, room: &[u8], tables: &LaneTables) -> Option<Class> {
-    tables.class(headers, headers.target(room)?)
+pub(crate) fn claimed<'tables>(
+    headers: Headers,
+    room: &[u8],
+    tables: &'tables LaneTables,
+) -> Option<&'tables Decision> {
+    tables.claimed(headers, headers.target(room)?)
 }
 
 /// The class of a packet that the first lookup does not know, and the route that gave it, where one did.

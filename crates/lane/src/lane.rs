@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nic::{Frame, Queue};
-use route::{Class, LaneTables};
+use route::{Class, Decision, LaneTables};
 use telemetry::{Clock, Counter, Counters, Page, Reason, Tick};
 use wire::checksum::{CLEARED, SUMMED_IN_BLOCKS_MAX};
 use wire::ethernet::Ethernet;
@@ -69,7 +69,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
                     frame.set_len(len);
                     match self.queue.tx(frame) {
                         Ok(()) => self.state.counters.count(counter),
-                        Err(frame) => self.release(frame, Counter::TxRingFull),
+                        Err(frame) => self.give_up(frame, Counter::TxRingFull),
                     }
                 }
                 Err(verdict) => self.conclude(frame, verdict),
@@ -94,18 +94,27 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
                 (self.queue.tx(frame), counter, Counter::TxRingFull)
             }
             Verdict::Pass(reason) => (self.queue.pass(frame), Counter::Passed, reason.counter()),
-            Verdict::Drop(reason) => return self.release(frame, reason.counter()),
+            Verdict::Drop(reason) => return self.give_up(frame, reason.counter()),
         };
         match handed_on {
-            Ok(()) => self.state.counters.count(counter),
-            Err(frame) => self.release(frame, counter_else),
+            Ok(()) if matches!(verdict, Verdict::Reply { .. }) => self.state.counters.count(counter),
+            Ok(()) => self.unanswered(counter),
+            Err(frame) => self.give_up(frame, counter_else),
         }
     }
 
     /// Ends a frame here, and counts why.
-    fn release(&mut self, frame: Frame, counter: Counter) {
+    fn give_up(&mut self, frame: Frame, counter: Counter) {
         self.queue.release(frame);
+        self.unanswered(counter);
+    }
+
+    /// Counts a frame that got no answer, also for the route that took it.
+    fn unanswered(&mut self, counter: Counter) {
         self.state.counters.count(counter);
+        if let Some(count) = self.tables.count(self.state.route) {
+            count.give_up();
+        }
     }
 
     /// What was counted so far.
@@ -159,12 +168,20 @@ fn answer<C: Clock>(
     state: &mut State<C>,
     now: Tick,
 ) -> Answer {
-    let Some(frame) = room.get(..len) else { return Err(verdict_of(Fault::FrameTruncated)) };
+    let Some(frame) = room.get(..len) else { return Err(unread(Fault::FrameTruncated, state)) };
     match parse::untagged(frame) {
         Ok(headers) => answer_packet(headers, room, tables, state, now),
         Err(Fault::EtherTypeUnknown) => Err(answer_tagged(room, len, tables, state, now)),
-        Err(fault) => Err(verdict_of(fault)),
+        Err(fault) => Err(unread(fault, state)),
     }
+}
+
+/// The verdict on a frame that cannot be read, which no route takes.
+#[cold]
+#[inline(never)]
+fn unread<C>(fault: Fault, state: &mut State<C>) -> Verdict {
+    state.route = Decision::NO_ROUTE;
+    verdict_of(fault)
 }
 
 /// The same for a frame that may have VLAN tags, which shift all offsets.
@@ -178,9 +195,14 @@ fn answer_tagged<C: Clock>(
     now: Tick,
 ) -> Verdict {
     match parse::parse(room.get(..len).unwrap_or_default()) {
-        Ok(headers) if !tables.serves_vlans_of(headers, room) => Verdict::Pass(Reason::VlanNotServed),
-        Ok(headers) => Verdict::of(answer_packet(headers, room, tables, state, now)),
-        Err(fault) => verdict_of(fault),
+        Ok(headers) if tables.serves_vlans_of(headers, room) => {
+            Verdict::of(answer_packet(headers, room, tables, state, now))
+        }
+        Ok(_) => {
+            state.route = Decision::NO_ROUTE;
+            Verdict::Pass(Reason::VlanNotServed)
+        }
+        Err(fault) => unread(fault, state),
     }
 }
 
@@ -214,12 +236,13 @@ fn answer_kind<C: Clock>(
     now: Tick,
 ) -> Answer {
     let headers = Headers { kind, ..headers };
-    let Some(class) = claimed(headers, room, tables) else {
+    let Some(decision) = claimed(headers, room, tables) else {
         let Headers { network, end, selector, .. } = headers;
         return Err(answer_the_rest(kind, [network, end], selector, room, tables, state, now));
     };
+    state.take(decision.route, tables);
     check_addresses(kind, room, tables)?;
-    respond::answer(class, headers, room, tables, state, now)
+    respond::answer(decision.class(), headers, room, tables, state, now)
 }
 
 /// The same for what no route claims.
@@ -235,7 +258,9 @@ fn answer_the_rest<C: Clock>(
     now: Tick,
 ) -> Verdict {
     let headers = Headers { network, end, selector, kind };
-    match classify_the_rest(headers, room, tables) {
+    let rest = classify_the_rest(headers, room, tables);
+    state.take(rest.map_or(Decision::NO_ROUTE, |rest| rest.route), tables);
+    match rest {
         Ok(rest) => match tables.limit(rest.route) {
             None => respond(rest.class, headers, room, tables, state, now),
             Some(limit) => answer_limited(limit, rest.class, headers, room, tables, state, now),

@@ -18,7 +18,7 @@ mod udp;
 
 use std::sync::Arc;
 
-use route::{Class, LaneTables, NextHops, Responder};
+use route::{Class, Decision, LaneTables, NextHops, Responder};
 use telemetry::{Clock, Counters, Ns, Page, Reason, Tick, WallClock};
 use wire::headers::{Headers, Kind};
 use wire::stamp::{ErrorEstimate, Format, Synchronised};
@@ -39,6 +39,8 @@ const DEFENCE_INTERVAL_NS: Ns = Ns(10_000_000_000);
 pub struct State<C> {
     /// What was counted so far.
     pub counters: Counters,
+    /// The route that took the last packet, or [`Decision::NO_ROUTE`].
+    pub(crate) route: u16,
     errors: Bucket,
     pub(crate) limits: Limits,
     defences: Bucket,
@@ -63,6 +65,7 @@ impl<C: Clock> State<C> {
         let wall = WallClock::unset(rate);
         Self {
             counters: Counters::default(),
+            route: Decision::NO_ROUTE,
             errors: Bucket::new(rate, tables.errors_per_second, ERRORS_BURST),
             limits: Limits::new(rate, &tables.limits),
             defences: Bucket::every(rate.ticks(DEFENCE_INTERVAL_NS), 1),
@@ -73,6 +76,18 @@ impl<C: Clock> State<C> {
             error_estimate: estimate(wall),
             found: (Tick(u64::MAX), Tick(0)),
             page,
+        }
+    }
+
+    /// Notes which route takes the packet that is about to be answered, and counts it.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, route: u16, tables: &LaneTables) {
+        if cfg!(silent) {
+            return;
+        }
+        self.route = route;
+        if let Some(count) = tables.count(route) {
+            count.take();
         }
     }
 

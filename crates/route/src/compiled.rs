@@ -50,10 +50,10 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Which question a packet asks of `target`, where a route takes all of its kind. One lookup in constant time.
+    /// What is decided of a packet to `target`, where a route takes all of its kind. One lookup in constant time.
     #[inline(always)]
-    pub(crate) fn class(&self, kind: Kind, selector: u16, target: [u64; 2]) -> Option<Class> {
-        self.find(kind, target, question(kind, selector)).map(Decision::class)
+    pub(crate) fn claimed(&self, kind: Kind, selector: u16, target: [u64; 2]) -> Option<&Decision> {
+        self.find(kind, target, question(kind, selector))
     }
 
     /// What is said of the other packets of this kind to `target`. A second lookup.

@@ -6,6 +6,7 @@
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use wire::checksum::Summer;
 use wire::ethernet::{Mac, MacWord};
@@ -17,6 +18,7 @@ use crate::class::{Class, Decision};
 use crate::compiled::Compiled;
 use crate::compiler::next_hops_of;
 use crate::conditions::{NextHop, TierChoice};
+use crate::counts::RouteCount;
 use crate::limit::Limit;
 use crate::ports::PortRange;
 use crate::prefix::Family;
@@ -142,6 +144,8 @@ pub struct LaneTables {
     /// How often routes answer, at most; [`LaneTables::limit`] gives indices.
     pub limits: Box<[Limit]>,
     limit_of: Box<[u16]>,
+    /// What became of the questions of each route.
+    pub counts: Arc<[RouteCount]>,
     /// The VLANs that are served; nothing where whoever hands frames to the lane has looked at them.
     vlans: Option<Box<VlanSet>>,
     compiled: Compiled,
@@ -163,10 +167,10 @@ impl LaneTables {
         self.vlans.as_ref().is_none_or(|vlans| headers.vids(frame).all(|vid| vlans.contains(vid)))
     }
 
-    /// Which question a packet asks of `target`, where a route takes all such questions. One lookup in constant time.
+    /// What is decided of a packet to `target`, where a route takes all such questions. One lookup in constant time.
     #[inline(always)]
-    pub fn class(&self, headers: Headers, target: [u64; 2]) -> Option<Class> {
-        self.compiled.class(headers.kind, headers.selector, target)
+    pub fn claimed(&self, headers: Headers, target: [u64; 2]) -> Option<&Decision> {
+        self.compiled.claimed(headers.kind, headers.selector, target)
     }
 
     /// What is said of what that does not find: a second lookup, which tells a closed port of our own address from a
@@ -184,6 +188,12 @@ impl LaneTables {
             Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => Family::V6,
         };
         self.compiled.refinements.decide(any, family, headers.selector, source, vid)
+    }
+
+    /// The counts of a route; nothing for [`Decision::NO_ROUTE`].
+    #[inline(always)]
+    pub fn count(&self, route: u16) -> Option<&RouteCount> {
+        self.counts.get(usize::from(route))
     }
 
     /// The index of the limit of a route, where it has one.
@@ -244,6 +254,7 @@ impl RouteTable {
         LaneTables {
             limits: limits.into_boxed_slice(),
             limit_of: limit_of.into_boxed_slice(),
+            counts: self.routes().iter().map(|_| RouteCount::default()).collect(),
             mac: settings.mac,
             mac_word: MacWord::new(settings.mac),
             checksum: settings.checksum,
@@ -348,7 +359,8 @@ mod tests {
     fn responder(tables: &LaneTables, ip: &str, kind: Kind, selector: u16) -> Option<Responder> {
         let headers = Headers { network: 14, end: 60, kind, selector };
         let target = target_of(ip.parse().unwrap());
-        let class = tables.class(headers, target).or_else(|| tables.rest(kind, target).map(Decision::class));
+        let class =
+            tables.claimed(headers, target).or_else(|| tables.rest(kind, target)).map(Decision::class);
         class.map(|class| class.responder)
     }
 

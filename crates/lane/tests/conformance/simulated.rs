@@ -7,7 +7,8 @@ use barelane_lane::{Lane, TableSender, mailbox};
 use nic::sim::{Card, Faults};
 use nic::{Burst, Frame, Queue};
 use route::{
-    Address, LaneSettings, NextHop, NextHops, Owner, PartialChecksums, Route, RouteTable, ShortPackets,
+    Address, LaneSettings, NextHop, NextHops, Owner, PartialChecksums, Route, RouteCount, RouteTable,
+    RouteTotals, ShortPackets,
 };
 use telemetry::{Counter, Counters, Kind, Ns, Page, Reason, Tick, TickRate, WallClock, WallTime};
 use testkit::allocations::{self, Allocations};
@@ -87,6 +88,8 @@ pub(crate) struct SimulatedLane<Q: Window> {
     settings: LaneSettings,
     now: Tick,
     watch: Conservation,
+    /// Where the lane counts its routes: by all tables that it ever had.
+    counts: Vec<Arc<[RouteCount]>>,
 }
 
 impl<Q: Window> SimulatedLane<Q> {
@@ -126,12 +129,13 @@ impl<Q: Window> SimulatedLane<Q> {
         next_hops: NextHops,
     ) -> Self {
         let tables = Box::new(table.compile(&settings));
+        let counts = vec![tables.counts.clone()];
         let (mut sender, mailbox) = mailbox();
         sender.send_next_hops(Box::new(next_hops)).unwrap();
         sender.tell_time(still(&endpoint::load().unwrap()));
         let (page, clock) = (Arc::new(Page::default()), SimulatedClock::default());
         let lane = Lane::new(queue, tables, clock.clone(), page.clone(), mailbox);
-        Self { lane, page, clock, sender, settings, now: Tick(0), watch: Conservation::default() }
+        Self { lane, page, clock, sender, settings, now: Tick(0), watch: Conservation::default(), counts }
     }
 
     /// Sends new tables with another error limit, and turns until the lane has taken them. Gives how many turns that
@@ -139,6 +143,7 @@ impl<Q: Window> SimulatedLane<Q> {
     pub(crate) fn limit_errors(&mut self, errors_per_second: u32) -> usize {
         self.settings.errors_per_second = errors_per_second;
         let tables = Box::new(table_of(&endpoint::load().unwrap()).compile(&self.settings));
+        self.counts.push(tables.counts.clone());
         self.sender.send(tables).unwrap();
         for turns in 1..100_000 {
             self.turn(Ns(0));
@@ -157,6 +162,19 @@ impl<Q: Window> SimulatedLane<Q> {
         assert_eq!(asked, Allocations::default(), "a lane allocates nothing after its start");
         self.lane.queue_mut().card().accounted().unwrap();
         self.watch.check(self.lane.counters()).unwrap();
+        self.check_routes();
+    }
+
+    /// What routes took and answered is what the lane answered, but for what an address's owner answers.
+    fn check_routes(&self) {
+        let totals = self.counts.iter().flat_map(|counts| counts.iter().map(RouteCount::read));
+        let sum = totals.fold(RouteTotals::default(), RouteTotals::plus);
+        let by_owner = [Counter::RepliedArp, Counter::RepliedNdp, Counter::RepliedUnreachable];
+        let counters = self.lane.counters();
+        let by_owner: u64 = by_owner.iter().map(|&counter| counters.of(counter)).sum();
+        assert_eq!(sum.answered(), counters.sum(Kind::Replied) - by_owner, "{sum:?}");
+        let others = counters.sum(Kind::Dropped) + counters.of(Counter::Passed);
+        assert!(sum.unanswered <= others, "{sum:?}");
     }
 
     /// What the turn did with the one frame, by its counters and by what left the card.
