@@ -173,6 +173,7 @@ pub fn claims_of(lane: &LaneSettings, vlans: Vlans, routes: &RouteTable, neighbo
             Some(selector) => claims.claims.push(nic::xdp::Claim {
                 key: ClaimKey { address, protocol, selector },
                 tier: refinements::tier_of(decision.tier),
+                route: decision.route,
                 is_reflected: routes.next_hop(decision.route, lane.next_hop) == NextHop::Reflect,
             }),
             None if decision.refinement > 0 => {

@@ -25,6 +25,7 @@
 #include "refine.h"
 #include "counters.h"
 #include "limit.h"
+#include "routes.h"
 #include "next_hop.h"
 
 extern struct map images, counts, sockets;
@@ -133,14 +134,14 @@ static ALWAYS_INLINE int answer4_within(const struct packet *packet, const u8 *i
 		u32 reached = ask(packet, limit, __builtin_bswap32(load32(ip + 12)), 1, &permit);
 
 		if (reached)
-			return drop(packet, reached);
+			return count_route(packet, route_of(said), drop(packet, reached));
 	}
 
 	int action = answer4(packet, ip, stop, class, link_len);
 
 	if (action == XDP_TX && limit + packet->header->zero)
 		take(&permit);
-	return action;
+	return count_route(packet, route_of(said), action);
 }
 
 static ALWAYS_INLINE int ipv4(const struct packet *packet, const u8 *ip, const u8 *stop)
@@ -162,11 +163,11 @@ static ALWAYS_INLINE int ipv4(const struct packet *packet, const u8 *ip, const u
 		u16 selector = protocol == UDP ? load16(transport + 2) : transport[0] << 8;
 
 		class = find4(packet->image, packet->header, QUESTION(kind, selector) | own);
-		said = class ? tier_of(class) : refined4(packet, ip, kind, be16(selector), &class);
-		if ((u8)said != T_NOBODY && (protocol == UDP || transport[1] == 0)) {
-			if ((u8)said == T_DRIVER && class)
+		said = class ? said_of(class) : refined4(packet, ip, kind, be16(selector), &class);
+		if (tier_said(said) != T_NOBODY && (protocol == UDP || transport[1] == 0)) {
+			if (tier_said(said) == T_DRIVER && class)
 				return answer4_within(packet, ip, stop, class, said);
-			if ((u8)said == T_LANE)
+			if (tier_said(said) == T_LANE)
 				return to_lane(packet);
 		}
 	}
@@ -174,7 +175,7 @@ static ALWAYS_INLINE int ipv4(const struct packet *packet, const u8 *ip, const u
 		return pass(packet);
 	/* Closed ports too, echo requests of another code, and what a route leaves to a kernel that does not have the address:
 	 * the lane says what is to be said of them. */
-	if (has_ports && (protocol == UDP || (u8)said != T_NOBODY))
+	if (has_ports && (protocol == UDP || tier_said(said) != T_NOBODY))
 		return to_lane(packet);
 	return drop(packet, reason4(ip, stop));
 }
@@ -243,14 +244,14 @@ static ALWAYS_INLINE int answer6_within(const struct packet *packet, const u8 *i
 		u32 reached = ask(packet, limit, __builtin_bswap64(load64(ip + 8)), 0, &permit);
 
 		if (reached)
-			return drop(packet, reached);
+			return count_route(packet, route_of(said), drop(packet, reached));
 	}
 
 	int action = answer6(packet, ip, stop, link_len);
 
 	if (action == XDP_TX && limit + packet->header->zero)
 		take(&permit);
-	return action;
+	return count_route(packet, route_of(said), action);
 }
 
 static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u8 *stop, int is_group)
@@ -289,17 +290,17 @@ static ALWAYS_INLINE int ipv6(const struct packet *packet, const u8 *ip, const u
 
 		class = find6(packet->image, packet->header, load64(ip + 24), load64(ip + 32),
 			      QUESTION(kind, selector));
-		said = class ? tier_of(class) : refined6(packet, ip, kind, be16(selector), &class);
-		if ((u8)said != T_NOBODY && (next == UDP || transport[1] == 0)) {
-			if ((u8)said == T_DRIVER && class)
+		said = class ? said_of(class) : refined6(packet, ip, kind, be16(selector), &class);
+		if (tier_said(said) != T_NOBODY && (next == UDP || transport[1] == 0)) {
+			if (tier_said(said) == T_DRIVER && class)
 				return answer6_within(packet, ip, stop, class, said);
-			if ((u8)said == T_LANE)
+			if (tier_said(said) == T_LANE)
 				return to_lane(packet);
 		}
 	}
 	if (!is_owned6(packet, ip + 24))
 		return pass(packet);
-	if (has_ports && (next == UDP || (u8)said != T_NOBODY))
+	if (has_ports && (next == UDP || tier_said(said) != T_NOBODY))
 		return to_lane(packet);
 	return drop(packet, reason6(ip, stop));
 }

@@ -46,7 +46,8 @@ enum { ACCEPTS_PARTIAL = 1 };
 enum tier { T_DRIVER, T_LANE, T_KERNEL, T_NOBODY };
 
 struct class {
-	u32 tier_and_refinement; /* the tier in 2 bits; in 8, the link's prefix length; above, one more than the group, or 0 */
+	u32 tier_and_refinement; /* the tier in 2 bits; in 8, the link's prefix length; above, one more than the group, or 0;
+				  * where a question is named by itself, one more than the route, or 0 */
 	u32 broadcast; /* IPv4: the link's broadcast address, which may not ask */
 };
 struct slot4 {
@@ -71,7 +72,7 @@ static ALWAYS_INLINE u32 link_len_of(const struct class *class)
 	return class->tier_and_refinement >> 2 & 0xff;
 }
 
-/* One more than the group that says the tier, or 0. */
+/* One more than the group that says the tier, or than the route that has it, or 0. */
 static ALWAYS_INLINE u32 group_of(const struct class *class)
 {
 	return class->tier_and_refinement >> 10;

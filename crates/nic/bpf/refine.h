@@ -46,17 +46,38 @@ static ALWAYS_INLINE u32 cell_index(struct map *image, const struct refinements 
 	return ports ? ports[asked->selector & 31] : 0;
 }
 
-/* Whether the answer goes back to the station that asked, wherever the asker is. */
-enum { REFLECTED = 1U << 31 };
+/* What is said of a question:
+ *
+ *   31          30..29   28..13                    12..2                     1..0
+ *  +-----------+--------+-------------------------+-------------------------+------+
+ *  | REFLECTED |   0    | route, one more, or 0   | limit, one more, or 0   | tier |
+ *  +-----------+--------+-------------------------+-------------------------+------+
+ *
+ * REFLECTED: the answer goes back to the station that asked, wherever the asker is. */
+enum { REFLECTED = 1U << 31, SAID_LIMIT = 2, SAID_ROUTE = 13, LIMIT_MASK = 0x7ff, ROUTE_MASK = 0xffff };
 
-/* One more than the index of the limit in what `refine` says, or 0. */
-static ALWAYS_INLINE u32 limit_of(u32 said)
+static ALWAYS_INLINE u8 tier_said(u32 said)
 {
-	return (said & ~REFLECTED) >> 8;
+	return said & 3;
 }
 
-/* The tier at which a question is answered, or T_NOBODY; above bit 8, one more than the index of its limit, or 0; and
- * REFLECTED. */
+static ALWAYS_INLINE u32 limit_of(u32 said)
+{
+	return said >> SAID_LIMIT & LIMIT_MASK;
+}
+
+static ALWAYS_INLINE u32 route_of(u32 said)
+{
+	return said >> SAID_ROUTE & ROUTE_MASK;
+}
+
+/* The same of a question that a claim names by itself: it has no limit, and `answer` asks its class what is reflected. */
+static ALWAYS_INLINE u32 said_of(const struct class *class)
+{
+	return tier_of(class) | (group_of(class) & ROUTE_MASK) << SAID_ROUTE;
+}
+
+/* What is said of a question that depends on more, or T_NOBODY. */
 static ALWAYS_INLINE u32 refine(struct map *image, int is_ipv6, const struct asked *asked)
 {
 	const struct refinements *about = cell(image, REFINEMENTS_CELL);

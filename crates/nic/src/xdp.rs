@@ -49,6 +49,7 @@ mod program;
 mod queue;
 mod refinements;
 mod rings;
+mod routes;
 mod socket;
 mod sources;
 mod sys;
@@ -66,6 +67,7 @@ use program::Program;
 pub use program::{CLAIMS_MAX, COUNT_MAX, Mode, ModeChoice, OWNED_MAX, PROGRAM_NAME, QUEUES_MAX};
 pub use queue::{Kernel, Kick, Kicks, Wake, XdpQueue};
 pub use refinements::{LIMIT_COUNT_MAX, Limit, Refinements, SourceLimit, Verdict};
+pub use routes::{ROUTES_COUNTED_MAX, RouteCount};
 use socket::{Bound, Prepared, Watch};
 pub use socket::{BusyPoll, Statistics, XdpSocket};
 pub use sources::Sources;
@@ -237,8 +239,16 @@ impl Attachment {
     /// When this returns, no packet is judged by the old ones any more. Where it fails, they stay.
     ///
     /// Takes as long as the kernel takes to see every core pass a quiet point (RCU), some ten milliseconds.
-    pub fn set_claims(&mut self, claims: &Claims) -> Result<(), XdpError> {
+    ///
+    /// Gives what was counted of the old claims' routes since they were put in force.
+    pub fn set_claims(&mut self, claims: &Claims) -> Result<Vec<RouteCount>, XdpError> {
         self.program.set_claims(claims)
+    }
+
+    /// What the program has counted of each route since the claims in force were put in force, on all cores together: of the
+    /// first [`ROUTES_COUNTED_MAX`].
+    pub fn route_counts(&self) -> Result<Vec<RouteCount>, XdpError> {
+        self.program.route_counts()
     }
 
     /// The same for the ways to askers that are not on the link. Until they are set, such askers are not answered.

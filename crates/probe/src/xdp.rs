@@ -80,6 +80,7 @@ fn claims(ask: &Ask, link: Link) -> Claims {
         claims: vec![Claim {
             key: ClaimKey { address, protocol, selector },
             tier: Tier::Lane,
+            route: 0,
             is_reflected: false,
         }],
         ..Claims::default()

@@ -46,10 +46,13 @@ const _: () = assert!(LIMIT_COUNT_MAX == xdp::LIMIT_COUNT_MAX as usize);
 /// What is decided, with the next hop and the limit of its route: `limit_of` has one more than its index, or 0.
 fn verdict_of(decision: Decision, is_reflected: bool, limit_of: &[u16]) -> Verdict {
     let limit = || u32::from(*limit_of.get(usize::from(decision.route))?).checked_sub(1);
+    let route = decision.route;
     match (decision.responder, decision.tier) {
-        (_, Tier::Kernel) => Verdict::Tier { tier: xdp::Tier::Kernel, limit: None, is_reflected: false },
+        (_, Tier::Kernel) => {
+            Verdict::Tier { tier: xdp::Tier::Kernel, limit: None, route, is_reflected: false }
+        }
         (Responder::Nobody, _) => Verdict::Nobody,
-        (_, tier) => Verdict::Tier { tier: tier_of(tier), limit: limit(), is_reflected },
+        (_, tier) => Verdict::Tier { tier: tier_of(tier), limit: limit(), route, is_reflected },
     }
 }
 

@@ -63,6 +63,8 @@ fn question(to: &str, from: IpAddr) -> Question {
 /// How many of these frames were answered; the others were dropped for the limit.
 fn answered(program: &DryRun, frames: &[Vec<u8>], reason: Counter) -> u64 {
     let before = program.counts().unwrap();
+    let of_route = || program.route_counts().unwrap()[0];
+    let route_before = of_route();
     let actions: Vec<Action> = frames.iter().map(|frame| program.run(frame).unwrap().0).collect();
     let after = program.counts().unwrap();
     let more = |counter: Counter| after[counter as usize] - before[counter as usize];
@@ -70,6 +72,8 @@ fn answered(program: &DryRun, frames: &[Vec<u8>], reason: Counter) -> u64 {
     assert_eq!(more(Counter::RepliedUdp), count_of(Action::Reply));
     assert_eq!(more(reason), count_of(Action::Drop), "{actions:?}");
     assert_eq!(count_of(Action::Reply) + count_of(Action::Drop), frames.len() as u64);
+    assert_eq!(of_route().taken - route_before.taken, frames.len() as u64);
+    assert_eq!(of_route().unanswered - route_before.unanswered, count_of(Action::Drop));
     count_of(Action::Reply)
 }
 

@@ -67,6 +67,7 @@ fn claims() -> Claims {
         [echo, (17, 7)].map(|(protocol, selector)| Claim {
             key: ClaimKey { address: *ip, protocol, selector },
             tier: Tier::Driver,
+            route: 0,
             is_reflected: false,
         })
     };

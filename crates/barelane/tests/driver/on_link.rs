@@ -29,6 +29,7 @@ fn claims(address: IpAddr, link_len: u8) -> Claims {
     let key = |protocol, selector| Claim {
         key: ClaimKey { address, protocol, selector },
         tier: Tier::Driver,
+        route: 0,
         is_reflected: false,
     };
     Claims {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use barelane::plan::claims_of;
 use etherparse::{PacketBuilder, VlanId};
-use nic::xdp::Vlans;
 use nic::xdp::dry_run::{Action, DryRun};
+use nic::xdp::{RouteCount, Vlans};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
 use route::{Asks, NextHop, Owner, PartialChecksums, Question, RouteTable, Tier};
@@ -102,6 +102,7 @@ fn the_program_decides_as_the_routes_do() {
             let Some(table) = table(routes) else { return Ok(()) };
             let mut program = program.borrow_mut();
             program.set_claims(&claims_of(&settings, vlans, &table, Tier::Driver)).unwrap();
+            let mut counts = vec![RouteCount::default(); table.routes().len()];
             for question in questions.into_iter().map(asked).chain(edges(&table)) {
                 let (action, _) = program.run(&frame(endpoint.mac, &question)).unwrap();
                 let wanted = wanted(&table, &question);
@@ -111,7 +112,20 @@ fn the_program_decides_as_the_routes_do() {
                     table.routes()
                 );
                 done.borrow_mut()[action as usize] += 1;
+                if let Some(index) = table.first_match(&question)
+                    && let Action::Reply | Action::Drop = action
+                {
+                    counts[index].taken += 1;
+                    counts[index].unanswered += u64::from(action == Action::Drop);
+                }
             }
+            let counted = program.route_counts().unwrap();
+            assert_eq!(counted[..], counts[..counted.len()], "of {:#?}", table.routes());
+            assert!(counts.iter().skip(counted.len()).all(|count| *count == RouteCount::default()));
+            // What was counted of the old claims is told once more, and then no more.
+            let claims = claims_of(&settings, vlans, &table, Tier::Driver);
+            assert_eq!(program.set_claims(&claims).unwrap(), counted);
+            assert!(program.route_counts().unwrap().iter().all(|count| *count == RouteCount::default()));
             Ok(())
         })
         .unwrap();

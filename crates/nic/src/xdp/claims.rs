@@ -44,6 +44,8 @@ pub struct Claim {
     pub key: ClaimKey,
     /// Where it is answered.
     pub tier: Tier,
+    /// The index of the route that takes it, to be counted by; `u16::MAX` where it is none's.
+    pub route: u16,
     /// Whether the answer goes back to the station that asked, wherever the asker is.
     pub is_reflected: bool,
 }
@@ -124,6 +126,12 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// How many routes there are, as far as a claim names them.
+    pub(super) fn route_count(&self) -> usize {
+        let named = self.claims.iter().map(|claim| claim.route).chain(self.refinements.routes());
+        named.filter(|&route| route != u16::MAX).max().map_or(0, |last| usize::from(last) + 1)
+    }
+
     /// What both take, at a tier at which both can answer: where one of the two has a lane answer, the lane does. So this
     /// may be in force while the lanes go from the tables of the one to those of the other. Answers are made as `self` says.
     ///
@@ -145,7 +153,7 @@ impl Claims {
             vlans: self.vlans.common(other.vlans),
             addresses: self.addresses.iter().filter_map(same_address).collect(),
             claims: self.claims.iter().filter_map(same_key).collect(),
-            refined: if self.refinements == other.refinements {
+            refined: if self.refinements.say_the_same_as(&other.refinements) {
                 self.refined.iter().filter(|key| other.refined.contains(key)).copied().collect()
             } else {
                 Vec::new()
@@ -171,6 +179,7 @@ mod tests {
         let claim = |&(selector, tier)| Claim {
             key: ClaimKey { address, protocol: 17, selector },
             tier,
+            route: 0,
             is_reflected: false,
         };
         Claims {

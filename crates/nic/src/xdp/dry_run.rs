@@ -10,6 +10,7 @@ use super::claims::Claims;
 use super::error::XdpError;
 use super::next_hops::NextHops;
 use super::program::{COUNT_MAX, Program};
+use super::routes::RouteCount;
 use super::sys;
 
 /// Where a frame would go.
@@ -46,8 +47,13 @@ impl DryRun {
     }
 
     /// Puts other claims in force.
-    pub fn set_claims(&mut self, claims: &Claims) -> Result<(), XdpError> {
+    pub fn set_claims(&mut self, claims: &Claims) -> Result<Vec<RouteCount>, XdpError> {
         self.program.set_claims(claims)
+    }
+
+    /// What it has counted of each route since then.
+    pub fn route_counts(&self) -> Result<Vec<RouteCount>, XdpError> {
+        self.program.route_counts()
     }
 
     /// Puts other next hops in force.

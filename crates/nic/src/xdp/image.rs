@@ -29,6 +29,7 @@ use super::claims::{
     Answers, Claim, ClaimKey, ClaimedAddress, Claims, Owner, PartialChecksums, RefinedKey, Tier,
 };
 use super::next_hops::{Described, NextHops};
+use super::refinements::one_more;
 use super::sources;
 
 /// A cache line.
@@ -81,7 +82,7 @@ struct Class {
     tier: Tier,
     /// How many bits of its address an asker on the link shares with ours; 0 where every answer is reflected.
     link_len: u8,
-    /// One more than the group, in 22 bits; 0 for none.
+    /// One more than the group, or than the route, in 22 bits; 0 for none.
     refinement: u32,
     broadcast: u32,
 }
@@ -205,8 +206,9 @@ impl Entries {
             let (broadcast, link_len) = links.get(&ip).copied().unwrap_or_default();
             Class { tier, link_len, refinement, broadcast: word_of(broadcast) }
         };
-        for &Claim { key: ClaimKey { address, protocol, selector }, tier, is_reflected } in &claims.claims {
-            let class = class(address, tier, 0);
+        for &Claim { key, tier, route, is_reflected } in &claims.claims {
+            let ClaimKey { address, protocol, selector } = key;
+            let class = class(address, tier, one_more(route));
             let class = if is_reflected { Class { link_len: 0, ..class } } else { class };
             entries.add(address, protocol, |kind| question(kind, selector), class);
         }
@@ -331,6 +333,7 @@ mod tests {
             protocol,
             selector,
         };
+        let claim = |key, tier, is_reflected| Claim { key, tier, route: 5, is_reflected };
         Claims {
             mac: [2, 0, 0, 0, 0, 1],
             vlans: Vlans::UNTAGGED.with(9).unwrap().with(4094).unwrap(),
@@ -339,8 +342,8 @@ mod tests {
                 ClaimedAddress::new("2001:db8::1".parse().unwrap(), Owner::Kernel),
             ],
             claims: vec![
-                Claim { key: key("192.0.2.1", 17, 0x1234), tier: Tier::Driver, is_reflected: false },
-                Claim { key: key("2001:db8::1", 58, 128), tier: Tier::Lane, is_reflected: true },
+                claim(key("192.0.2.1", 17, 0x1234), Tier::Driver, false),
+                claim(key("2001:db8::1", 58, 128), Tier::Lane, true),
             ],
             answers: Answers { hop_limit: 64, refused_sources: vec![0x1234], ..Answers::default() },
             ..Claims::default()
@@ -370,6 +373,8 @@ mod tests {
             assert!(keys.contains(&key), "{key:?} in {keys:?}");
         }
         assert_eq!(keys.len(), 3);
+        let classes: Vec<_> = entries.ipv4.values().map(|class| class.bytes()).collect();
+        assert!(classes.contains(&[0, 6 << 2, 0, 0, 255, 255, 255, 255]), "route 5, one more: {classes:?}");
         let [key] = entries.ipv6.keys().collect::<Vec<_>>()[..] else { panic!("one key") };
         assert_eq!(sources::words(*key)[..8], [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0]);
         assert_eq!(sources::words(*key)[16..], [0, 0, 0, 0, 1, 0, 0, 128], "kind 3 xor 2, type 128");

@@ -6,6 +6,7 @@
 //! | `buckets` | array | limit | when its bucket was last empty |
 //! | `sources` | array | a source's hash | the same |
 //! | `counts` | per-CPU array of 1 | – | a count for each row of THE counter table |
+//! | `routes` | per-CPU array | route, and which half | questions taken, and those not answered |
 //! | `sockets` | XSK map | queue | AF_XDP socket |
 //!
 //! What the program does with them stands in `bpf/driver.c`.
@@ -20,6 +21,7 @@ use super::claims::{Claims, Owner};
 use super::error::{XdpError, why_refused};
 use super::image::{CELL_SIZE, Image, NEXT_HOPS_CELL};
 use super::next_hops::{self, NextHops};
+use super::routes::{RouteCount, RouteCounts};
 use super::{LIMIT_COUNT_MAX, Settings, interface};
 
 mod driver;
@@ -51,6 +53,7 @@ const OPCODE_AND_TARGET: u64 = 0x0fff;
 const FLAG_GENERIC: u32 = 1 << 1;
 const FLAG_NATIVE: u32 = 1 << 2;
 
+const READING_ROUTES: &str = "reading what the XDP program counts of routes";
 const PRIVILEGE: &str = "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN";
 
 /// Where in the kernel the program runs.
@@ -89,6 +92,8 @@ pub(super) struct Program {
     descriptor: OwnedFd,
     maps: Maps,
     generation: u32,
+    /// How many routes the claims in force are of.
+    route_count: usize,
     /// What is in force, and the map that holds it.
     image: Image,
     in_force: Map,
@@ -101,6 +106,7 @@ struct Maps {
     buckets: Map,
     sources: Map,
     counts: Map,
+    routes: RouteCounts,
     sockets: Map,
     cpu_count: usize,
 }
@@ -123,7 +129,8 @@ impl Maps {
         let sockets = Map::new(&plan("sockets", MapType::Sockets, 4, queue_count), 1)?;
         let buckets = Map::new(&plan("buckets", MapType::Array, BUCKET_SIZE, LIMIT_COUNT_MAX), 1)?;
         let sources = Map::new(&plan("sources", MapType::Array, BUCKET_SIZE, SOURCE_COUNT), 1)?;
-        Ok(Self { images, buckets, sources, counts, sockets, cpu_count })
+        let routes = RouteCounts::new(cpu_count)?;
+        Ok(Self { images, buckets, sources, counts, routes, sockets, cpu_count })
     }
 
     fn by_name(&self, name: &str) -> Option<&Map> {
@@ -132,6 +139,7 @@ impl Maps {
             "buckets" => Some(&self.buckets),
             "sources" => Some(&self.sources),
             "counts" => Some(&self.counts),
+            "routes" => Some(self.routes.map()),
             "sockets" => Some(&self.sockets),
             _ => None,
         }
@@ -268,7 +276,8 @@ impl Program {
         let (maps, in_force) = made.map_err(XdpError::of("making the XDP program's maps", PRIVILEGE))?;
         let instructions = linked(&maps).map_err(XdpError::of("linking the XDP program", PRIVILEGE))?;
         let descriptor = load(PROGRAM_NAME, &instructions)?;
-        Ok(Self { descriptor, maps, generation, image, in_force, next_hops })
+        let route_count = claims.route_count();
+        Ok(Self { descriptor, maps, generation, route_count, image, in_force, next_hops })
     }
 
     /// Attaches it, where no other is.
@@ -285,11 +294,21 @@ impl Program {
 
     /// Makes `claims` the ones in force, all of them at once: a packet is judged by the old ones or by the new ones.
     /// When this returns, no packet is judged by the old ones any more. Where it fails, they stay.
-    pub(super) fn set_claims(&mut self, claims: &Claims) -> Result<(), XdpError> {
+    ///
+    /// Gives what was counted of the old ones' routes.
+    pub(super) fn set_claims(&mut self, claims: &Claims) -> Result<Vec<RouteCount>, XdpError> {
         let image = checked_image(claims, self.generation.wrapping_add(1))?.with(&self.next_hops);
         self.go_by(image).map_err(XdpError::of("putting claims in force in the XDP program", PRIVILEGE))?;
+        let counted = self.maps.routes.take(self.generation, self.route_count);
         self.generation = self.generation.wrapping_add(1);
-        Ok(())
+        self.route_count = claims.route_count();
+        counted.map_err(XdpError::of(READING_ROUTES, PRIVILEGE))
+    }
+
+    /// What was counted of the routes since the claims in force were put in force, on all cores together.
+    pub(super) fn route_counts(&self) -> Result<Vec<RouteCount>, XdpError> {
+        let counted = self.maps.routes.read(self.generation, self.route_count);
+        counted.map_err(XdpError::of(READING_ROUTES, PRIVILEGE))
     }
 
     /// The same for next hops.

@@ -28,11 +28,23 @@ pub enum Verdict {
         tier: Tier,
         /// The index of the limit.
         limit: Option<u32>,
+        /// The index of the route.
+        route: u16,
         /// Whether the answer goes back to the station that asked, wherever the asker is.
         is_reflected: bool,
     },
     /// No route takes it: what the address's owner says to the rest holds.
     Nobody,
+}
+
+impl Verdict {
+    /// The same, said by another route.
+    const fn of_route(self, route: u16) -> Self {
+        match self {
+            Self::Tier { tier, limit, is_reflected, .. } => Self::Tier { tier, limit, route, is_reflected },
+            Self::Nobody => Self::Nobody,
+        }
+    }
 }
 
 /// All of it. Indices into these arrays are trusted by nobody: the program checks each, and takes what is not there for
@@ -103,22 +115,34 @@ impl Default for Refinements {
     }
 }
 
-/// Whether they say the same by the same arrays.
-impl PartialEq for Refinements {
-    fn eq(&self, other: &Self) -> bool {
+impl Refinements {
+    /// Whether they say the same by the same arrays, whatever the numbers of the routes that say it.
+    pub(super) fn say_the_same_as(&self, other: &Self) -> bool {
+        let said = |verdict: &Verdict| verdict.of_route(u16::MAX);
+        let excepted = |refinements: &Self| -> Vec<_> {
+            refinements.exceptions.slots().map(|(key, verdict)| (key, said(&verdict))).collect()
+        };
         self.groups == other.groups
             && self.port_maps == other.port_maps
             && self.selectors.slots().eq(other.selectors.slots())
             && self.cells == other.cells
             && self.sources == other.sources
             && self.vlan_maps == other.vlan_maps
-            && self.verdicts == other.verdicts
-            && self.exceptions.slots().eq(other.exceptions.slots())
+            && self.verdicts.iter().map(said).eq(other.verdicts.iter().map(said))
+            && excepted(self) == excepted(other)
             && self.limits == other.limits
     }
-}
 
-impl Refinements {
+    /// Every route that a verdict names.
+    pub(super) fn routes(&self) -> impl Iterator<Item = u16> + '_ {
+        let verdicts =
+            self.verdicts.iter().copied().chain(self.exceptions.slots().map(|(_, verdict)| verdict));
+        verdicts.filter_map(|verdict| match verdict {
+            Verdict::Tier { route, .. } => Some(route),
+            Verdict::Nobody => None,
+        })
+    }
+
     /// What stands for a map where there is none.
     pub const NONE: u32 = u32::MAX;
 
@@ -181,15 +205,27 @@ fn described(tables: [Table; 2], sources: [u8; SOURCES_SIZE], places: [u32; 6]) 
 /// `REFLECTED`.
 const REFLECTED: u32 = 1 << 31;
 
-/// `enum tier`; above bit 8 one more than the index of the limit, or 0; and whether the answer is reflected.
+/// `SAID_LIMIT` and `SAID_ROUTE`: where they begin in what is said of a question.
+const SAID_LIMIT: u32 = 2;
+const SAID_ROUTE: u32 = 13;
+
+const _: () = assert!(LIMIT_COUNT_MAX < 1 << (SAID_ROUTE - SAID_LIMIT));
+
+/// What is said of a question, as `bpf/refine.h` draws it.
 fn number_of(verdict: Verdict) -> u32 {
     match verdict {
-        Verdict::Tier { tier, limit, is_reflected } => {
+        Verdict::Tier { tier, limit, route, is_reflected } => {
             let reflected = if is_reflected { REFLECTED } else { 0 };
-            u32::from(tier as u8) | limit.map_or(0, |index| index + 1) << 8 | reflected
+            let limit = limit.map_or(0, |index| index + 1) << SAID_LIMIT;
+            u32::from(tier as u8) | limit | one_more(route) << SAID_ROUTE | reflected
         }
         Verdict::Nobody => 3,
     }
+}
+
+/// One more than the index of a route. The last index is none, as in the route table, and so is 0.
+pub(super) fn one_more(route: u16) -> u32 {
+    u32::from(route.wrapping_add(1))
 }
 
 #[cfg(test)]
@@ -226,15 +262,17 @@ mod tests {
     #[test]
     fn a_verdict_has_its_parts_where_the_program_reads_them() {
         let source = include_str!("../../bpf/refine.h");
-        assert!(source.contains("enum { REFLECTED = 1U << 31 };") && REFLECTED == 1 << 31);
+        let constants =
+            format!("REFLECTED = 1U << 31, SAID_LIMIT = {SAID_LIMIT}, SAID_ROUTE = {SAID_ROUTE}, ");
+        assert!(source.contains(&constants) && REFLECTED == 1 << 31);
         let last = Some(LIMIT_COUNT_MAX - 1);
-        for (tier, limit, is_reflected, number) in [
-            (Tier::Driver, None, false, 0),
-            (Tier::Lane, Some(0), false, 0x101),
-            (Tier::Driver, None, true, 0x8000_0000),
-            (Tier::Lane, last, true, 0x8004_0001),
+        for (tier, limit, route, is_reflected, number) in [
+            (Tier::Driver, None, u16::MAX, false, 0),
+            (Tier::Lane, Some(0), 0, false, 0x2005),
+            (Tier::Driver, None, u16::MAX, true, 0x8000_0000),
+            (Tier::Lane, last, u16::MAX - 1, true, 0x9fff_f001),
         ] {
-            let verdict = Verdict::Tier { tier, limit, is_reflected };
+            let verdict = Verdict::Tier { tier, limit, route, is_reflected };
             assert_eq!(number_of(verdict), number, "{verdict:?}");
         }
         assert_eq!(number_of(Verdict::Nobody), 3);

@@ -94,6 +94,7 @@ pub(crate) fn claims() -> Claims {
     let key = |address, protocol, selector| Claim {
         key: ClaimKey { address: ip(address), protocol, selector },
         tier: Tier::Lane,
+        route: 0,
         is_reflected: false,
     };
     let address = |address, owner| ClaimedAddress::new(ip(address), owner);

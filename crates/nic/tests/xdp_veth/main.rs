@@ -175,7 +175,7 @@ fn claims_can_be_changed_while_packets_flow() {
     let other = Claims {
         mac: SERVER_MAC,
         addresses: vec![ClaimedAddress::new(ip(KERNELS), Owner::Kernel)],
-        claims: vec![Claim { key, tier: Tier::Lane, is_reflected: false }],
+        claims: vec![Claim { key, tier: Tier::Lane, route: 0, is_reflected: false }],
         ..Claims::default()
     };
     attachment.set_claims(&other).unwrap();
