@@ -38,6 +38,7 @@ mod next_hops;
 mod print;
 mod publish;
 mod reload;
+mod routes;
 mod server;
 mod stalls;
 mod watch;

@@ -37,7 +37,7 @@ mod snapshot;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use areas::{KernelQueue, LaneFigures, ServerFacts};
+pub(crate) use areas::{KernelQueue, LaneFigures, RouteFigures, ServerFacts};
 pub use areas::{NotedStall, StallFigures};
 pub(crate) use areas::{driver, lane, memif, memif_queue, queue, route, server};
 pub(crate) use image::Image;

@@ -31,6 +31,7 @@ impl Families {
         snapshot.of_kind("driver").for_each(|area| families.counters("driver", area, &[]));
         snapshot.of_kind("queue").for_each(|area| families.queue(area));
         snapshot.of_kind("memif").for_each(|area| families.peers(area));
+        snapshot.of_kind("route").for_each(|area| families.route(area));
         families
     }
 
@@ -178,6 +179,33 @@ impl Families {
                 "Peers in shared memory by what happened to them: a peer that left was connected before.";
             let event = ("event", field.name.clone());
             self.add("barelane_memif_peers", Kind::Counter, "peers", help, vec![event], count);
+        }
+    }
+
+    /// What became of a route's questions, at each tier; nothing where a reload left fewer routes.
+    fn route(&mut self, area: &Area) {
+        let Some(route) = area.text("route").filter(|route| !route.is_empty()) else { return };
+        let help = "Packets that a route took, by what became of them and by the tier: what the driver left to a lane counts there.";
+        for tier in ["lane", "driver"] {
+            let number = |what: &str| area.number(&format!("{tier}_{what}")).unwrap_or(0);
+            let (taken, unanswered) = (number("taken"), number("unanswered"));
+            for (fate, count) in [("answered", taken.saturating_sub(unanswered)), ("unanswered", unanswered)]
+            {
+                let labels = vec![
+                    ("route", (area.index + 1).to_string()),
+                    ("what", route.clone()),
+                    ("tier", tier.to_owned()),
+                    ("fate", fate.to_owned()),
+                ];
+                self.add(
+                    "barelane_route_frames",
+                    Kind::Counter,
+                    "frames",
+                    help,
+                    labels,
+                    Value::Number(count),
+                );
+            }
         }
     }
 

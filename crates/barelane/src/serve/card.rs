@@ -1,7 +1,7 @@
 //! The card of a server, whichever it is: an interface of this host, or one in shared memory.
 
 use nic::memif::{Control, Frames, Peers};
-use nic::xdp::{Attachment, Claims, NextHops, Statistics};
+use nic::xdp::{Attachment, Claims, NextHops, RouteCount, Statistics};
 
 use crate::counts::{rows_of_frames, rows_of_peers};
 use crate::error::Error;
@@ -24,11 +24,20 @@ impl Card {
         }
     }
 
-    /// From here on exactly this is redirected to the lanes. A peer in shared memory has nobody else to send to.
-    pub(super) fn set_claims(&mut self, claims: &Claims) -> Result<(), Error> {
+    /// From here on exactly this is redirected to the lanes. A peer in shared memory has nobody else to send to. Gives what was
+    /// counted of the routes of the claims before.
+    pub(super) fn set_claims(&mut self, claims: &Claims) -> Result<Vec<RouteCount>, Error> {
         match self {
             Self::Xdp(attachment) => Ok(attachment.set_claims(claims)?),
-            Self::Memif(_) => Ok(()),
+            Self::Memif(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// What is counted of each route before the lanes, by the claims in force.
+    pub(super) fn route_counts(&self) -> Result<Vec<RouteCount>, Error> {
+        match self {
+            Self::Xdp(attachment) => Ok(attachment.route_counts()?),
+            Self::Memif(_) => Ok(Vec::new()),
         }
     }
 

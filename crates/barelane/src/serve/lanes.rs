@@ -15,7 +15,7 @@ use lane::{GatewaysUsed, Lane, Mailbox, MailboxFull, TableSender, mailbox};
 use nic::Queue;
 use nic::memif::MemifQueue;
 use nic::xdp::{XdpQueue, XdpSocket};
-use route::{LaneTables, NextHops};
+use route::{LaneTables, NextHops, RouteCount, RouteTotals};
 use telemetry::{Counters, Histogram, Page, Tick, TickRate, WallClock};
 
 use crate::error::Error;
@@ -108,6 +108,8 @@ pub(super) struct Running {
     /// There until somebody waits for its end.
     thread: Option<JoinHandle<(Counters, i64)>>,
     tables: TableSender,
+    /// Where the lane counts by the tables that it has.
+    counts: Arc<[RouteCount]>,
     /// Tables that were sent and whose predecessors have not come back yet.
     tables_under_way: u32,
     /// Ways that the lane could not take yet.
@@ -135,6 +137,7 @@ impl Running {
         let page = Arc::new(Page::default());
         let stop = Arc::new(AtomicBool::new(false));
         let (started, starting) = mpsc::sync_channel(1);
+        let counts = Arc::clone(&tables.counts);
         let task = Task { plan, clock: LaneClock(clock), tables, page: Arc::clone(&page), mailbox };
         let stop_seen = Arc::clone(&stop);
         let thread = thread::Builder::new()
@@ -150,6 +153,7 @@ impl Running {
             plan,
             thread: Some(thread),
             tables: sender,
+            counts,
             tables_under_way: 0,
             next_hops: None,
             page,
@@ -172,9 +176,11 @@ impl Running {
         Err(Error::Failed(format!("lane of queue {} on core {}: {why}", self.plan.queue, self.plan.core)))
     }
 
-    /// Exchanges the lane's tables; gives back when the lane answers by the new ones.
-    pub(super) fn exchange(&mut self, tables: LaneTables) -> Result<(), Error> {
+    /// Exchanges the lane's tables; returns when the lane answers by the new ones, with what it has counted of the routes of the
+    /// old ones.
+    pub(super) fn exchange(&mut self, tables: LaneTables) -> Result<Vec<RouteTotals>, Error> {
         self.collect();
+        let counts = Arc::clone(&tables.counts);
         if let Err(MailboxFull(_)) = self.tables.send(Box::new(tables)) {
             return Err(self.does_not_take());
         }
@@ -187,7 +193,13 @@ impl Running {
             thread::sleep(LOOK_INTERVAL);
             self.collect();
         }
-        Ok(())
+        let before = std::mem::replace(&mut self.counts, counts);
+        Ok(before.iter().map(RouteCount::read).collect())
+    }
+
+    /// What the lane has counted of the route with this number by the tables that it has.
+    pub(super) fn route_count(&self, number: usize) -> RouteTotals {
+        self.counts.get(number).map(RouteCount::read).unwrap_or_default()
     }
 
     /// Frees what the lane has given back. Each return says that one more of the tables sent is in force.

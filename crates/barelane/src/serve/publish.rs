@@ -21,7 +21,7 @@ use crate::side_channel::{self, Image, KernelQueue, LaneFigures, Segment, Server
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// The most routes that are told of. Who has more of them reads the configuration.
-const ROUTES_MAX: usize = 64;
+const ROUTES_MAX: usize = 256;
 
 /// The segment of a server, and what is needed to keep it true. All memory of a publication is kept for the next one.
 #[derive(Debug)]
@@ -115,6 +115,7 @@ fn fill(
         update(figures, running.page(), watch);
     }
     let (losses, driver) = (server.losses()?, server.driver_counters()?);
+    let routes = server.route_figures(ROUTES_MAX)?;
     for (kind, index, image) in areas {
         image.restart();
         match *kind {
@@ -127,7 +128,10 @@ fn fill(
                 }
             }
             "driver" => side_channel::driver(image, &driver),
-            _ => side_channel::route(image, &route(server, *index)),
+            _ => {
+                let figures = routes.get(*index).copied().unwrap_or_default();
+                side_channel::route(image, &route(server, *index), figures);
+            }
         }
     }
     Ok(())

@@ -17,9 +17,11 @@ use super::card::{Card, Losses};
 use super::lanes::{CardQueue, Running};
 use super::next_hops::KernelWays;
 use super::print::Summary;
+use super::routes::RouteTally;
 use crate::config::keys::{INTERFACE, MEMIF, MODE, ZERO_COPY};
 use crate::error::{Error, Wrong};
 use crate::plan::{CardPlan, Plan, free, next_hops_of};
+use crate::side_channel::RouteFigures;
 
 /// How often the lanes are told the time of day. A clock that is stepped is followed so late at most; one that is slewed by
 /// 500 parts in a million, the most that the kernel does, leads half a millisecond away until then, which the error that
@@ -38,6 +40,7 @@ pub struct Server {
     pub(super) lanes: Vec<Running>,
     pub(super) groups: Option<SolicitedNode>,
     pub(super) announced: Announced,
+    pub(super) routes: RouteTally,
     kernel_ways: Option<KernelWays>,
     /// The number of the ways that the lanes had before `kernel_ways`.
     ways_told: u32,
@@ -84,6 +87,7 @@ impl Server {
             lanes,
             groups,
             announced,
+            routes: RouteTally::default(),
             kernel_ways,
             ways_told: 0,
             ways_in_program: next_hops.generation,
@@ -171,14 +175,18 @@ impl Server {
     pub(super) fn change_over(&mut self, plan: &Plan) -> Result<(), Error> {
         self.claim(&plan.claims().common(&self.plan.claims()))?;
         for lane in &mut self.lanes {
-            lane.exchange(plan.tables())?;
+            let counted = lane.exchange(plan.tables())?;
+            self.routes.add_lane(&counted);
         }
+        self.routes.renumber(self.plan.routes.routes(), plan.routes.routes());
         self.claim(&plan.claims())
     }
 
     /// From here on exactly this is redirected to the lanes.
     pub(super) fn claim(&mut self, claims: &Claims) -> Result<(), Error> {
-        self.card.set_claims(claims)
+        let counted = self.card.set_claims(claims)?;
+        self.routes.add_driver(&counted);
+        Ok(())
     }
 
     /// Announces addresses for the second time, when it is due.
@@ -209,6 +217,16 @@ impl Server {
     /// What no lane has seen.
     pub(super) fn losses(&self) -> Result<Losses, Error> {
         self.card.losses()
+    }
+
+    /// What became of the questions of the first routes, of so many at most, in their order.
+    pub(super) fn route_figures(&self, most: usize) -> Result<Vec<RouteFigures>, Error> {
+        let driver = self.card.route_counts()?;
+        let figures = |number| {
+            let lanes = self.lanes.iter().map(|lane| lane.route_count(number));
+            self.routes.figures(number, lanes, &driver)
+        };
+        Ok((0..self.plan.routes.routes().len().min(most)).map(figures).collect())
     }
 
     /// The line by which the lanes' ticks are times of day.

@@ -2,6 +2,7 @@
 
 use nic::memif::{Frames, Peers};
 use probe::own_error::{Cause, Usage};
+use route::RouteTotals;
 use telemetry::{Counter, Counters, Depths, Histogram};
 
 use super::image::{CAUSES, Image, number_of};
@@ -241,8 +242,30 @@ pub(crate) fn driver(image: &mut Image, counters: &Counters) {
     counters.iter().for_each(|(counter, count)| image.counter(counter.row(), count));
 }
 
-/// The area of one route: what the operator wrote, and where it is answered.
-pub(crate) fn route(image: &mut Image, (route, tier): &(String, String)) {
+/// What became of the questions of one route since the server's start, or since a reload brought it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RouteFigures {
+    /// In all lanes together.
+    pub lane: RouteTotals,
+    /// In the driver, without what it left to a lane.
+    pub driver: RouteTotals,
+}
+
+/// The area of one route: what the operator wrote, where it is answered, and what became of its questions.
+pub(crate) fn route(
+    image: &mut Image,
+    (route, tier): &(String, String),
+    RouteFigures { lane, driver }: RouteFigures,
+) {
     image.text("route", LINE_SIZE, "What the route matches, and who answers.", route);
     image.text("tier", NAME_SIZE, "The tier that answers it: driver, lane or kernel.", tier);
+    let counts = [
+        ("lane_taken", "Packets that the route took in a lane.", lane.taken),
+        ("lane_unanswered", "Those of them that were not answered.", lane.unanswered),
+        ("driver_taken", "Packets that it took in the driver, without those left to a lane.", driver.taken),
+        ("driver_unanswered", "Those of them that were not answered.", driver.unanswered),
+    ];
+    for (name, sentence, count) in counts {
+        image.count(name, "frames", sentence, count);
+    }
 }

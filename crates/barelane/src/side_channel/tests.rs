@@ -84,7 +84,7 @@ pub(crate) fn wanted(count: u64) -> Vec<Wanted> {
         ("lane", 1, lane_of(count + 1)),
         ("queue", 0, filled(|image| queue(image, &KernelQueue::default()))),
         ("driver", 0, filled(|image| driver(image, &Counters::default()))),
-        ("route", 0, filled(|image| route(image, &told))),
+        ("route", 0, filled(|image| route(image, &told, RouteFigures::default()))),
     ]
 }
 

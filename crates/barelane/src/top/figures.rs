@@ -213,4 +213,14 @@ pub struct Route {
     pub route: String,
     /// The tier that answers it.
     pub tier: String,
+    /// Packets that it took, at every tier.
+    pub taken: u64,
+    /// Those of them for which an answer left.
+    pub answered: u64,
+    /// The others.
+    pub unanswered: u64,
+    /// Taken a second.
+    pub taken_per_second: f64,
+    /// Not answered a second.
+    pub unanswered_per_second: f64,
 }

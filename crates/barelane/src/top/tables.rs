@@ -158,11 +158,18 @@ pub fn stalls(figures: &Figures) -> Table {
 /// One row a route.
 pub fn routes(figures: &Figures) -> Table {
     let row = |(number, route): (usize, &super::figures::Route)| {
-        vec![(number + 1).to_string(), printable(&route.route), printable(&route.tier)]
+        vec![
+            (number + 1).to_string(),
+            printable(&route.route),
+            printable(&route.tier),
+            rate(route.taken_per_second),
+            count(route.answered),
+            count(route.unanswered),
+        ]
     };
     Table {
         title: "routes",
-        head: vec!["route", "what", "tier"],
+        head: vec!["route", "what", "tier", "asked/s", "answered", "not"],
         rows: figures.routes.iter().enumerate().map(row).collect(),
         words: 3,
         nothing: "no routes",

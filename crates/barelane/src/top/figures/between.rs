@@ -75,7 +75,7 @@ impl Figures {
             answers: answers(&lanes, &drivers),
             drops: [drops("lane", &lanes), drops("driver", &drivers)].concat(),
             queues: of_kind("queue").map(|pair| queue(pair.now)).collect(),
-            routes: of_kind("route").filter_map(|pair| route(pair.now)).collect(),
+            routes: of_kind("route").filter_map(|pair| route(&pair)).collect(),
         }
     }
 
@@ -223,7 +223,22 @@ fn queue(area: &Area) -> Queue {
     Queue { queue: area.number("queue").unwrap_or(0), counts: counts.collect() }
 }
 
-fn route(area: &Area) -> Option<Route> {
-    let route = area.text("route").filter(|route| !route.is_empty())?;
-    Some(Route { route, tier: area.text("tier").unwrap_or_default() })
+/// A route; nothing where a reload left fewer. Where another one had its place at the look before, there are no rates yet.
+fn route(pair: &Pair<'_>) -> Option<Route> {
+    let route = pair.now.text("route").filter(|route| !route.is_empty())?;
+    let of = |area: &Area, what: &str| {
+        ["lane", "driver"].map(|tier| area.number(&format!("{tier}_{what}")).unwrap_or(0)).iter().sum()
+    };
+    let (taken, unanswered): (u64, u64) = (of(pair.now, "taken"), of(pair.now, "unanswered"));
+    let is_same = pair.before.is_some_and(|before| before.text("route").as_ref() == Some(&route));
+    let pair = Pair { before: pair.before.filter(|_| is_same), now: pair.now };
+    Some(Route {
+        route,
+        tier: pair.now.text("tier").unwrap_or_default(),
+        taken,
+        answered: taken.saturating_sub(unanswered),
+        unanswered,
+        taken_per_second: pair.rate(|area| of(area, "taken")),
+        unanswered_per_second: pair.rate(|area| of(area, "unanswered")),
+    })
 }
