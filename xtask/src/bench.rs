@@ -5,6 +5,7 @@
 //! | none | round trips as ratios: the same client against the kernel, DPDK, bare XDP and Barelane, in turns, in one run |
 //! | `--saturation` | answers a second when more is asked than is carried, as ratios |
 //! | `--memif` | round trips and answers a second over memif, as ratios against DPDK |
+//! | `--telemetry` | what counting costs a packet in instructions, and what readers cost round trips and answers a second |
 //! | `--road` | nanoseconds a packet from ring to ring, over memif in own memory, beside a straight C function |
 //! | `--instructions` | instructions a packet for each class, counted by callgrind, against the committed baseline |
 //! | `--checksum` | gigabytes a second for each checksum implementation and length |
@@ -19,6 +20,7 @@ mod memif;
 mod ratios;
 mod road;
 mod saturation;
+mod telemetry;
 
 use anyhow::Result;
 
@@ -46,6 +48,9 @@ pub(crate) struct Arguments {
     /// Measure round trips and answers a second over memif instead.
     #[arg(long)]
     memif: bool,
+    /// Measure what it costs to be seen instead.
+    #[arg(long)]
+    telemetry: bool,
     /// How long to measure round trips or saturation altogether, in seconds.
     #[arg(long, default_value_t = 30)]
     seconds: u32,
@@ -73,6 +78,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.memif {
         return memif::run(arguments.seconds, arguments.rounds);
+    }
+    if arguments.telemetry {
+        return telemetry::run(arguments.seconds, arguments.rounds);
     }
     ratios::run(arguments.seconds, arguments.rounds)
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -117,11 +117,20 @@ fn count() -> Result<Counts> {
 
 /// Instructions a packet of one class, and the checksum implementation in use.
 fn count_class(class: &str) -> Result<(f64, String)> {
+    count_class_by(&workspace::target().join("release/examples/instructions"), class)
+}
+
+/// Instructions a packet of one class, as this program has them.
+pub(super) fn count_by(program: &Path, class: &str) -> Result<f64> {
+    Ok(count_class_by(program, class)?.0)
+}
+
+fn count_class_by(program: &Path, class: &str) -> Result<(f64, String)> {
     let result: PathBuf = workspace::target().join(format!("callgrind.{class}"));
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*one_turn*"]);
     command.arg(format!("--callgrind-out-file={}", result.display()));
-    command.arg(workspace::target().join("release/examples/instructions")).arg(class);
+    command.arg(program).arg(class);
     println!("   $ {}", line(&command));
     let said = output(&mut command)?;
     let (packets, summer) =

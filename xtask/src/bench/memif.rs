@@ -16,9 +16,9 @@
 //!
 //! A stretch with a question that got no answer, or a wrong one, ends the measurement: a server that does less is faster.
 
-mod pair;
+pub(super) mod pair;
 mod row;
-mod running;
+pub(super) mod running;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};

@@ -11,7 +11,7 @@ use crate::clients::{DPDK_ASK, TESTPMD};
 use crate::workspace;
 
 /// The core that asks, and the one that answers.
-const CORES: [&str; 2] = ["1", "0"];
+pub(in crate::bench) const CORES: [&str; 2] = ["1", "0"];
 /// Who asks, and who answers: MAC, IP.
 const ASKING: [&str; 2] = ["02:00:00:00:09:02", "10.9.0.2"];
 const ANSWERING: [&str; 2] = ["02:00:00:00:09:01", "10.9.0.1"];
@@ -23,7 +23,7 @@ const BUFFERS: &str = "--total-num-mbufs=16384";
 
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Server {
+pub(in crate::bench) enum Server {
     Testpmd,
     Barelane,
 }
@@ -46,8 +46,8 @@ enum Protocol {
 
 /// One pair as it is to be started.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Setup {
-    pub(super) server: Server,
+pub(in crate::bench) struct Setup {
+    pub(in crate::bench) server: Server,
     role: Role,
     protocol: Protocol,
     /// Whether it is there a second time, to be compared with the first.
@@ -56,7 +56,7 @@ pub(super) struct Setup {
 
 /// A pair at rest: the server is stopped, the one that asks waits for a line.
 #[derive(Debug)]
-pub(super) struct Pair {
+pub(in crate::bench) struct Pair {
     ask: Running,
     server: Running,
 }
@@ -96,7 +96,7 @@ impl Protocol {
 
 impl Setup {
     /// Every pair, those beside each other that are compared.
-    pub(super) fn all() -> Vec<Self> {
+    pub(in crate::bench) fn all() -> Vec<Self> {
         let of = |protocol| {
             [
                 (Server::Testpmd, Role::Server),
@@ -113,7 +113,12 @@ impl Setup {
         all
     }
 
-    pub(super) fn name(self) -> String {
+    /// Barelane alone, as the memif's server, asked by UDP.
+    pub(in crate::bench) const fn barelane_alone() -> Self {
+        Self { server: Server::Barelane, role: Role::Server, protocol: Protocol::Udp, is_again: false }
+    }
+
+    pub(in crate::bench) fn name(self) -> String {
         let server = if self.server == Server::Barelane { "barelane" } else { "dpdk" };
         let role = match self.role {
             Role::Server => "server",
@@ -180,7 +185,7 @@ fn vdev(role: &str, socket: &Path, zero_copy: &str) -> String {
 
 impl Pair {
     /// Starts a pair, the memif server first, since DPDK's memif client tries to connect once; and lets it rest.
-    pub(super) fn start(setup: Setup, directory: &Directory) -> Result<Self> {
+    pub(in crate::bench) fn start(setup: Setup, directory: &Directory) -> Result<Self> {
         let name = setup.name();
         println!("   starting {name}");
         let socket: PathBuf = directory.path().join(&name);
@@ -206,12 +211,12 @@ impl Pair {
     }
 
     /// How both were started.
-    pub(super) fn commands(&self) -> Vec<String> {
+    pub(in crate::bench) fn commands(&self) -> Vec<String> {
         vec![self.ask.command(), self.server.command()]
     }
 
     /// Asks for some time and gives the figures. An error where not every question had its answer.
-    pub(super) fn stretch(&mut self, window: u32, seconds: f64) -> Result<Value> {
+    pub(in crate::bench) fn stretch(&mut self, window: u32, seconds: f64) -> Result<Value> {
         self.server.signal("CONT")?;
         self.ask.tell(&format!("{window} {seconds}"))?;
         let line = self.ask.wait_for("{")?;

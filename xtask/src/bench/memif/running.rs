@@ -33,7 +33,7 @@ const LEASH: &str =
 
 /// A program at work. Dropping it ends it.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(in crate::bench) struct Running {
     child: Child,
     command: String,
     /// Its end is the program's end.
@@ -43,21 +43,21 @@ pub(super) struct Running {
 }
 
 /// A program that ends on the end of its standard input, by SIGINT.
-pub(super) fn leashed(program: &Path) -> Command {
+pub(in crate::bench) fn leashed(program: &Path) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", LEASH, "leash"]).arg(program);
     command
 }
 
 /// A program that looks at its standard input itself, as one that says its lines as they come.
-pub(super) fn by_lines(program: &Path) -> Command {
+pub(in crate::bench) fn by_lines(program: &Path) -> Command {
     let mut command = Command::new("stdbuf");
     command.arg("--output=L").arg(program);
     command
 }
 
 impl Running {
-    pub(super) fn start(mut command: Command) -> Result<Self> {
+    pub(in crate::bench) fn start(mut command: Command) -> Result<Self> {
         let words = line(&command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().with_context(|| words.clone())?;
@@ -69,12 +69,12 @@ impl Running {
     }
 
     /// How it was started.
-    pub(super) fn command(&self) -> String {
+    pub(in crate::bench) fn command(&self) -> String {
         self.command.clone()
     }
 
     /// The next line of it that contains `words`.
-    pub(super) fn wait_for(&mut self, words: &str) -> Result<String> {
+    pub(in crate::bench) fn wait_for(&mut self, words: &str) -> Result<String> {
         let deadline = Instant::now() + SAY_MAX;
         while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             if line.contains(words) {
@@ -88,16 +88,21 @@ impl Running {
     }
 
     /// Writes a line to its standard input.
-    pub(super) fn tell(&mut self, line: &str) -> Result<()> {
+    pub(in crate::bench) fn tell(&mut self, line: &str) -> Result<()> {
         let input = self.input.as_mut().context("its input is closed")?;
         writeln!(input, "{line}").context("it does not listen")
     }
 
     /// Stops it, or makes it go on.
-    pub(super) fn signal(&self, signal: &str) -> Result<()> {
+    pub(in crate::bench) fn signal(&self, signal: &str) -> Result<()> {
         let status = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status()?;
         ensure!(status.success(), "kill -s {signal}: {status}");
         Ok(())
+    }
+
+    /// Closes its standard input, which is its end.
+    pub(in crate::bench) fn close_input(&mut self) {
+        drop(self.input.take());
     }
 
     fn has_ended(&mut self) -> bool {
@@ -134,17 +139,17 @@ fn read_into(lines: &Sender<String>, output: Option<impl Read + Send + 'static>)
 
 /// A directory for sockets and for what DPDK wants to write; removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Directory(PathBuf);
+pub(in crate::bench) struct Directory(PathBuf);
 
 impl Directory {
-    pub(super) fn make() -> Result<Self> {
+    pub(in crate::bench) fn make() -> Result<Self> {
         let path = env::temp_dir().join(format!("barelane-memif-{}", process::id()));
         // Not one that is there already: among temporary files, it could be anybody's.
         fs::create_dir(&path).with_context(|| path.display().to_string())?;
         Ok(Self(path))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::bench) fn path(&self) -> &Path {
         &self.0
     }
 }
