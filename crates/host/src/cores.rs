@@ -1,8 +1,14 @@
 //! Which cores there are, and how a thread is bound to one.
 
 mod bound;
+pub(crate) mod card_interrupts;
+mod placement;
+mod topology;
 
 pub use bound::{Bound, bound};
+pub use card_interrupts::QueueInterrupt;
+pub use placement::{Placement, Seat, Taken, TooFew, Wish, place};
+pub use topology::{Core, Speed, Standing, Topology};
 
 use std::fs;
 use std::path::Path;
@@ -30,9 +36,54 @@ pub fn isolated() -> Result<Vec<usize>, HostError> {
     read_list(ISOLATED)
 }
 
+/// The cores that the calling thread may be bound to: those of its affinity, and isolated ones as well, which the kernel leaves
+/// out of every process's affinity from the start (`sched_init_smp`) and gives to whoever names them. Where somebody has
+/// narrowed the affinity beyond that, or a cpuset forbids them, that counts.
+pub fn reachable() -> Result<Vec<usize>, HostError> {
+    let (own, isolated) = (allowed()?, isolated().unwrap_or_default());
+    let is_narrowed = || online().map(|online| is_narrowed(&own, &online, &isolated));
+    if isolated.iter().all(|core| own.contains(core)) || is_narrowed()? {
+        return Ok(own);
+    }
+    Ok(merged(own, permitted(&isolated)))
+}
+
+/// Whether a core is missing that is not isolated.
+fn is_narrowed(own: &[usize], online: &[usize], isolated: &[usize]) -> bool {
+    online.iter().any(|core| !own.contains(core) && !isolated.contains(core))
+}
+
+/// Those of these cores that a thread of this process may be bound to: a cpuset that lacks one makes the kernel refuse, or leave
+/// it out. Tried by a thread that does nothing else.
+fn permitted(cores: &[usize]) -> Vec<usize> {
+    let may_run = |core: &usize| bind(&[*core]).is_ok() && allowed().is_ok_and(|now| now == [*core]);
+    let tried = std::thread::scope(|scope| {
+        scope.spawn(|| cores.iter().filter(|core| may_run(core)).copied().collect()).join()
+    });
+    tried.unwrap_or_default()
+}
+
+fn merged(mut one: Vec<usize>, other: Vec<usize>) -> Vec<usize> {
+    one.extend(other);
+    one.sort_unstable();
+    one.dedup();
+    one
+}
+
+/// Binds the calling thread to these cores, each of which it may be bound to.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn bind(cores: &[usize]) -> Result<(), HostError> {
+    let mut set = CpuSet::new();
+    cores.iter().filter(|core| **core < CpuSet::MAX_CPU).for_each(|core| set.set(*core));
+    sched_setaffinity(None, &set)
+        .map_err(|errno| HostError::refused(format!("run on the cores {}", as_list(cores)), errno))
+}
+
 /// Binds the calling thread to one core.
 pub fn pin(core: usize) -> Result<(), HostError> {
-    if !allowed()?.contains(&core) {
+    if !reachable()?.contains(&core) {
         return Err(not_allowed(core));
     }
     let mut set = CpuSet::new();
@@ -99,6 +150,18 @@ mod tests {
         });
         assert_eq!(inside.join().unwrap(), [core]);
         assert_eq!(allowed().unwrap(), before);
+    }
+
+    #[test]
+    fn isolated_cores_can_be_reached_unless_somebody_has_narrowed_the_affinity() {
+        assert!(!is_narrowed(&[0, 1], &[0, 1, 2, 3], &[2, 3]));
+        assert!(is_narrowed(&[0], &[0, 1, 2, 3], &[2, 3]));
+        assert!(!is_narrowed(&[0, 1, 2, 3], &[0, 1, 2, 3], &[]));
+        let own = allowed().unwrap();
+        assert_eq!(permitted(&own), own);
+        assert!(permitted(&[CpuSet::MAX_CPU - 1]).is_empty());
+        assert_eq!(allowed().unwrap(), own, "the thread that asked is where it was");
+        assert!(own.iter().all(|core| reachable().unwrap().contains(core)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::card::{Card, Cards};
 use super::setting::CardName;
 use super::tree::{Tree, Unread};
 use crate::HostError;
+use crate::cores::{self, Topology, Wish};
 
 /// A machine, or a copy of what one shows of itself.
 #[derive(Clone, Debug)]
@@ -42,24 +43,29 @@ impl Machine {
         let mut machine = Self { tree, card, lanes: cores.to_vec(), cards };
         let online = machine.online().unwrap_or_default();
         if let Some(&core) = cores.iter().find(|core| !online.is_empty() && !online.contains(core)) {
-            let online = crate::cores::as_list(&online);
+            let online = cores::as_list(&online);
             return Err(HostError::CoreNotAllowed { core, allowed: online.clone(), online });
         }
         if cores.is_empty() {
-            machine.lanes = machine.default_lanes(online);
+            machine.lanes = machine.default_lanes();
         }
         Ok(machine)
     }
 
-    /// The rule of `serve`: one core for each queue, isolated ones first, core 0 last.
-    fn default_lanes(&self, mut online: Vec<usize>) -> Vec<usize> {
-        let isolated = self.isolated();
-        let queues = self.card.as_ref().map_or(1, |card| card.rx_queues.max(1)) as usize;
-        let count = if self.card.is_none() { isolated.len().max(1) } else { queues };
-        online.sort_by_key(|core| (!isolated.contains(core), *core == 0, *core));
-        online.truncate(count);
-        online.sort_unstable();
-        online
+    /// Those that `serve` would take: one core for each queue of the card; without a card, one for each isolated core. Where there
+    /// are too few for that, all that this process may run on.
+    fn default_lanes(&self) -> Vec<usize> {
+        let queues = self.card.as_ref().map(|card| card.rx_queues.max(1));
+        let count = queues.unwrap_or_else(|| u32::try_from(self.isolated().len()).unwrap_or(u32::MAX).max(1));
+        let topology = Topology::of(self);
+        let queues: Vec<u32> = (0..count).collect();
+        let placed = cores::place(&topology, &Wish { queues: &queues, ..Wish::default() });
+        let mut lanes = placed.map_or_else(
+            |_| topology.allowed(),
+            |placed| placed.lanes.iter().map(|seat| seat.core).collect(),
+        );
+        lanes.sort_unstable();
+        lanes
     }
 
     /// The cores that are online.

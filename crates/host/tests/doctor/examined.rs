@@ -109,7 +109,7 @@ fn named_cores_are_judged_in_place_of_those_that_serve_would_take() {
     let examined = examine(&machine);
     let status = |name: &str| examined.iter().find(|one| one.name == name).unwrap().finding.status;
     assert_eq!(status("nic-numa"), Status::Bad, "core 0 is on the other node");
-    assert_eq!(status("smt-siblings"), Status::NotApplicable, "the copy has no topology of core 0");
+    assert_eq!(status("smt-siblings"), Status::Bad, "cores 5 and 13 are one");
     assert_eq!(status("isolated-cores"), Status::CouldBeBetter);
     let error = Machine::copy(patient.files.root().to_owned(), None, &[16]).unwrap_err().to_string();
     assert!(error.contains("core 16") && error.contains("0-15"), "{error}");

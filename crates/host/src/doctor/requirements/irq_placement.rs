@@ -2,6 +2,7 @@
 
 use super::{Change, Finding, Machine, Requirement, Unread, list};
 use crate::cores::as_list;
+use crate::cores::card_interrupts::{CardInterrupts, numbered};
 
 pub(super) const REQUIREMENT: Requirement = Requirement {
     name: "irq-placement",
@@ -31,34 +32,20 @@ fn check(machine: &Machine) -> Finding {
 fn gather(machine: &Machine) -> Result<Facts, Unread> {
     let text = machine.tree.read("/proc/interrupts")?;
     let mut on_lanes = Vec::new();
-    for (number, owner) in text.lines().filter_map(numbered) {
+    let card = machine.card.as_ref().map(CardInterrupts::of);
+    // The interrupts of the card's own queues belong on the lanes' cores.
+    let is_of_card =
+        |number, owner: &str| card.as_ref().is_some_and(|card| card.has(&machine.tree, number, owner));
+    for (number, owner) in numbered(&text) {
         let file = format!("{INTERRUPTS}/{number}/effective_affinity_list");
         // An interrupt that nobody has asked for has no such file, and one that may go away between two looks neither.
         let Ok(cores) = machine.tree.cores(&file) else { continue };
-        if cores.iter().any(|core| machine.lanes.contains(core)) && !is_of_card(machine, number, &owner) {
+        if cores.iter().any(|core| machine.lanes.contains(core)) && !is_of_card(number, &owner) {
             let elsewhere = machine.others()?;
             on_lanes.push(Interrupt { number, owner, elsewhere });
         }
     }
     Ok(Facts { on_lanes, others: machine.others()? })
-}
-
-/// A line of `/proc/interrupts` that is about a numbered interrupt, and the words at its end that say whose it is.
-fn numbered(line: &str) -> Option<(u32, String)> {
-    let (number, rest) = line.split_once(':')?;
-    let owner = rest.split_whitespace().last()?;
-    Some((number.trim().parse().ok()?, owner.to_owned()))
-}
-
-/// The interrupts of the card's own queues belong on the lanes' cores.
-fn is_of_card(machine: &Machine, number: u32, owner: &str) -> bool {
-    let Some(card) = &machine.card else { return false };
-    let of_queues = card.napi.as_deref().unwrap_or_default();
-    let is_named = owner == card.name || owner.starts_with(&format!("{}-", card.name));
-    let message = card.device().map(|device| format!("{device}/msi_irqs/{number}"));
-    is_named
-        || of_queues.iter().any(|napi| napi.irq == Some(number))
-        || message.is_some_and(|file| machine.tree.has(&file))
 }
 
 fn judge(facts: &Facts) -> Finding {
@@ -85,14 +72,6 @@ fn judge(facts: &Facts) -> Finding {
 mod tests {
     use super::super::Status;
     use super::*;
-
-    #[test]
-    fn interrupts_are_told_from_the_counts_that_have_names_of_their_own() {
-        let line = " 36:          0    1112792 PCI-MSIX-0000:00:02.0   1-edge      virtio1-req.0";
-        assert_eq!(numbered(line), Some((36, "virtio1-req.0".to_owned())));
-        assert_eq!(numbered("LOC:    8179426    7690619   Local timer interrupts"), None);
-        assert_eq!(numbered("           CPU0       CPU1"), None);
-    }
 
     #[test]
     fn each_interrupt_is_sent_to_cores_that_are_no_lanes() {
