@@ -142,9 +142,12 @@ pub struct ServeArguments {
     /// [default: icmp-echo]
     #[arg(long, value_name = "NAME")]
     pub respond: Vec<String>,
-    /// Core for one lane; repeat it for more [default: one for each queue, core 0 last]
+    /// Core for one lane; repeat it for more [default: one for each queue; barelane check says which, and why]
     #[arg(long, value_name = "N")]
     pub core: Vec<String>,
+    /// Core for whatever is no lane: metrics, reloads, the side channel [default: one that no lane has]
+    #[arg(long, value_name = "N")]
+    pub housekeeping_core: Option<String>,
     /// Queue for one lane; repeat it for more [default: every active queue, or one for each core]
     #[arg(long, value_name = "N")]
     pub queue: Vec<String>,

@@ -151,6 +151,8 @@ pub struct ServeConfig {
     pub tier: EarliestChoice,
     /// Who gets the frame of an answer, where its route does not say it.
     pub next_hop: NextHop,
+    /// The core of whatever is no lane; nothing to choose one.
+    pub housekeeping_core: Option<usize>,
     /// How long to wait for another host that has one of our addresses; 0 does not ask.
     pub address_check_ms: u32,
     /// Where metrics and health are served.
@@ -232,6 +234,7 @@ impl Default for Config {
                 vlans: Vlans::UNTAGGED,
                 tier: EarliestChoice::Auto,
                 next_hop: NextHop::Auto,
+                housekeeping_core: None,
                 address_check_ms: 1000,
                 admin: AdminChoice::Default,
                 admin_token_file: PathBuf::new(),
@@ -293,6 +296,7 @@ impl Config {
             (keys::VLANS, arguments.vlan.clone()),
             (keys::TIER, one(&arguments.tier)),
             (keys::NEXT_HOP, one(&arguments.next_hop)),
+            (keys::HOUSEKEEPING_CORE, one(&arguments.housekeeping_core)),
             (keys::ADMIN, one(&arguments.admin)),
             (keys::ADMIN_TOKEN_FILE, one(&arguments.admin_token)),
             (keys::STAMP_KEY_FILE, one(&arguments.stamp_key)),

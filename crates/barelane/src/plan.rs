@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use host::cores::Placement;
 use host::links::AddressState;
 use nic::xdp::{Answers, CLAIMS_MAX, ClaimKey, ClaimedAddress, Claims, OWNED_MAX, RefinedKey, Vlans};
 use route::{
@@ -30,7 +31,9 @@ use crate::stamp_key;
 mod card;
 pub mod facts;
 mod lanes;
+mod memory;
 mod next_hops;
+mod others;
 mod print;
 mod refinements;
 mod tier;
@@ -53,6 +56,8 @@ pub struct Plan {
     pub facts: Facts,
     /// The lanes, in the order of their queues.
     pub lanes: Vec<LanePlan>,
+    /// Why they are on these cores, and where everything else runs.
+    pub placement: Placement,
     /// What the card is opened with.
     pub card: CardPlan,
     /// Addresses, their owners, and the routes on them.
@@ -76,7 +81,7 @@ impl Plan {
     /// Resolves the configuration against what was found.
     pub fn resolve(config: &Config, facts: Facts) -> Result<Self, Wrong> {
         card::check(config, &facts)?;
-        let lanes = lanes::assign(config, &facts)?;
+        let (lanes, placement) = lanes::assign(config, &facts)?;
         let earliest = EarliestTier::of(config, &facts);
         let routes = resolve_routes(config, &facts, earliest.tier)?;
         let lane = lane_settings(config, &facts)?;
@@ -85,7 +90,8 @@ impl Plan {
             check_limits(&routes)?;
         }
         let (config, admin, warnings) = (config.clone(), AdminSettings::of(config)?, Vec::new());
-        let mut plan = Self { config, facts, lanes, card, routes, lane, earliest, admin, warnings };
+        let mut plan =
+            Self { config, facts, lanes, placement, card, routes, lane, earliest, admin, warnings };
         plan.warnings = print::warnings(&plan);
         Ok(plan)
     }

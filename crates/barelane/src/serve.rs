@@ -33,6 +33,7 @@ use crate::{Config, Plan, say};
 
 mod address_check;
 mod card;
+mod housekeeping;
 mod lanes;
 mod next_hops;
 mod print;
@@ -43,6 +44,7 @@ mod server;
 mod stalls;
 mod watch;
 
+use housekeeping::Housekeeping;
 use lanes::Running;
 pub use print::Summary;
 use publish::Publisher;
@@ -64,11 +66,12 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     for line in server.facts() {
         say::note(line);
     }
+    let housekeeping = Housekeeping::begin(server.plan());
     let mut publisher = publish(&server);
     let admin = answer_metrics(&server, listener, publisher.as_ref());
     say::note(server.ready_line());
     tell_systemd(&[NotifyState::Ready]);
-    let ended = supervise(&mut server, publisher.as_mut(), &signals, arguments);
+    let ended = supervise(&mut server, &housekeeping, publisher.as_mut(), &signals, arguments);
     tell_systemd(&[NotifyState::Stopping]);
     // Whoever balances load by it learns of the end before the first question is not answered.
     drop(admin);
@@ -138,6 +141,7 @@ fn publish(server: &Server) -> Option<Publisher> {
 /// Looks after the lanes until they are told to stop, or cannot answer any more.
 fn supervise(
     server: &mut Server,
+    housekeeping: &Housekeeping,
     mut publisher: Option<&mut Publisher>,
     signals: &Signals,
     arguments: &ServeArguments,
@@ -145,7 +149,7 @@ fn supervise(
     let mut watch = Watch::new(server.plan());
     while !signals.is_stopping() {
         if signals.take_reload() {
-            reload(server, arguments, &signals.stop_flag());
+            housekeeping.elsewhere(|| reload(server, arguments, &signals.stop_flag()));
             watch = Watch::new(server.plan());
         }
         server.tell_time();

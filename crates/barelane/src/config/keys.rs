@@ -38,6 +38,7 @@ settings! {
     VLANS "serve.vlans" Some("--vlan");
     TIER "serve.tier" Some("--tier");
     NEXT_HOP "serve.next_hop" Some("--next-hop");
+    HOUSEKEEPING_CORE "serve.housekeeping_core" Some("--housekeeping-core");
     ADDRESS_CHECK_MS "serve.address_check_ms" None;
     ADMIN "serve.admin" Some("--admin");
     ADMIN_TOKEN_FILE "serve.admin_token_file" Some("--admin-token");
@@ -142,6 +143,8 @@ keys! {
     VLANS NumbersOrAll |config, texts| config.serve.vlans = vlans(texts)?;
     TIER Text |config, texts| config.serve.tier = choice(TIERS, texts)?;
     NEXT_HOP Text |config, texts| config.serve.next_hop = choice(NextHop::NAMES, texts)?;
+    HOUSEKEEPING_CORE Number |config, texts|
+        config.serve.housekeeping_core = Some(number(&texts.concat(), 0, 65_535)?);
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
     ADMIN Text |config, texts| config.serve.admin = admin(&texts.concat())?;
     ADMIN_TOKEN_FILE Text |config, texts| config.serve.admin_token_file = texts.concat().into();

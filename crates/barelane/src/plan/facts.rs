@@ -6,11 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use host::HostError;
+use host::cores::{Taken, Topology};
 use host::links::{self, AddressState, InterfaceAddress, Link};
 use host::ports::Ports;
 use host::routes;
 use wire::ethernet::Mac;
 
+use super::others;
 use crate::config::keys::{ADDRESSES, INTERFACE, MAC};
 use crate::config::{Config, MemifConfig};
 use crate::error::{Error, Wrong};
@@ -44,10 +46,10 @@ pub struct Facts {
     pub kernel_addresses: Vec<IpAddr>,
     /// The UDP ports of this host's own programs.
     pub ports: Ports,
-    /// The cores that this process may run on.
-    pub cores: Vec<usize>,
-    /// Those of them that the scheduler leaves alone: the best ones for lanes.
-    pub isolated_cores: Vec<usize>,
+    /// The cores, and how near they are to each other and to the card.
+    pub topology: Topology,
+    /// The cores that others have for themselves.
+    pub taken: Vec<Taken>,
 }
 
 impl Facts {
@@ -71,8 +73,9 @@ impl Facts {
                 Wrong::new(ADDRESSES, "").because("an interface in shared memory has none of its own");
             return Err(wrong.remedy("name some: --address 192.0.2.1/24").into());
         }
-        let (cores, isolated_cores) = cores()?;
+        let topology = Topology::of_this_machine(None)?;
         let link = memif_link(memif, Mac(mac));
+        let taken = others::cores_taken(&link);
         Ok(Self {
             link,
             other_end_has_program: None,
@@ -80,8 +83,8 @@ impl Facts {
             unusable_addresses: Vec::new(),
             kernel_addresses: Vec::new(),
             ports: Ports::default(),
-            cores,
-            isolated_cores,
+            topology,
+            taken,
         })
     }
 
@@ -93,7 +96,8 @@ impl Facts {
         let unusable_addresses = unusable.iter().map(|one| (one.ip, one.state)).collect();
         let kernel_addresses = kernel_addresses(config)?;
         let ports = Ports::read()?;
-        let (cores, isolated_cores) = cores()?;
+        let topology = Topology::of_this_machine(Some(&link))?;
+        let taken = others::cores_taken(&link);
         let other_end_has_program = other_end_has_program(&link);
         Ok(Self {
             link,
@@ -102,8 +106,8 @@ impl Facts {
             unusable_addresses,
             kernel_addresses,
             ports,
-            cores,
-            isolated_cores,
+            topology,
+            taken,
         })
     }
 
@@ -168,15 +172,6 @@ pub(crate) fn memif_link(memif: &MemifConfig, Mac(mac): Mac) -> Link {
         peer_index: None,
         peer_namespace: None,
     }
-}
-
-/// The cores of this process, and those of them that the scheduler leaves alone.
-fn cores() -> Result<(Vec<usize>, Vec<usize>), Error> {
-    let cores = host::cores::allowed()?;
-    // A kernel that does not say which cores are isolated has none.
-    let mut isolated = host::cores::isolated().unwrap_or_default();
-    isolated.retain(|core| cores.contains(core));
-    Ok((cores, isolated))
 }
 
 fn other_end_has_program(link: &Link) -> Option<bool> {

@@ -2,12 +2,15 @@
 //!
 //! A queue without a lane hands its packets to the kernel, which knows nothing of Barelane's own addresses, and the
 //! NIC spreads flows over all active queues. So by default every active queue gets a lane, and where there are not
-//! enough cores for that, the operator decides, not a guess.
+//! enough cores for that, the operator decides, not a guess. Which cores these are, and why, is
+//! [`host::cores::place`]'s to say.
+
+use host::cores::{Placement, Standing, TooFew, Wish, place};
 
 use super::Facts;
 use crate::config::Config;
-use crate::config::keys::{CORES, QUEUES};
-use crate::error::Wrong;
+use crate::config::keys::{CORES, HOUSEKEEPING_CORE, QUEUES};
+use crate::error::{Setting, Wrong};
 
 /// One lane: a core and its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,34 +21,47 @@ pub struct LanePlan {
     pub core: usize,
 }
 
-/// A lane for every queue that was asked for.
-pub(super) fn assign(config: &Config, facts: &Facts) -> Result<Vec<LanePlan>, Wrong> {
+/// A lane for every queue that was asked for, and where everything runs.
+pub(super) fn assign(config: &Config, facts: &Facts) -> Result<(Vec<LanePlan>, Placement), Wrong> {
     let cores = &config.lane.cores;
-    check_cores(cores, facts)?;
+    let housekeeping = config.serve.housekeeping_core;
+    cores.iter().try_for_each(|&core| check_core(CORES, core, facts))?;
+    housekeeping.iter().try_for_each(|&core| check_core(HOUSEKEEPING_CORE, core, facts))?;
     let queues = queues(config, facts)?;
-    let cores = if cores.is_empty() { default_cores(queues.len(), facts)? } else { cores.clone() };
-    if cores.len() != queues.len() {
+    if !cores.is_empty() && cores.len() != queues.len() {
         let problem = format!("{} cores for {} queues: a lane is one of each", cores.len(), queues.len());
         let remedy = "name as many cores as queues, or leave one of the two out";
-        return Err(Wrong::new(CORES, list(&cores)).because(problem).remedy(remedy));
+        return Err(Wrong::new(CORES, list(cores)).because(problem).remedy(remedy));
     }
-    Ok(queues.into_iter().zip(cores).map(|(queue, core)| LanePlan { queue, core }).collect())
+    let wish = Wish { queues: &queues, cores, housekeeping, taken: &facts.taken };
+    let placement = place(&facts.topology, &wish).map_err(|too_few| refusal(queues.len(), too_few, facts))?;
+    let seats = queues.iter().zip(&placement.lanes);
+    let lanes = seats.map(|(&queue, seat)| LanePlan { queue, core: seat.core }).collect();
+    Ok((lanes, placement))
 }
 
 fn list(numbers: &[usize]) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn check_cores(cores: &[usize], facts: &Facts) -> Result<(), Wrong> {
-    match cores.iter().find(|core| !facts.cores.contains(core)) {
-        None => Ok(()),
-        Some(core) => {
-            let problem = "this process has no such core";
-            Err(Wrong::new(CORES, core)
-                .because(problem)
-                .remedy(format_args!("choose from {}", list(&facts.cores))))
-        }
-    }
+/// Refuses a core that this process cannot have.
+fn check_core(setting: Setting, core: usize, facts: &Facts) -> Result<(), Wrong> {
+    let others = list(&facts.topology.allowed());
+    let (problem, remedy) = match facts.topology.standing(core) {
+        Standing::Usable => return Ok(()),
+        Standing::Absent => ("this machine has no such core", format!("choose from {others}")),
+        Standing::Offline => (
+            "the core is offline",
+            format!(
+                "choose from {others}, or bring it online: echo 1 > /sys/devices/system/cpu/cpu{core}/online"
+            ),
+        ),
+        Standing::Forbidden => (
+            "this process may not run there: its affinity or its cpuset leaves the core out",
+            format!("choose from {others}, or start it where it may (taskset -c, AllowedCPUs= of systemd)"),
+        ),
+    };
+    Err(Wrong::new(setting, core).because(problem).remedy(remedy))
 }
 
 /// The queues that were named; else one for each core that was named; else all that are active.
@@ -76,21 +92,20 @@ fn queues(config: &Config, facts: &Facts) -> Result<Vec<u32>, Wrong> {
     }
 }
 
-/// Cores for `count` lanes: isolated ones first, core 0 last, where interrupts and other work usually are.
-fn default_cores(count: usize, facts: &Facts) -> Result<Vec<usize>, Wrong> {
-    let mut cores = facts.cores.clone();
-    cores.sort_by_key(|core| (!facts.isolated_cores.contains(core), *core == 0, *core));
-    if cores.len() >= count {
-        cores.truncate(count);
-        return Ok(cores);
-    }
-    let have = facts.cores.len();
-    let problem = format!("{count} queues need {count} cores, and this process has {have}");
-    let interface = &facts.link.name;
-    let remedy = if facts.is_memif() {
-        format!("have fewer of them: --memif SOCKET,queues={have}")
+/// Why so many lanes have no place, and what helps.
+fn refusal(count: usize, TooFew { cores, lanes }: TooFew, facts: &Facts) -> Wrong {
+    let problem = if lanes < cores {
+        let why = "two lanes on one physical core slow each other down by up to half";
+        format!("{count} queues need {count} physical cores, and this process has {lanes}: {why}")
     } else {
-        format!("bring the queues down: ethtool -L {interface} combined {have}, or name some with --queue")
+        format!("{count} queues need {count} cores, and this process has {cores}")
     };
-    Err(Wrong::new(CORES, "").because(problem).remedy(remedy))
+    let interface = &facts.link.name;
+    let fewer = if facts.is_memif() {
+        format!("have fewer of them: --memif SOCKET,queues={lanes}")
+    } else {
+        format!("bring the queues down: ethtool -L {interface} combined {lanes}, or name some with --queue")
+    };
+    let forced = if lanes < cores { "; or name the cores to have it so" } else { "" };
+    Wrong::new(CORES, "").because(problem).remedy(format!("{fewer}{forced}"))
 }

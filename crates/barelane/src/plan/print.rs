@@ -21,9 +21,11 @@ const EPHEMERAL: u16 = 32_768;
 impl fmt::Display for Plan {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.fmt_card(out)?;
-        for lane in &self.lanes {
-            writeln!(out, "{:<12} queue {} on core {}", "lane", lane.queue, lane.core)?;
+        for (lane, seat) in self.lanes.iter().zip(&self.placement.lanes) {
+            row(out, "lane", format_args!("queue {} on core {}: {}", lane.queue, lane.core, seat.why))?;
         }
+        row(out, "housekeeping", self.explain_housekeeping())?;
+        row(out, "memory", self.explain_memory())?;
         self.fmt_routes(out)?;
         row(out, "tier", self.explain_tier())?;
         row(out, "VLANs", self.explain_vlans())?;
@@ -61,6 +63,14 @@ impl Plan {
             ),
         )?;
         row(out, "card", self.explain_card())
+    }
+
+    /// Where everything runs that is no lane.
+    pub(crate) fn explain_housekeeping(&self) -> String {
+        match &self.placement.housekeeping {
+            Some(seat) => format!("on core {}: {}", seat.core, seat.why),
+            None => "wherever the kernel puts it: the lanes have every core".to_owned(),
+        }
     }
 
     /// How the card is opened.
@@ -351,7 +361,7 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
             "short STAMP packets are to be answered, and with a key none of them is: it could not be authentic".to_owned(),
         );
     }
-    if plan.lanes.len() >= plan.facts.cores.len() {
+    if plan.lanes.len() >= plan.facts.topology.allowed().len() {
         warnings.push("the lanes take every core of this process: other work will delay answers".to_owned());
     }
     if link.rx_vlan_offload == Some(true) {
@@ -369,5 +379,6 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
         warnings
             .push("busy polling does not take on a veth: the lane only spins on its rings there".to_owned());
     }
+    warnings.extend(plan.placement.compromises.iter().cloned());
     warnings
 }

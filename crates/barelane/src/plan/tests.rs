@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use host::cores::{Taken, Topology};
 use host::links::{AddressState, AttachedProgram, Link, ProgramMode};
 use host::ports::Ports;
 use route::{Owner, PartialChecksums, Tier};
@@ -38,14 +39,18 @@ fn facts() -> Facts {
             "127.0.0.1".parse().unwrap(),
         ],
         ports: Ports::default(),
-        cores: vec![0, 1, 2, 3],
-        isolated_cores: Vec::new(),
+        topology: Topology::plain(&[0, 1, 2, 3]),
+        taken: Vec::new(),
     }
 }
 
 fn plan_of(text: &str, facts: Facts) -> Result<Plan, String> {
     let config = Config::parse(&format!("nic.interface = \"eth9\"\n{text}"), "test").unwrap();
     Plan::resolve(&config, facts).map_err(|wrong| wrong.to_string())
+}
+
+fn with_cores(cores: &[usize]) -> Facts {
+    Facts { topology: Topology::plain(cores), ..facts() }
 }
 
 fn refused(text: &str, facts: Facts) -> String {
@@ -56,9 +61,11 @@ fn refused(text: &str, facts: Facts) -> String {
 fn every_active_queue_gets_a_lane_isolated_cores_come_first_and_core_0_last() {
     let lanes = plan_of("", facts()).unwrap().lanes;
     assert_eq!(lanes, [LanePlan { queue: 0, core: 1 }, LanePlan { queue: 1, core: 2 }]);
-    let lanes = plan_of("", Facts { cores: vec![0, 1], ..facts() }).unwrap().lanes;
+    let lanes = plan_of("", with_cores(&[0, 1])).unwrap().lanes;
     assert_eq!(lanes, [LanePlan { queue: 0, core: 1 }, LanePlan { queue: 1, core: 0 }]);
-    let lanes = plan_of("", Facts { isolated_cores: vec![3], ..facts() }).unwrap().lanes;
+    let mut isolated = facts();
+    isolated.topology.cores[3].is_isolated = true;
+    let lanes = plan_of("", isolated).unwrap().lanes;
     assert_eq!(lanes, [LanePlan { queue: 0, core: 3 }, LanePlan { queue: 1, core: 1 }]);
 }
 
@@ -73,16 +80,78 @@ fn named_cores_take_the_first_queues_and_the_rest_is_warned_of() {
 fn a_core_or_queue_that_does_not_exist_is_refused() {
     assert!(
         refused("lane.cores = [4]", facts())
-            .contains("lane.cores (--core) = \"4\": this process has no such core")
+            .contains("lane.cores (--core) = \"4\": this machine has no such core")
     );
     assert!(refused("nic.queues = [2]", facts()).contains("nic.queues (--queue) = \"2\""));
+}
+
+#[test]
+fn a_core_that_cannot_be_had_is_refused_with_what_helps() {
+    let mut facts = facts();
+    facts.topology.present.push(4);
+    facts.topology.cores[2].is_allowed = false;
+    for (setting, name) in [
+        ("lane.cores = [N]", "lane.cores (--core)"),
+        ("serve.housekeeping_core = N", "serve.housekeeping_core (--housekeeping-core)"),
+    ] {
+        for (core, parts) in [
+            (
+                "4",
+                [
+                    "the core is offline",
+                    "choose from 0, 1, 3, or bring it online: echo 1 > /sys/devices/system/cpu/cpu4/online",
+                ],
+            ),
+            ("2", ["this process may not run there", "taskset"]),
+            ("9", ["this machine has no such core", "choose from 0, 1, 3"]),
+        ] {
+            let wrong = refused(&setting.replace('N', core), facts.clone());
+            assert!(wrong.starts_with(&format!("{name} = \"{core}\"")), "{wrong}");
+            assert!(parts.iter().all(|part| wrong.contains(part)), "{wrong}");
+        }
+    }
+}
+
+#[test]
+fn the_plan_says_where_housekeeping_runs_and_what_is_worse_about_what_was_named() {
+    let plan = plan_of("", facts()).unwrap();
+    assert!(plan.to_string().contains("housekeeping on core 0: no lane has it"), "{plan}");
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+    let text = "lane.cores = [0, 1]\nserve.housekeeping_core = 1";
+    let plan = plan_of(text, facts()).unwrap();
+    assert!(plan.to_string().contains("housekeeping on core 1: named by hand"), "{plan}");
+    let [core_0, housekeeping] = plan.warnings.as_slice() else { panic!("{:?}", plan.warnings) };
+    assert!(
+        core_0.contains("a lane is on core 0") && core_0.ends_with("left to choose it would be 1-2"),
+        "{core_0}"
+    );
+    assert!(housekeeping.contains("housekeeping is on core 1, which a lane has"), "{housekeeping}");
+}
+
+#[test]
+fn a_core_that_another_server_has_is_left_to_it() {
+    let taken = vec![Taken { core: 1, by: "the lane of queue 0 of the server on eth1 (process 9)".into() }];
+    let plan = plan_of("", Facts { taken: taken.clone(), ..facts() }).unwrap();
+    assert_eq!(plan.lanes, [LanePlan { queue: 0, core: 2 }, LanePlan { queue: 1, core: 3 }]);
+    let plan = plan_of("lane.cores = [1, 2]", Facts { taken, ..facts() }).unwrap();
+    assert!(plan.warnings[0].contains("server on eth1 (process 9) has it too"), "{:?}", plan.warnings);
+}
+
+#[test]
+fn the_plan_says_how_much_memory_a_lane_takes_and_where() {
+    let mut facts = facts();
+    (facts.topology.node_count, facts.topology.home) = (2, Some(1));
+    facts.topology.huge_pages_free = Some(512);
+    let text = plan_of("", facts).unwrap().to_string();
+    let expected = "a lane: 8 MiB of packets on the card's NUMA node 1, in huge pages (8 of 512 free ones for all); 72 KiB of rings";
+    assert!(text.contains(expected), "{text}");
 }
 
 #[test]
 fn lanes_cores_and_queues_must_agree() {
     assert!(refused("lane.cores = [1, 2, 3]", facts()).contains("3 lanes are more than the 2 active queues"));
     assert!(refused("lane.cores = [1, 2]\nnic.queues = [0]", facts()).contains("2 cores for 1 queues"));
-    assert!(refused("", Facts { cores: vec![1], ..facts() }).contains("ethtool -L eth9 combined 1"));
+    assert!(refused("", with_cores(&[1])).contains("ethtool -L eth9 combined 1"));
 }
 
 #[test]

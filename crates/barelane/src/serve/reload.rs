@@ -21,8 +21,8 @@ use super::next_hops::KernelWays;
 use super::server::{Server, addresses_to_look_after};
 use crate::Config;
 use crate::config::keys::{
-    self, ADMIN, ADMIN_TOKEN_FILE, CORES, INTERFACE, MAC, MEMIF, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY,
-    name_of,
+    self, ADMIN, ADMIN_TOKEN_FILE, CORES, HOUSEKEEPING_CORE, INTERFACE, MAC, MEMIF, MODE, QUEUES, RING_SIZE,
+    WAKE, ZERO_COPY, name_of,
 };
 use crate::error::{Error, Wrong};
 use crate::plan::{Facts, Plan};
@@ -66,6 +66,7 @@ impl Server {
         let mut plan = Plan::resolve(config, facts)?;
         // Queues that have come or gone since do not change which of them have a lane.
         plan.lanes.clone_from(&self.plan.lanes);
+        plan.placement.clone_from(&self.plan.placement);
         plan.card.clone_from(&self.plan.card);
         let ours: Vec<IpAddr> = addresses_to_look_after(&plan);
         let added: Vec<IpAddr> =
@@ -92,6 +93,8 @@ impl Server {
 /// What is fixed while lanes run: the card with its queues and modes, the cores, and where metrics are served.
 fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
     let list = |numbers: &[usize]| format!("{numbers:?}");
+    let core =
+        |config: &Config| config.serve.housekeeping_core.map_or_else(String::new, |core| core.to_string());
     let file = |path: &Path| path.display().to_string();
     let fixed = [
         (INTERFACE, old.nic.interface.clone(), new.nic.interface.clone()),
@@ -109,6 +112,7 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
         (ADMIN, old.serve.admin.to_string(), new.serve.admin.to_string()),
         (ADMIN_TOKEN_FILE, file(&old.serve.admin_token_file), file(&new.serve.admin_token_file)),
         (CORES, list(&old.lane.cores), list(&new.lane.cores)),
+        (HOUSEKEEPING_CORE, core(old), core(new)),
     ];
     match fixed.into_iter().find(|(_, old, new)| old != new) {
         None => Ok(()),
