@@ -154,6 +154,10 @@ pub struct ServeArguments {
     /// VLAN to serve beside what is untagged, 1 to 4094, or all; repeat it for more [default: none]
     #[arg(long, value_name = "VID")]
     pub vlan: Vec<String>,
+    /// What to hold of the machine while lanes run: power (cores wake at once), irqs (interrupts away from the lanes' cores), none
+    /// [default: power, where it can be held]
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub hold: Vec<String>,
     /// File with the key of authenticated STAMP [default: none, STAMP is unauthenticated]
     #[arg(long, value_name = "FILE")]
     pub stamp_key: Option<String>,

@@ -102,6 +102,15 @@ pub enum EarliestChoice {
     Lane,
 }
 
+/// What of the machine can be held while lanes run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// How fast cores wake.
+    Power,
+    /// Interrupts, away from the lanes' cores.
+    Irqs,
+}
+
 /// Where metrics and health are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminChoice {
@@ -153,6 +162,8 @@ pub struct ServeConfig {
     pub next_hop: NextHop,
     /// The core of whatever is no lane; nothing to choose one.
     pub housekeeping_core: Option<usize>,
+    /// What is held of the machine while lanes run; nothing said is power, where it can be held.
+    pub hold: Option<Vec<Hold>>,
     /// How long to wait for another host that has one of our addresses; 0 does not ask.
     pub address_check_ms: u32,
     /// Where metrics and health are served.
@@ -235,6 +246,7 @@ impl Default for Config {
                 tier: EarliestChoice::Auto,
                 next_hop: NextHop::Auto,
                 housekeeping_core: None,
+                hold: None,
                 address_check_ms: 1000,
                 admin: AdminChoice::Default,
                 admin_token_file: PathBuf::new(),
@@ -297,6 +309,7 @@ impl Config {
             (keys::TIER, one(&arguments.tier)),
             (keys::NEXT_HOP, one(&arguments.next_hop)),
             (keys::HOUSEKEEPING_CORE, one(&arguments.housekeeping_core)),
+            (keys::HOLD, arguments.hold.clone()),
             (keys::ADMIN, one(&arguments.admin)),
             (keys::ADMIN_TOKEN_FILE, one(&arguments.admin_token)),
             (keys::STAMP_KEY_FILE, one(&arguments.stamp_key)),

@@ -86,6 +86,7 @@ pub mod serve;
 pub mod side_channel;
 mod signals;
 mod stamp_key;
+mod state;
 pub mod top;
 
 pub use config::Config;

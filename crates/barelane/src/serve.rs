@@ -33,6 +33,7 @@ use crate::{Config, Plan, say};
 
 mod address_check;
 mod card;
+mod holding;
 mod housekeeping;
 mod lanes;
 mod next_hops;
@@ -44,6 +45,7 @@ mod server;
 mod stalls;
 mod watch;
 
+use holding::Holding;
 use housekeeping::Housekeeping;
 use lanes::Running;
 pub use print::Summary;
@@ -59,7 +61,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     // Before the card is opened, so that no signal finds it half open.
     let signals = Signals::catch()?;
-    let Some((mut server, listener)) = start(arguments, &signals)? else {
+    let Some((mut server, listener, holding)) = start(arguments, &signals)? else {
         say::note("stopped before anything was served");
         return Ok(());
     };
@@ -79,6 +81,7 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     if let Ok(summary) = &stopped {
         say::note(summary);
     }
+    holding.give_back();
     ended?;
     stopped?.check()
 }
@@ -88,7 +91,7 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
 fn start(
     arguments: &ServeArguments,
     signals: &Signals,
-) -> Result<Option<(Server, Option<TcpListener>)>, Error> {
+) -> Result<Option<(Server, Option<TcpListener>, Holding)>, Error> {
     let stop = signals.stop_flag();
     let config = Config::new(arguments)?;
     Facts::settle(&config, &stop)?;
@@ -99,7 +102,9 @@ fn start(
     check_privileges(&plan)?;
     // Before the card is opened: where the port is taken, nothing has been touched.
     let listener = admin::listen(&mut plan)?;
-    Ok(Server::start(plan, &stop)?.map(|server| (server, listener)))
+    // What is moved has settled before the lanes begin.
+    let holding = Holding::begin(&plan)?;
+    Ok(Server::start(plan, &stop)?.map(|server| (server, listener, holding)))
 }
 
 /// Answers who asks for metrics and health. As with the side channel, a server that answers packets is worth more.

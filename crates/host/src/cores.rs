@@ -114,7 +114,7 @@ pub(crate) fn from_list(text: &str) -> Vec<usize> {
 }
 
 /// The same list as text. The cores must be in ascending order.
-pub(crate) fn as_list(cores: &[usize]) -> String {
+pub fn as_list(cores: &[usize]) -> String {
     let runs = cores.chunk_by(|one, next| one + 1 == *next);
     let runs: Vec<_> = runs
         .filter_map(|run| match run {

@@ -14,6 +14,7 @@
 mod card;
 mod finding;
 mod fix;
+mod hold;
 mod machine;
 mod record;
 mod requirements;
@@ -26,6 +27,7 @@ use serde::Serialize;
 pub use card::{Card, Peer, as_text};
 pub use finding::{Finding, Requirement, Status};
 pub use fix::{Outcome, Step, fix};
+pub use hold::{Held, Power, give_back_left, interrupts_off_lanes};
 pub use machine::Machine;
 pub use requirements::REQUIREMENTS;
 pub use setting::{CardName, Change, Setting};

@@ -11,7 +11,7 @@ use route::{Family, NextHop, ServiceError, ShortPackets, SourcePrefix, TierChoic
 use wire::ethernet::Mac;
 
 use super::values::{self, Fault, address, choice, number, prefix, unique};
-use super::{AdminChoice, Config, EarliestChoice, MemifConfig, PartialChoice, RouteConfig};
+use super::{AdminChoice, Config, EarliestChoice, Hold, MemifConfig, PartialChoice, RouteConfig};
 use crate::error::{Setting, Wrong};
 
 macro_rules! settings {
@@ -39,6 +39,7 @@ settings! {
     TIER "serve.tier" Some("--tier");
     NEXT_HOP "serve.next_hop" Some("--next-hop");
     HOUSEKEEPING_CORE "serve.housekeeping_core" Some("--housekeeping-core");
+    HOLD "serve.hold" Some("--hold");
     ADDRESS_CHECK_MS "serve.address_check_ms" None;
     ADMIN "serve.admin" Some("--admin");
     ADMIN_TOKEN_FILE "serve.admin_token_file" Some("--admin-token");
@@ -80,6 +81,12 @@ pub const TIERS: &[(&str, EarliestChoice)] =
 /// What to do with STAMP packets that are shorter than their answers, by name.
 pub const SHORT_PACKETS: &[(&str, ShortPackets)] =
     &[("drop", ShortPackets::Drop), ("answer", ShortPackets::Answer)];
+
+/// What can be held, by name.
+pub const HOLDS: &[(&str, Hold)] = &[("power", Hold::Power), ("irqs", Hold::Irqs)];
+
+/// What stands for nothing at all.
+pub const NONE: &str = "none";
 
 /// What stands for every number that there can be.
 pub const ALL: &str = "all";
@@ -145,6 +152,7 @@ keys! {
     NEXT_HOP Text |config, texts| config.serve.next_hop = choice(NextHop::NAMES, texts)?;
     HOUSEKEEPING_CORE Number |config, texts|
         config.serve.housekeeping_core = Some(number(&texts.concat(), 0, 65_535)?);
+    HOLD Texts |config, texts| config.serve.hold = Some(holds(texts)?);
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
     ADMIN Text |config, texts| config.serve.admin = admin(&texts.concat())?;
     ADMIN_TOKEN_FILE Text |config, texts| config.serve.admin_token_file = texts.concat().into();
@@ -236,6 +244,15 @@ fn vlans(texts: &[String]) -> Result<Vlans, Fault> {
     Vlans::of(&vids).map_err(|error| Fault::new(&error.found.to_string(), error.to_string(), "remove it"))
 }
 
+/// What is to be held: nothing where that is said, alone.
+fn holds(texts: &[String]) -> Result<Vec<Hold>, Fault> {
+    if texts == [NONE] {
+        return Ok(Vec::new());
+    }
+    unique(texts, |text| choice(HOLDS, &[text.to_owned()]))
+        .map_err(|fault| Fault { remedy: format!("{}; or {NONE}, alone", fault.remedy), ..fault })
+}
+
 fn ring_size(text: &str) -> Result<u32, Fault> {
     let size: u32 = number(text, RING_SIZE_MIN.into(), RING_SIZE_MAX.into())?;
     if size.is_power_of_two() {
@@ -273,6 +290,20 @@ mod tests {
         assert_eq!((read(&["all"]), read(&[])), (Ok(Vlans::ALL), Ok(Vlans::UNTAGGED)));
         assert!(read(&["42", "42"]).unwrap_err().contains("given twice"));
         assert!(read(&["all", "42"]).unwrap_err().contains("from 1 to 4094"));
+    }
+
+    #[test]
+    fn what_is_held_is_named_or_none_alone() {
+        let read = |texts: &[&str]| {
+            let texts: Vec<_> = texts.iter().map(ToString::to_string).collect();
+            let mut config = Config::default();
+            set(&mut config, HOLD, &texts).map(|()| config.serve.hold).map_err(|wrong| wrong.to_string())
+        };
+        assert_eq!(read(&["power", "irqs"]), Ok(Some(vec![Hold::Power, Hold::Irqs])));
+        assert_eq!((read(&["none"]), read(&[])), (Ok(Some(vec![])), Ok(Some(vec![]))));
+        let wrong =
+            "serve.hold (--hold) = \"none\": no such choice; write one of power, irqs; or none, alone";
+        assert_eq!(read(&["power", "none"]).unwrap_err(), wrong);
     }
 
     #[test]

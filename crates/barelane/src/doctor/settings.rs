@@ -1,6 +1,5 @@
 //! What was asked of the doctor, checked.
 
-use std::env;
 use std::path::{Path, PathBuf};
 
 use host::HostError;
@@ -8,9 +7,9 @@ use host::doctor::{Examined, Machine, REQUIREMENTS, examine};
 
 use crate::args::DoctorArguments;
 use crate::error::{Error, Wrong};
+use crate::state;
 
-/// Where the record is, unless said otherwise: below what a service manager gives, or the system's own place.
-const STATE: &str = "/var/lib/barelane";
+/// The record's name, unless said otherwise.
 const RECORD: &str = "doctor.json";
 
 /// What to look at, and how to say it.
@@ -88,12 +87,9 @@ fn known(name: &str) -> Result<String, Wrong> {
 
 fn default_record(root: Option<&Path>) -> PathBuf {
     if let Some(root) = root {
-        return root.join(STATE.trim_start_matches('/')).join(RECORD);
+        return root.join(state::STATE.trim_start_matches('/')).join(RECORD);
     }
-    // A service manager may give several, with colons between them (systemd.exec(5)).
-    let given = env::var("STATE_DIRECTORY").ok();
-    let first = given.as_deref().and_then(|given| given.split(':').find(|path| !path.is_empty()));
-    Path::new(first.unwrap_or(STATE)).join(RECORD)
+    state::directory().join(RECORD)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl Plan {
 
     /// In huge pages where there are enough of them for every lane.
     fn pages(&self, size: usize) -> String {
-        let wanted = (size.next_multiple_of(HUGE_PAGE) / HUGE_PAGE * self.lanes.len()) as u64;
+        let wanted = (size.div_ceil(HUGE_PAGE) * self.lanes.len()) as u64;
         match self.facts.topology.huge_pages_free {
             None => "in normal pages, as this kernel has none of 2 MiB".to_owned(),
             Some(free) if free >= wanted => format!("in huge pages ({wanted} of {free} free ones for all)"),

@@ -12,7 +12,7 @@ use route::{
 
 use super::{CardPlan, Plan, why_unusable};
 use crate::config::PartialChoice;
-use crate::config::keys::{MODES, WAKES, ZERO_COPIES, name_of};
+use crate::config::keys::{HOLDS, MODES, WAKES, ZERO_COPIES, name_of};
 use crate::config::memif::{idle_name, role_name};
 
 /// From here on programs get ports for their questions (RFC 6335 section 6 says 49152; Linux begins here).
@@ -26,6 +26,7 @@ impl fmt::Display for Plan {
         }
         row(out, "housekeeping", self.explain_housekeeping())?;
         row(out, "memory", self.explain_memory())?;
+        row(out, "hold", self.explain_hold())?;
         self.fmt_routes(out)?;
         row(out, "tier", self.explain_tier())?;
         row(out, "VLANs", self.explain_vlans())?;
@@ -70,6 +71,15 @@ impl Plan {
         match &self.placement.housekeeping {
             Some(seat) => format!("on core {}: {}", seat.core, seat.why),
             None => "wherever the kernel puts it: the lanes have every core".to_owned(),
+        }
+    }
+
+    /// What of the machine is held while lanes run.
+    fn explain_hold(&self) -> String {
+        match self.config.serve.hold.as_deref() {
+            None => "power, where it can be held".to_owned(),
+            Some([]) => "nothing".to_owned(),
+            Some(holds) => holds.iter().map(|hold| name_of(HOLDS, hold)).collect::<Vec<_>>().join(" and "),
         }
     }
 

@@ -21,8 +21,8 @@ use super::next_hops::KernelWays;
 use super::server::{Server, addresses_to_look_after};
 use crate::Config;
 use crate::config::keys::{
-    self, ADMIN, ADMIN_TOKEN_FILE, CORES, HOUSEKEEPING_CORE, INTERFACE, MAC, MEMIF, MODE, QUEUES, RING_SIZE,
-    WAKE, ZERO_COPY, name_of,
+    self, ADMIN, ADMIN_TOKEN_FILE, CORES, HOLD, HOUSEKEEPING_CORE, INTERFACE, MAC, MEMIF, MODE, QUEUES,
+    RING_SIZE, WAKE, ZERO_COPY, name_of,
 };
 use crate::error::{Error, Wrong};
 use crate::plan::{Facts, Plan};
@@ -113,6 +113,7 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
         (ADMIN_TOKEN_FILE, file(&old.serve.admin_token_file), file(&new.serve.admin_token_file)),
         (CORES, list(&old.lane.cores), list(&new.lane.cores)),
         (HOUSEKEEPING_CORE, core(old), core(new)),
+        (HOLD, format!("{:?}", old.serve.hold), format!("{:?}", new.serve.hold)),
     ];
     match fixed.into_iter().find(|(_, old, new)| old != new) {
         None => Ok(()),

@@ -60,6 +60,7 @@ mod asking;
 mod echo;
 mod ends;
 mod flood;
+mod hold;
 mod kernel;
 mod leftovers;
 mod limits;

@@ -99,6 +99,10 @@ struct Places<'a> {
 
 /// What a core costs a lane: the less, the better. The order of the fields is that of their weight.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own, and their order is their weight"
+)]
 struct Cost {
     is_taken: bool,
     is_sibling_taken: bool,

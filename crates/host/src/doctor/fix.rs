@@ -8,7 +8,7 @@ use super::record::{Entry, Place, Record};
 use super::setting::{Change, is_same};
 
 /// The identity of this start of the machine.
-const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+pub(super) const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
 /// A moment of a fix or of an undo. Whoever is told may end it there, as a crash would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

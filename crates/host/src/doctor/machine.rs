@@ -83,6 +83,15 @@ impl Machine {
         Ok(self.online()?.into_iter().filter(|core| !self.lanes.contains(core)).collect())
     }
 
+    /// Those of the cores that are on the card's NUMA node; all of them where none is, or where it is not known.
+    pub(super) fn near_card(&self, cores: &[usize]) -> Vec<usize> {
+        let home = self.card.as_ref().and_then(|card| card.numa_node);
+        let list = home.map(|home| format!("/sys/devices/system/node/node{home}/cpulist"));
+        let home = list.and_then(|list| self.tree.cores(&list).ok()).unwrap_or_default();
+        let near: Vec<_> = cores.iter().filter(|core| home.contains(core)).copied().collect();
+        if near.is_empty() { cores.to_vec() } else { near }
+    }
+
     /// Whether a hypervisor runs this machine.
     pub(crate) fn is_guest(&self) -> Result<bool, Unread> {
         Ok(self.processor_flags()?.iter().any(|flag| flag == "hypervisor"))

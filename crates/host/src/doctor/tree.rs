@@ -128,6 +128,13 @@ impl Tree {
         }
     }
 
+    /// Opens a file, writes to it, and keeps it open: what is asked for so holds until it is closed.
+    pub(super) fn hold(&self, path: &str, bytes: &[u8]) -> io::Result<File> {
+        let mut file = OpenOptions::new().write(true).open(self.at(path))?;
+        file.write_all(bytes)?;
+        Ok(file)
+    }
+
     fn write_copy(&self, path: &str, value: &str) -> io::Result<()> {
         let text = written(&fs::read_to_string(self.at(path))?, value)?;
         let beside = self.root.join(HALF_WRITTEN);

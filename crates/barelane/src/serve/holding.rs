@@ -1,0 +1,126 @@
+//! What `serve` holds of the machine while it runs, and gives back at its end; see [`host::doctor::Held`].
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use host::cores::as_list;
+use host::doctor::{Change, Held, Machine, Outcome, Power, Step, Tree, give_back_left, interrupts_off_lanes};
+
+use crate::config::Hold;
+use crate::config::keys::{HOLD, HOLDS, name_of};
+use crate::error::{Error, Wrong};
+use crate::{Plan, say, state};
+
+/// What is held. What is dropped goes back too; [`Holding::give_back`] also says what came of it.
+#[derive(Debug, Default)]
+pub(super) struct Holding {
+    _power: Option<Power>,
+    interrupts: Option<Held>,
+}
+
+impl Holding {
+    /// Gives back what killed servers have left, then holds what the configuration says.
+    ///
+    /// # Errors
+    /// Something that was named cannot be held.
+    pub(super) fn begin(plan: &Plan) -> Result<Self, Error> {
+        let state = state::directory();
+        give_back_of_the_dead(&state);
+        let wanted = |hold| plan.config.serve.hold.as_ref().is_some_and(|holds| holds.contains(&hold));
+        Ok(Self {
+            _power: power(plan)?,
+            interrupts: if wanted(Hold::Irqs) { Some(interrupts(plan, &state)?) } else { None },
+        })
+    }
+
+    /// Puts everything back, and says what somebody else has changed since.
+    pub(super) fn give_back(self) {
+        match self.interrupts.map(Held::give_back) {
+            None => {}
+            Some(Ok(outcomes)) => {
+                say::note(format_args!("hold: {} interrupts are back where they were", restored(&outcomes)));
+                warn_of_failed(&outcomes);
+            }
+            Some(Err(why)) => say::warn(format_args!("hold: {why}")),
+        }
+    }
+}
+
+/// Where nothing is said, power is held if it can be.
+fn power(plan: &Plan) -> Result<Option<Power>, Error> {
+    let named = plan.config.serve.hold.as_ref();
+    if named.is_some_and(|holds| !holds.contains(&Hold::Power)) {
+        return Ok(None);
+    }
+    match Power::hold(&Tree::of_this_machine()) {
+        Ok(power) => {
+            say::note("hold: cores wake at once while this runs (/dev/cpu_dma_latency)");
+            Ok(Some(power))
+        }
+        Err(error) if named.is_some() => Err(Wrong::new(HOLD, name_of(HOLDS, &Hold::Power))
+            .because(format_args!("/dev/cpu_dma_latency cannot be held: {error}"))
+            .remedy("run it as root, or leave power out")
+            .into()),
+        Err(error) => {
+            say::warn(format_args!("cores may take their time to wake: /dev/cpu_dma_latency: {error}"));
+            Ok(None)
+        }
+    }
+}
+
+/// Moves interrupts off the lanes' cores. One that the kernel refuses to move is said; where none can be moved, that is an error.
+fn interrupts(plan: &Plan, state: &Path) -> Result<Held, Error> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        Wrong::new(HOLD, name_of(HOLDS, &Hold::Irqs)).because(why).remedy("put that right, or leave irqs out")
+    };
+    let mut lanes: Vec<usize> = plan.lanes.iter().map(|lane| lane.core).collect();
+    lanes.sort_unstable();
+    let nic = (!plan.facts.is_memif()).then_some(plan.facts.link.name.as_str());
+    let machine = Machine::this(nic, &lanes)?;
+    let changes = interrupts_off_lanes(&machine).map_err(|why| wrong(&why))?;
+    let (held, outcomes) = hold(machine, &changes, state).map_err(|why| wrong(&why))?;
+    warn_of_failed(&outcomes);
+    let moved = restored(&outcomes);
+    if moved == 0 && !outcomes.is_empty() {
+        return Err(wrong(&"the kernel moves none of the interrupts that come to the lanes' cores").into());
+    }
+    say::note(format_args!("hold: {moved} interrupts leave the cores {} while this runs", as_list(&lanes)));
+    Ok(held)
+}
+
+fn hold(machine: Machine, changes: &[Change], state: &Path) -> Result<(Held, Vec<Outcome>), String> {
+    Held::hold(machine, changes, state, &mut |step| {
+        if let Step::Begin { setting, from, to, .. } = step {
+            say::note(format_args!("hold: {setting}: {from} -> {to}"));
+        }
+        ControlFlow::Continue(())
+    })
+}
+
+/// What a server left that was killed is put back whatever this one holds.
+fn give_back_of_the_dead(state: &Path) {
+    let outcomes = Machine::this(None, &[])
+        .map_err(|error| error.to_string())
+        .and_then(|machine| give_back_left(&machine, state));
+    match outcomes {
+        Ok(outcomes) if outcomes.is_empty() => {}
+        Ok(outcomes) => {
+            let count = restored(&outcomes);
+            say::note(format_args!("hold: {count} interrupts that a killed server had moved are back"));
+            warn_of_failed(&outcomes);
+        }
+        Err(why) => say::warn(format_args!("what a killed server held may be left: {why}")),
+    }
+}
+
+fn restored(outcomes: &[Outcome]) -> usize {
+    outcomes.iter().filter(|outcome| outcome.failed.is_none()).count()
+}
+
+fn warn_of_failed(outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        if let Some(why) = &outcome.failed {
+            say::warn(format_args!("hold: {}: {why}", outcome.setting));
+        }
+    }
+}
