@@ -13,7 +13,7 @@ use std::env;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -212,7 +212,7 @@ fn this_machines_cores_wake_at_once_for_as_long_as_it_is_held() {
     };
     let is_open = || {
         let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
-        open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|file| file == PathBuf::from(LATENCY))
+        open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|file| file == Path::new(LATENCY))
     };
     let held = match Power::hold(&Tree::of_this_machine()) {
         Ok(held) => held,

@@ -67,6 +67,7 @@ mod limits;
 mod neighbours;
 mod next_hop;
 mod peers;
+mod placement;
 mod probe;
 mod reload;
 mod routed;
