@@ -82,6 +82,10 @@ Example:
       change what the running kernel can change, each setting recorded before it is touched
   barelane doctor --undo
       put back exactly what --fix has changed
+  barelane doctor --measure --only c-states --only timer-migration
+      what these fixes gain on a link in memory, undone afterwards
+  barelane doctor --fix --measure --nic eth1 --target 192.0.2.1 -- --proto udp:7
+      fix, and say of each fix what it gained for whoever answers there
   barelane doctor --noise 10 --core 2 --core 3
       which of the two is the quieter core for a lane
 
@@ -117,6 +121,27 @@ pub struct DoctorArguments {
     /// Look at a copy of some machine's /proc and /sys below this directory, its cards in card/NAME.json
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// What fixes gain.
+    #[command(flatten)]
+    pub measuring: MeasuringArguments,
+}
+
+/// What fixes gain.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Measuring")]
+pub struct MeasuringArguments {
+    /// Measure what each fix gains: round trips without it and with it, in turns; undone at the end, unless --fix says otherwise
+    #[arg(long, conflicts_with_all = ["undo", "noise", "root"])]
+    pub measure: bool,
+    /// With --measure: how often each fix is made and undone; six or more give intervals
+    #[arg(long, value_name = "N", default_value = "9", requires = "measure")]
+    pub rounds: String,
+    /// With --measure: whom to ask [default: a lane of our own, on a link in memory]
+    #[arg(long, value_name = "TARGET", requires = "measure")]
+    pub target: Option<String>,
+    /// With --target: what barelane probe takes for one measurement, behind --
+    #[arg(last = true, value_name = "PROBE OPTIONS", requires = "target")]
+    pub probe: Vec<String>,
 }
 
 /// Where the configuration comes from: a file, and options that overrule it.

@@ -36,6 +36,7 @@ use crate::{json, report, say};
 mod asking;
 mod echo;
 mod link;
+mod measured_link;
 mod outcome;
 mod outside;
 mod row;
@@ -46,6 +47,7 @@ mod table;
 mod testpmd;
 
 use link::{Cable, Hosts};
+pub(crate) use measured_link::Link;
 use outcome::{Measured, Outcome, Page, RowOutcome};
 use row::{ROWS, Row};
 

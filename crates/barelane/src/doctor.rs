@@ -1,6 +1,7 @@
 //! `barelane doctor`: what of this host costs latency, and the same put right and back again.
 
 mod json;
+mod measure;
 mod noise;
 mod settings;
 mod table;
@@ -20,6 +21,9 @@ pub fn run(arguments: &DoctorArguments) -> Result<(), Error> {
     let settings = Settings::new(arguments)?;
     if let Some(seconds) = &arguments.noise {
         return noise::run(&settings, seconds);
+    }
+    if arguments.measuring.measure {
+        return measure::run(&settings, arguments);
     }
     if arguments.undo {
         return undo(&settings);

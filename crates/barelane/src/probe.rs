@@ -12,6 +12,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::thread;
 
 use nic::memif::Control;
 use probe::clock::RealtimeClock;
@@ -50,25 +51,44 @@ use target::Target;
 
 /// Measures until its end or Ctrl-C, and prints what was measured.
 pub fn run(arguments: &ProbeArguments) -> Result<(), Error> {
-    let settings = Settings::read(arguments)?;
+    results::check(&arguments.results)?;
     let signals = Signals::catch()?;
+    let Measured { found, failure } = look(arguments, &signals)?;
+    say::answer(found.to_string().trim_end());
+    results::write(&arguments.results, &found)?;
+    failure.map_or_else(|| found.judge(), Err)
+}
+
+/// One measurement, of which only the median and the 99th percentile of the round trips are wanted. On a thread of its own, since it
+/// binds itself to a core.
+pub(crate) fn percentiles(
+    arguments: &ProbeArguments,
+    signals: &Signals,
+) -> Result<(Option<u64>, Option<u64>), Error> {
+    let looked = thread::scope(|scope| scope.spawn(|| look(arguments, signals)).join());
+    let died = || Error::Failed("the probe has died".to_owned());
+    let Measured { found, failure } = looked.map_err(|_| died())??;
+    failure.map_or_else(|| found.judge(), Err)?;
+    Ok(found.percentiles())
+}
+
+/// Measures what the arguments say.
+fn look(arguments: &ProbeArguments, signals: &Signals) -> Result<Measured, Error> {
+    let settings = Settings::read(arguments)?;
     let target = settings.target(&arguments.target, arguments.means.nic.as_deref())?;
     let ask = settings.ask(&target)?;
-    results::check(&arguments.results)?;
-    let way = Way::find(&settings, &ask, &target, &signals)?;
+    let way = Way::find(&settings, &ask, &target, signals)?;
     // Before the thread is bound to a core, which the printing thread must not have.
     let whole = settings.search.map_or(Whole::Runs(settings.repeat, ask.end), |_| Whole::Trials);
     let live = Live::start(whole, arguments.results.progress, way.control());
     core::pin(&settings)?;
-    let measured = measure(&settings, &ask, &target, way, &Session { live: &live, signals: &signals });
+    let measured = measure(&settings, &ask, &target, way, &Session { live: &live, signals });
     drop(live);
-    let Measured { mut found, failure } = measured?;
+    let mut measured = measured?;
     if let Some(link) = &target.link {
-        found.left_by(link);
+        measured.found.left_by(link);
     }
-    say::answer(found.to_string().trim_end());
-    results::write(&arguments.results, &found)?;
-    failure.map_or_else(|| found.judge(), Err)
+    Ok(measured)
 }
 
 /// What the questions go by, as far as it can be made ready before the thread is bound to a core.

@@ -32,7 +32,7 @@ pub use machine::Machine;
 pub use requirements::REQUIREMENTS;
 pub use setting::{CardName, Change, Setting};
 pub use tree::{Tree, Unread};
-pub use undo::undo;
+pub use undo::{undo, undo_these};
 
 /// One requirement and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -56,6 +56,14 @@ impl Found {
         }
     }
 
+    /// The median and the 99th percentile of the round trips; nothing of a search, which has several.
+    pub(super) fn percentiles(&self) -> (Option<u64>, Option<u64>) {
+        match self {
+            Self::Runs(report) => (report.rtt.p50_ns, report.rtt.p99_ns),
+            Self::Search(_) => (None, None),
+        }
+    }
+
     fn to_json(&self) -> serde_json::Result<String> {
         match self {
             Self::Runs(report) => report.to_json(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Machine;
 use super::fix::{Outcome, Step};
 use super::record::{Entry, Place};
-use super::setting::is_same;
+use super::setting::{Change, is_same};
 
 /// What is to be done about an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,28 @@ pub fn undo(
     record: &Path,
     told: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
 ) -> Result<Option<Vec<Outcome>>, String> {
+    undo_those(machine, record, |_| true, told)
+}
+
+/// The same for these changes alone; the rest stays in force and in the record.
+///
+/// # Errors
+/// The record cannot be used.
+pub fn undo_these(
+    machine: &Machine,
+    record: &Path,
+    these: &[Change],
+    told: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
+) -> Result<Option<Vec<Outcome>>, String> {
+    undo_those(machine, record, |entry| these.iter().any(|change| change.setting == entry.setting), told)
+}
+
+fn undo_those(
+    machine: &Machine,
+    record: &Path,
+    is_wanted: impl Fn(&Entry) -> bool,
+    told: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
+) -> Result<Option<Vec<Outcome>>, String> {
     if !record.exists() {
         return Ok(None);
     }
@@ -36,6 +58,10 @@ pub fn undo(
     let Some(mut record) = place.read()? else { return Ok(None) };
     let (mut outcomes, mut left) = (Vec::new(), Vec::new());
     while let Some(entry) = record.entries.pop() {
+        if !is_wanted(&entry) {
+            left.push(entry);
+            continue;
+        }
         let ControlFlow::Continue(outcome) = put_back(machine, &entry, told) else {
             return Ok(Some(outcomes));
         };

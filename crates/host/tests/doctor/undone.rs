@@ -3,7 +3,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 
-use barelane_host::doctor::{Setting, Status, Step, examine, fix, undo};
+use barelane_host::doctor::{Setting, Status, Step, examine, fix, undo, undo_these};
 
 use super::{MACHINES, Patient, go_on};
 
@@ -161,6 +161,25 @@ fn a_change_that_the_kernel_refuses_is_told_and_leaves_nothing_to_undo() {
     assert_eq!(refused[0].failed.as_deref(), Some("invalid input parameter"));
     let undone = undo(&patient.machine, &patient.record_file(), &mut go_on).unwrap().unwrap();
     assert_eq!(undone.len(), wanted.len() - 1);
+    assert_eq!(patient.files.dump(), before);
+}
+
+#[test]
+fn some_of_what_was_changed_can_be_undone_by_itself_again_and_again() {
+    let patient = Patient::new("server", "ens2f0np0", "one");
+    let (before, wanted) = (patient.files.dump(), patient.wanted());
+    let of_one: Vec<_> = wanted.iter().filter(|(name, _)| *name == "c-states").cloned().collect();
+    fix(&patient.machine, &wanted, &patient.record_file(), &mut go_on).unwrap();
+    let fixed = patient.files.dump();
+    let these: Vec<_> = of_one.iter().map(|(_, change)| change.clone()).collect();
+    for _ in 0..3 {
+        let undone = undo_these(&patient.machine, &patient.record_file(), &these, &mut go_on).unwrap();
+        assert_eq!(undone.unwrap().len(), of_one.len());
+        assert_ne!(patient.files.dump(), fixed);
+        fix(&patient.machine, &of_one, &patient.record_file(), &mut go_on).unwrap();
+        assert_eq!(patient.files.dump(), fixed);
+    }
+    undo(&patient.machine, &patient.record_file(), &mut go_on).unwrap();
     assert_eq!(patient.files.dump(), before);
 }
 
