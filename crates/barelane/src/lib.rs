@@ -88,6 +88,7 @@ mod signals;
 mod stamp_key;
 mod state;
 pub mod top;
+mod web;
 
 pub use config::Config;
 pub use error::{Error, Wrong};

@@ -4,21 +4,16 @@
 //! SHA-256 stands in it. So a text from a measurement cannot run even if it broke out of its element, and a browser
 //! on a machine without a network shows the same page as any other.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use sha2::{Digest, Sha256};
 
 use super::Run;
 use super::chart::Chart;
 use super::curves::Curves;
 use super::{comparison, distribution, figures, headline, own_error, setting, timeline};
+use crate::web::{self, UPLOT, UPLOT_LICENCE, hash};
 
-/// uPlot 1.6.32, unchanged; `assets/uplot/README.md` says where it is from.
-const UPLOT: &str = include_str!("../../assets/uplot/uPlot.iife.min.js");
-const UPLOT_LICENCE: &str = include_str!("../../assets/uplot/LICENSE");
-const STYLE: &str = concat!(include_str!("../../assets/uplot/uPlot.min.css"), "\n", include_str!("page.css"));
-const SCRIPT: &str = include_str!("page.js");
+const STYLE: &str = web::style!("page.css");
+const SCRIPT: &str = web::script!("page.js");
 
 /// The page of these runs, whose curves were decoded from their reports.
 pub(super) fn html(runs: &[Run], curves: &[Curves], title: &str) -> Markup {
@@ -132,9 +127,4 @@ fn policy() -> String {
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; script-src {scripts}; style-src {}",
         hash(STYLE)
     )
-}
-
-/// A text's hash as a policy names it.
-fn hash(text: &str) -> String {
-    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
