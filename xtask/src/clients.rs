@@ -1,5 +1,5 @@
-//! The third-party clients that the tests need, and how they come here: as packages of the distribution, of Python's index,
-//! or of Rust's, which takes some minutes of compiling the first time. One client is our own, around a library of others.
+//! The third-party clients that the tests need, and how they come here: as packages of the distribution, of Python's or Node's
+//! index, or of Rust's, which takes some minutes of compiling the first time. One client is our own, around a library of others.
 //!
 //! Nobody has to install anything by hand. Where apt or root is missing, what is missing is named, and the tests
 //! that need it are left out by name.
@@ -35,6 +35,8 @@ enum Home {
     Unpacked,
     /// From Python's index, in this version, below the build directory, so that the system's own Python stays as it is.
     Python(&'static str),
+    /// From Node's index, in this version, below the build directory. Nothing of the package is run while it comes.
+    Node(&'static str),
     /// From Rust's index, in this version, with the dependencies that it was published with; built and put below the build
     /// directory.
     Rust(&'static str),
@@ -84,6 +86,13 @@ pub(crate) const CLIENTS: &[Client] = &[
     installed("/usr/bin/prometheus", "prometheus", "prometheus"),
     installed("/usr/bin/promtool", "prometheus", "prometheus"),
     installed("/usr/bin/chromium", "chromium", "chromium"),
+    installed("/usr/bin/npm", "npm", "axe_core"),
+    Client {
+        program: "node_modules/axe-core/axe.min.js",
+        package: "axe-core",
+        tests: "axe_core",
+        home: Home::Node("4.14.1"),
+    },
 ];
 
 /// What the demo compares with: a kernel-bypass toolkit's own test program.
@@ -107,7 +116,7 @@ impl Client {
     pub(crate) fn path(&self) -> PathBuf {
         match self.home {
             Home::System => Path::new("/").join(self.program),
-            Home::Unpacked | Home::Python(_) | Home::Rust(_) | Home::Compiled => {
+            Home::Unpacked | Home::Python(_) | Home::Node(_) | Home::Rust(_) | Home::Compiled => {
                 tools().join(self.package).join(self.program)
             }
         }
@@ -124,7 +133,7 @@ impl Client {
     fn is_from_debian(&self) -> bool {
         match self.home {
             Home::System | Home::Unpacked => true,
-            Home::Python(_) | Home::Rust(_) => false,
+            Home::Python(_) | Home::Node(_) | Home::Rust(_) => false,
             Home::Compiled => !compiled::can_compile(),
         }
     }
@@ -162,6 +171,7 @@ fn bring(client: &Client) -> Result<()> {
         Home::System => shown(&mut apt(&["install", "--yes", "--no-install-recommends", client.package]))?,
         Home::Unpacked => unpack(client.package)?,
         Home::Python(version) => shown(&mut pip(client.package, version))?,
+        Home::Node(version) => shown(&mut npm(client.package, version))?,
         Home::Rust(version) => cargo_install(client.package, version)?,
         Home::Compiled => compiled::bring(client)?,
     }
@@ -186,6 +196,13 @@ fn pip(package: &str, version: &str) -> Command {
     let mut command = Command::new("/usr/bin/python3");
     command.args(["-m", "pip", "install", "--quiet", "--root-user-action=ignore", "--target"]);
     command.arg(tools().join(package)).arg(format!("{package}=={version}"));
+    command
+}
+
+fn npm(package: &str, version: &str) -> Command {
+    let mut command = Command::new("/usr/bin/npm");
+    command.args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"]);
+    command.arg(tools().join(package)).arg(format!("{package}@{version}"));
     command
 }
 

@@ -8,6 +8,7 @@
 //! This crate is a dev-dependency only, and never asks the code under test for what is right.
 
 pub mod allocations;
+pub mod chromium;
 pub mod clock;
 pub mod conservation;
 pub mod endpoint;

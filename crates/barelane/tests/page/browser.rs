@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+
+use testkit::chromium::{Browser, Image, Scheme};
 
 use super::{Folder, HOSTILE, kernel};
 use crate::sample::Law;
@@ -20,12 +23,6 @@ struct Visit {
     /// The log of the browser's network stack.
     network: String,
     screenshot: Image,
-}
-
-#[derive(Clone, Copy)]
-enum Scheme {
-    Light,
-    Dark,
 }
 
 /// Width and height of the window, and the colours that the reader prefers.
@@ -50,7 +47,7 @@ fn visit(folder: &Folder, page: &Path, window: Window) -> Visit {
             .map(str::to_owned)
             .collect(),
         network: fs::read_to_string(folder.0.join("network.json")).unwrap(),
-        screenshot: Image::read(&picture),
+        screenshot: Image::of_png(&fs::read(&picture).unwrap()).unwrap(),
     }
 }
 
@@ -75,40 +72,6 @@ fn chromium(folder: &Folder, page: &Path, window: Window, options: &[&str]) -> s
     // The next visit shall begin as the first.
     fs::remove_dir_all(profile).unwrap();
     output
-}
-
-/// A screenshot.
-struct Image {
-    size: (u32, u32),
-    pixels: Vec<[u8; 3]>,
-}
-
-impl Image {
-    fn read(path: &PathBuf) -> Self {
-        let file = std::io::BufReader::new(fs::File::open(path).unwrap());
-        let mut decoder = png::Decoder::new(file);
-        decoder
-            .set_transformations(png::Transformations::normalize_to_color8() | png::Transformations::ALPHA);
-        let mut reader = decoder.read_info().unwrap();
-        let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
-        let info = reader.next_frame(&mut bytes).unwrap();
-        let pixels = bytes[..info.buffer_size()].chunks_exact(4).map(|pixel| [pixel[0], pixel[1], pixel[2]]);
-        Self { size: (info.width, info.height), pixels: pixels.collect() }
-    }
-
-    /// How many pixels have this colour, as `page.css` writes it.
-    fn count(&self, colour: u32) -> usize {
-        let [_, red, green, blue] = colour.to_be_bytes();
-        self.pixels.iter().filter(|pixel| **pixel == [red, green, blue]).count()
-    }
-
-    /// The colour of the rightmost columns, if they have a single one: no text and no chart reaches them.
-    fn right_edge(&self) -> Option<[u8; 3]> {
-        let width = usize::try_from(self.size.0).unwrap();
-        let mut edge = self.pixels.chunks_exact(width).flat_map(|row| &row[width - 12..]);
-        let first = edge.next()?;
-        edge.all(|pixel| pixel == first).then_some(*first)
-    }
 }
 
 /// Every value of an attribute in a document.
@@ -165,6 +128,25 @@ fn chromium_draws_several_runs_over_one_another() {
         assert_drawn(&seen, 4);
         assert_coloured(&seen.screenshot, &[0x0b_62_a8, 0xbc_46_00, 0x00_77_5a]);
     }
+}
+
+#[test]
+#[ignore = "needs Chromium and axe-core: cargo xtask test"]
+fn axe_core_finds_nothing_in_chromium_that_keeps_anybody_out() {
+    let folder = Folder::new("chromium-axe");
+    let page = folder.write(&[("stalled", Law { is_stalled: true, ..Law::new(4, "192.0.2.1") })]);
+    let mut browser = Browser::start(folder.0.join("profile"), Command::spawn).unwrap();
+    browser.visit(&format!("file://{}", page.display())).unwrap();
+    browser.until("document.documentElement.dataset.charts === '4'", Duration::from_mins(1)).unwrap();
+    for (width, scheme) in [(1280, Scheme::Light), (390, Scheme::Dark)] {
+        browser.resize(width, 900, scheme).unwrap();
+        assert_eq!(browser.violations(&tools()).unwrap(), Vec::<String>::new(), "{width} {scheme:?}");
+    }
+}
+
+/// Where `cargo xtask test` put the clients that are not installed.
+fn tools() -> PathBuf {
+    PathBuf::from(std::env::var_os("BARELANE_TOOLS").expect("BARELANE_TOOLS is set by `cargo xtask test`"))
 }
 
 /// As many as a page takes, and too few samples for the deep percentiles, so that some cells have words for ears alone.
