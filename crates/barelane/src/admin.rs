@@ -1,8 +1,10 @@
-//! Metrics and health by HTTP, for who watches many hosts: what the side channel says, in the words of Prometheus.
+//! Metrics and health by HTTP, for who watches many hosts: what the side channel says, in the words of Prometheus; and a page for who
+//! looks at one.
 //!
 //! ```text
 //!   lane ─▶ page ─▶ housekeeping ─▶ segment ─▶ Reader ─▶ Snapshot ─┬─▶ families ─▶ exposition ─▶ /metrics
-//!                                                                  └─▶ health ─────────────────▶ /readyz, /healthz
+//!                                                                  ├─▶ health ─────────────────▶ /readyz, /healthz
+//!                                                                  └─▶ page ───────────────────▶ /, /page.json
 //!                                              a thread of its own, beside the lanes' cores
 //! ```
 //!
@@ -18,6 +20,7 @@
 //! | `residence` | buckets of ours as buckets of Prometheus |
 //! | `exposition` | metrics as text, in both forms that Prometheus reads |
 //! | `health` | what is looked at before a server is called ready |
+//! | `page` | the web page, and the figures that it asks for |
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -33,6 +36,7 @@ mod exposition;
 mod families;
 mod health;
 mod http;
+mod page;
 mod residence;
 mod settings;
 #[cfg(test)]
@@ -40,6 +44,7 @@ mod tests;
 
 use answer::Answerer;
 pub(crate) use health::Watched;
+use page::Looks;
 pub use settings::AdminSettings;
 pub(crate) use settings::{Token, listen};
 
@@ -69,7 +74,7 @@ impl Admin {
         let opened = segment.map(Reader::open).transpose();
         let reader = opened.map_err(|cause: SegmentError| failed("the segment", &cause))?;
         let cores = watched.own_cores();
-        let answerer = Answerer { token, reader, watched };
+        let answerer = Answerer { token, reader, watched, looks: Looks::default() };
         let (stop, stopped) = oneshot::channel();
         let work = move || {
             // Where the lanes have every core, it runs wherever the kernel puts it, as housekeeping does.
@@ -87,7 +92,7 @@ impl Admin {
 
     /// Where it is, as a fact of the server.
     pub(crate) fn fact(&self) -> String {
-        format!("metrics: http://{}/metrics, health: /readyz, /healthz", self.address)
+        format!("page: http://{0}/, metrics: http://{0}/metrics, health: /readyz, /healthz", self.address)
     }
 }
 

@@ -2,12 +2,16 @@
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{
+    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    HeaderValue, REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::exposition::Form;
 use super::families::Families;
 use super::health::{self, Report, Watched};
+use super::page::{Looks, PAGE, POLICY, PageFigures};
 use super::settings::Token;
 use crate::side_channel::{Reader, unix_ns};
 
@@ -22,7 +26,12 @@ pub(super) struct Answerer {
     pub(super) reader: Option<Reader>,
     /// What else of the server is looked at.
     pub(super) watched: Watched,
+    /// What the page was told last.
+    pub(super) looks: Looks,
 }
+
+/// The page, which has no figure in it. Whoever asks for it is a browser that was given an address, and cannot show a token yet.
+const FOR_ALL: &str = "/";
 
 type Answer = Response<Full<Bytes>>;
 
@@ -37,15 +46,19 @@ impl Answerer {
             return with(answer, ALLOW, "GET, HEAD");
         }
         match request.uri().path() {
+            FOR_ALL => page(),
+            "/page.json" => self.figures(),
             "/metrics" => self.metrics(form_of(request)),
             "/readyz" => self.health(health::ready).await,
             "/healthz" => self.health(health::healthy).await,
-            _ => text(StatusCode::NOT_FOUND, "there are /metrics, /readyz and /healthz\n"),
+            _ => text(StatusCode::NOT_FOUND, "there are /, /page.json, /metrics, /readyz and /healthz\n"),
         }
     }
 
     fn may_ask<Body>(&self, request: &Request<Body>) -> bool {
-        let Some(token) = &self.token else { return true };
+        let Some(token) = self.token.as_ref().filter(|_| request.uri().path() != FOR_ALL) else {
+            return true;
+        };
         request.headers().get(AUTHORIZATION).is_some_and(|shown| token.is_in(shown.as_bytes()))
     }
 
@@ -57,6 +70,19 @@ impl Answerer {
                 with(text(StatusCode::OK, page), CONTENT_TYPE, form.content_type())
             }
             Err(error) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
+        }
+    }
+
+    fn figures(&self) -> Answer {
+        let Some(reader) = &self.reader else { return no_segment() };
+        let now = match reader.read() {
+            Ok(snapshot) => snapshot,
+            Err(error) => return text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
+        };
+        let make = |before: &_, now: &_| PageFigures::between(before, now, reader.path(), unix_ns());
+        match serde_json::to_string(&self.looks.take(now, make)) {
+            Ok(figures) => with(text(StatusCode::OK, figures), CONTENT_TYPE, "application/json"),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
     }
 
@@ -76,6 +102,15 @@ fn form_of<Body>(request: &Request<Body>) -> Form {
     if is_open { Form::OpenMetrics } else { Form::Prometheus }
 }
 
+fn page() -> Answer {
+    let mut answer = with(text(StatusCode::OK, ""), CONTENT_TYPE, "text/html; charset=utf-8");
+    *answer.body_mut() = Full::new(Bytes::from_static(PAGE.as_bytes()));
+    if let Ok(policy) = HeaderValue::from_str(&POLICY) {
+        answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    with(answer, REFERRER_POLICY, "no-referrer")
+}
+
 fn no_segment() -> Answer {
     text(StatusCode::SERVICE_UNAVAILABLE, "there is no side channel: the server said why at its start\n")
 }
@@ -83,10 +118,12 @@ fn no_segment() -> Answer {
 fn text(status: StatusCode, body: impl Into<String>) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(body.into())));
     *answer.status_mut() = status;
-    with(answer, CONTENT_TYPE, TEXT)
+    // What is said is of now, and of the kind that is named, whatever it looks like.
+    let answer = with(answer, CACHE_CONTROL, "no-store");
+    with(with(answer, X_CONTENT_TYPE_OPTIONS, "nosniff"), CONTENT_TYPE, TEXT)
 }
 
-fn with(mut answer: Answer, name: hyper::header::HeaderName, value: &'static str) -> Answer {
+fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
     answer.headers_mut().insert(name, HeaderValue::from_static(value));
     answer
 }

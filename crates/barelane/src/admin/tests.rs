@@ -10,6 +10,7 @@ use super::answer::Answerer;
 use super::exposition::{Family, Form, Kind, Value};
 use super::families::Families;
 use super::health::Watched;
+use super::page::Looks;
 use super::settings::Token;
 use crate::side_channel::tests::{Place, figures, memif_areas, snapshot, wanted};
 use crate::side_channel::{self, Reader, Segment, Wanted};
@@ -189,7 +190,7 @@ impl Served {
         let segment = Segment::create_in(&place.0, &mut areas).unwrap();
         let reader = Some(Reader::open(segment.path()).unwrap());
         let watched = Watched { program: None, cores: Vec::new(), sleepers: Vec::new() };
-        (Self { _place: place, areas, segment }, Answerer { token, reader, watched })
+        (Self { _place: place, areas, segment }, Answerer { token, reader, watched, looks: Looks::default() })
     }
 
     /// Publishes everything anew, lanes that have counted so far included.
@@ -305,7 +306,7 @@ fn whoever_does_not_show_the_token_learns_nothing() {
 fn nothing_else_is_there_and_nothing_can_be_changed() {
     run(async {
         let (_served, answerer) = Served::new(None);
-        assert_eq!(get(&answerer, "/").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(get(&answerer, "/nothing").await.0, StatusCode::NOT_FOUND);
         let post = Request::post("/metrics").body(()).unwrap();
         assert_eq!(ask(&answerer, post).await.0, StatusCode::METHOD_NOT_ALLOWED);
         let open = Request::get("/metrics")

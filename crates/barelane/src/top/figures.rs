@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-mod between;
+pub(crate) mod between;
 
 /// One server.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -27,7 +27,7 @@ const SCRAPED_MAX: Duration = Duration::from_mins(1);
 const ADDRESS: &str = "127.0.0.1:9464";
 
 /// Hosts whose loopback is up: a new network namespace's is down.
-fn hosts() -> Topology {
+pub(crate) fn hosts() -> Topology {
     let topology = Topology::new();
     ip(&topology.server, &["link", "set", "lo", "up"]);
     topology
@@ -50,17 +50,17 @@ fn exchange(topology: &Topology, address: &str, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn get(topology: &Topology, path: &str, header: &str) -> String {
+pub(crate) fn get(topology: &Topology, path: &str, header: &str) -> String {
     exchange(topology, ADDRESS, format!("GET {path} HTTP/1.1\r\nHost: a\r\n{header}\r\n").as_bytes())
 }
 
-fn body(answer: &str) -> &str {
+pub(crate) fn body(answer: &str) -> &str {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     answer.split_once("\r\n\r\n").unwrap().1
 }
 
 /// The value of a sample.
-fn sample(page: &str, name: &str) -> f64 {
+pub(crate) fn sample(page: &str, name: &str) -> f64 {
     let found = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
     found.unwrap_or_else(|| panic!("no {name} in\n{page}"))
 }
@@ -198,11 +198,12 @@ fn a_lane_that_stands_still_is_not_ready_and_is_again_when_it_goes_on() {
 #[test]
 #[ignore = "needs root: a network namespace"]
 fn under_strace_answers_give_no_memory_back() {
-    const ANSWERS: usize = 20;
+    const ANSWERS: usize = 60;
     let topology = hosts();
     let server = Server::alone_with(&topology, &["--tier", "lane"]);
     let thread = server.threads("admin")[0].to_string();
-    let ask_often = || (0..ANSWERS).for_each(|_| drop(get(&topology, "/metrics", "")));
+    let paths = ["/metrics", "/page.json", "/"];
+    let ask_often = || (0..ANSWERS).for_each(|number| drop(get(&topology, paths[number % 3], "")));
     ask_often();
     let mut strace = Command::new("strace");
     strace
@@ -383,7 +384,7 @@ fn the_second_server_of_a_host_says_that_it_has_no_metrics_and_starts_all_the_sa
 }
 
 /// A process that is ended by SIGKILL when this is dropped.
-struct Ends(Child);
+pub(crate) struct Ends(pub(crate) Child);
 
 impl Drop for Ends {
     fn drop(&mut self) {

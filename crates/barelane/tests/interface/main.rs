@@ -37,6 +37,7 @@
 //! | `side_channel` | does the segment say what happened, and does nobody who reads it disturb a server? |
 //! | `top` | does `barelane top` say so too? |
 //! | `admin` | does Prometheus hear it as well, and can nobody who asks badly hold a server up? |
+//! | `page` | does a browser show it, in every window, and does it say when nobody answers? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
 //! | `leftovers` | … of programs, maps, pins and namespaces? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
@@ -66,6 +67,7 @@ mod leftovers;
 mod limits;
 mod neighbours;
 mod next_hop;
+mod page;
 mod peers;
 mod placement;
 mod probe;

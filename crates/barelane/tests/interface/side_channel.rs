@@ -225,12 +225,12 @@ fn a_stopped_servers_stall_stands_there_with_its_length_and_its_cause() {
     assert!(stall.usage.voluntary_switches > Some(0), "{stall:?}");
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     duration.as_nanos().try_into().unwrap()
 }
 
 /// Waits until the kernel says that a thread is in this state (proc(5)).
-fn wait_until(thread: u32, state: &str) {
+pub(crate) fn wait_until(thread: u32, state: &str) {
     let deadline = Instant::now() + PUBLISHED_MAX;
     while Instant::now() < deadline {
         let stat = std::fs::read_to_string(format!("/proc/{thread}/stat")).unwrap();

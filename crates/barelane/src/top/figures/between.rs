@@ -8,15 +8,20 @@ use super::{Answer, Depths, Drop, Facts, Figures, Flow, Lane, Queue, Route, Spre
 use crate::side_channel::{Area, Field, Form, NotedStall, Snapshot};
 
 /// One area at two looks.
-#[derive(Clone, Copy)]
-struct Pair<'a> {
-    before: Option<&'a Area>,
-    now: &'a Area,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair<'a> {
+    pub(crate) before: Option<&'a Area>,
+    pub(crate) now: &'a Area,
 }
 
-impl Pair<'_> {
+impl<'a> Pair<'a> {
+    /// All areas of the later look.
+    pub(crate) fn all(before: &'a Snapshot, now: &'a Snapshot) -> Vec<Self> {
+        now.areas.iter().map(|area| Pair { before: same(before, area), now: area }).collect()
+    }
+
     /// How much a sum or a count has grown a second. By the server's own times, so that a late reader changes nothing.
-    fn rate(&self, of: impl Fn(&Area) -> u64) -> f64 {
+    pub(crate) fn rate(&self, of: impl Fn(&Area) -> u64) -> f64 {
         let Some(before) = self.before else { return 0.0 };
         let ns = self.now.published_unix_ns().saturating_sub(before.published_unix_ns());
         let more = of(self.now).saturating_sub(of(before));
@@ -43,21 +48,20 @@ impl Pair<'_> {
 const FATES: [&str; 4] = ["received", "replied", "passed", "dropped"];
 
 /// What the names of histograms of residence begin with, before the kind of answer.
-const RESIDENCE: &str = "residence_";
+pub(crate) const RESIDENCE: &str = "residence_";
 
 #[expect(
     clippy::cast_precision_loss,
     reason = "a rate is shown with some six digits, a double holds fifteen"
 )]
-fn as_float(number: u64) -> f64 {
+pub(crate) fn as_float(number: u64) -> f64 {
     number as f64
 }
 
 impl Figures {
     /// What happened between two looks at the same segment.
     pub fn between(before: &Snapshot, now: &Snapshot, segment: &Path, is_served: bool) -> Self {
-        let pairs: Vec<Pair<'_>> =
-            now.areas.iter().map(|area| Pair { before: same(before, area), now: area }).collect();
+        let pairs = Pair::all(before, now);
         let of_kind = |kind: &'static str| pairs.iter().copied().filter(move |pair| pair.now.kind == kind);
         let (lanes, drivers): (Vec<_>, Vec<_>) = (of_kind("lane").collect(), of_kind("driver").collect());
         let published = now.areas.iter().map(Area::published_unix_ns).max().unwrap_or(0);
@@ -149,6 +153,11 @@ fn stall(noted: &NotedStall) -> Stall {
 
 /// The spread of all histograms with such names in these areas together: since the start, and between the two looks.
 fn spreads(pairs: &[Pair<'_>], is_wanted: impl Fn(&str) -> bool) -> [Spread; 2] {
+    histograms(pairs, is_wanted).map(|histogram| spread(&histogram))
+}
+
+/// All histograms with such names in these areas together: since the start, and between the two looks.
+pub(crate) fn histograms(pairs: &[Pair<'_>], is_wanted: impl Fn(&str) -> bool) -> [Histogram; 2] {
     let (mut all, mut recent) = (Histogram::default(), Histogram::default());
     for pair in pairs {
         let fields = pair.now.fields.iter().filter(|field| field.form == Form::Histogram);
@@ -159,7 +168,7 @@ fn spreads(pairs: &[Pair<'_>], is_wanted: impl Fn(&str) -> bool) -> [Spread; 2] 
             recent.merge(&now.since(&before));
         }
     }
-    [spread(&all), spread(&recent)]
+    [all, recent]
 }
 
 fn spread(histogram: &Histogram) -> Spread {
