@@ -1,15 +1,18 @@
 //! What ethtool tells of an interface, asked by generic netlink: the queues in use, the offloads, and the parameters that
-//! are one number each.
+//! are one number each. What a driver counts itself is asked by the older call, for there is no other way.
 //!
 //! The message and attribute numbers are those of `include/uapi/linux/ethtool_netlink.h`. A driver that does not know
 //! a question answers EOPNOTSUPP; that is an answer, not a failure, and given as `None`.
 
 mod parameters;
+mod request;
+mod statistics;
 
 use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
 use rustix::io::Errno;
 
 pub use parameters::{Parameter, Parameters, parameters, set_parameter};
+pub use statistics::{STATISTICS_MAX, Statistics, queue_of};
 
 use crate::HostError;
 use crate::netlink::generic::{self, Family};

@@ -7,6 +7,7 @@
 //! | question | module |
 //! |---|---|
 //! | which interface, which MAC, how many queues, whose XDP program? | [`links`], [`ethtool`] |
+//! | what does a card count itself? | [`links::counts`], [`ethtool::Statistics`] |
 //! | who is the next hop, and is it still? | [`routes`], [`neighbours`], [`changes`] |
 //! | a link of our own, without a cable | [`namespace`], [`veth`] |
 //! | which UDP ports have the host's own programs? | [`ports`] |
@@ -21,8 +22,8 @@
 //! Interfaces, addresses, queues and offloads are read by netlink, never by parsing a program's output and never
 //! from `/sys/class/net`: that directory shows the network namespace of whoever mounted it, not that of the reader.
 //!
-//! Unsafe code stands in two files: `sys.rs` (system calls that have no safe wrapper) and `clock.rs` (the
-//! time-stamp counter).
+//! Unsafe code stands in three files: `sys.rs` (system calls that have no safe wrapper), `ethtool/request.rs` (one more of them, and
+//! its memory) and `clock.rs` (the time-stamp counter).
 
 pub mod busy_poll;
 pub mod changes;

@@ -1,6 +1,7 @@
 //! Network interfaces of this network namespace: what they are, and the few changes that Barelane makes to its own.
 
 mod answer;
+mod counters;
 mod device;
 mod napi;
 mod program;
@@ -14,6 +15,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkM
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rustix::io::Errno;
 
+pub use counters::{LINK_COUNTER_COUNT, LINK_COUNTERS, LinkCounter, LinkCounts, counts};
 pub use napi::{Napi, napi};
 pub use program::{AttachedProgram, ProgramMode};
 
