@@ -81,6 +81,7 @@ pub(crate) const CLIENTS: &[Client] = &[
     },
     installed("/usr/sbin/ip", "iproute2", "another_kernel"),
     installed("/usr/bin/strace", "strace", "strace"),
+    installed("/usr/sbin/ethtool", "ethtool", "ethtool"),
     TESTPMD,
     DPDK_ASK,
     installed("/usr/bin/prometheus", "prometheus", "prometheus"),

@@ -37,6 +37,7 @@ mod holding;
 mod housekeeping;
 mod lanes;
 mod next_hops;
+mod nic_counts;
 mod print;
 mod publish;
 mod reload;
@@ -165,9 +166,7 @@ fn supervise(
         if let Err(error) = server.announce_again() {
             say::warn(error);
         }
-        if let Some(line) = publisher.as_mut().and_then(|publisher| publisher.look(server)) {
-            say::note(line);
-        }
+        publisher.as_mut().map_or_else(Vec::new, |it| it.look(server)).iter().for_each(say::note);
         thread::sleep(LOOK_INTERVAL);
     }
     Ok(())

@@ -21,6 +21,7 @@
 //! |---|---|
 //! | `image` | fields and values of an area, written down together |
 //! | `areas` | which fields each kind of area has |
+//! | `card` | those of what the card counts itself |
 //! | `layout` | where everything stands in the file |
 //! | `segment` | the server's side: create, lock, publish, remove |
 //! | `places` | where segments are, and which of them are dead |
@@ -28,6 +29,7 @@
 //! | `snapshot` | what was read of all areas |
 
 mod areas;
+mod card;
 mod image;
 mod layout;
 mod places;
@@ -40,6 +42,7 @@ pub(crate) mod tests;
 pub(crate) use areas::{KernelQueue, LaneFigures, RouteFigures, ServerFacts};
 pub use areas::{NotedStall, StallFigures};
 pub(crate) use areas::{driver, lane, memif, memif_queue, queue, route, server};
+pub(crate) use card::{NicCounts, is_loss, link, statistics};
 pub(crate) use image::Image;
 pub use image::{Field, Form};
 pub(crate) use layout::Wanted;

@@ -33,6 +33,8 @@ impl Form {
 pub(super) enum Kind {
     Counter,
     Gauge,
+    /// A number of which nobody says whether it only grows.
+    Unknown,
     Info,
     Histogram,
 }
@@ -44,6 +46,8 @@ impl Kind {
             (Self::Counter, _) => "counter",
             (Self::Info, Form::OpenMetrics) => "info",
             (Self::Gauge | Self::Info, _) => "gauge",
+            (Self::Unknown, Form::OpenMetrics) => "unknown",
+            (Self::Unknown, Form::Prometheus) => "untyped",
             (Self::Histogram, _) => "histogram",
         }
     }
@@ -53,7 +57,7 @@ impl Kind {
         match self {
             Self::Counter => "_total",
             Self::Info => "_info",
-            Self::Gauge | Self::Histogram => "",
+            Self::Gauge | Self::Unknown | Self::Histogram => "",
         }
     }
 }

@@ -4,6 +4,8 @@
 //! received twice, so that driver and lanes have families of their own, while the fates of a lane's frames are one, whose sum
 //! is what the lane received.
 
+use host::ethtool::queue_of;
+
 use super::exposition::{Family, Form, Kind, Label, Value};
 use super::health::FRESH_MAX_NS;
 use crate::side_channel::{Area, Field, Form as FieldForm, Snapshot};
@@ -32,6 +34,8 @@ impl Families {
         snapshot.of_kind("queue").for_each(|area| families.queue(area));
         snapshot.of_kind("memif").for_each(|area| families.peers(area));
         snapshot.of_kind("route").for_each(|area| families.route(area));
+        snapshot.of_kind("link").for_each(|area| families.link(area));
+        snapshot.of_kind("nic").for_each(|area| families.nic(area));
         families
     }
 
@@ -206,6 +210,32 @@ impl Families {
                     Value::Number(count),
                 );
             }
+        }
+    }
+
+    /// What the kernel counts of the interface. Some numbers are a part of others, so that each is a family.
+    fn link(&mut self, area: &Area) {
+        let read = Value::Ns(area.number("read").unwrap_or(0));
+        let help = "When the card was last asked what it has counted, since 1970.";
+        self.gauge("barelane_link_read_time_seconds", "seconds", help, &[], read);
+        let left_out = Value::Number(area.number("statistics_left_out").unwrap_or(0));
+        let help = "How many numbers the card's driver has beyond those in barelane_nic_statistic.";
+        self.gauge("barelane_nic_statistics_left_out", "", help, &[], left_out);
+        for field in area.fields.iter().filter(|field| field.form == FieldForm::Count) {
+            let name = format!("barelane_link_{}", field.name);
+            let count = Value::Number(area.number(&field.name).unwrap_or(0));
+            self.add(&name, Kind::Counter, "", &field.sentence, vec![], count);
+        }
+    }
+
+    /// What the driver counts, by its own names.
+    fn nic(&mut self, area: &Area) {
+        let help = "What the card's driver counts itself, by its own names; the kernel does not tell what they mean.";
+        for field in &area.fields {
+            let queue = queue_of(&field.name).map_or_else(String::new, |queue| queue.to_string());
+            let labels = vec![("statistic", field.name.clone()), ("queue", queue)];
+            let number = Value::Number(area.number(&field.name).unwrap_or(0));
+            self.add("barelane_nic_statistic", Kind::Unknown, "", help, labels, number);
         }
     }
 

@@ -63,6 +63,11 @@ fn the_page_says_what_the_segment_says() {
         ("barelane_lane_residence_seconds_sum{lane=\"0\",answer=\"arp\"}", 0.000_000_3),
         ("barelane_lane_residence_seconds_count{lane=\"0\",answer=\"arp\"}", 1.0),
         ("barelane_queue_rx_dropped_total{queue=\"0\"}", 0.0),
+        ("barelane_link_rx_dropped_total", 300.0),
+        ("barelane_link_read_time_seconds", 0.3),
+        ("barelane_nic_statistic{statistic=\"rx_queue_0_drops\",queue=\"0\"}", 300.0),
+        ("barelane_nic_statistic{statistic=\"peer_ifindex\",queue=\"\"}", 7.0),
+        ("barelane_nic_statistics_left_out", 3.0),
     ] {
         assert_eq!(samples.get(name), Some(&value), "{name} in\n{page}");
     }
@@ -103,6 +108,8 @@ fn the_two_forms_say_the_same_and_differ_in_their_heads() {
     );
     assert!(old.contains("# TYPE barelane_info gauge\n") && open.contains("# TYPE barelane info\n"));
     assert!(!old.contains("# UNIT") && !old.contains("# EOF"));
+    assert!(old.contains("# TYPE barelane_nic_statistic untyped\n"), "{old}");
+    assert!(open.contains("# TYPE barelane_nic_statistic unknown\n"), "{open}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use telemetry::{ANSWERED_COUNT, Histogram, Page, Published};
 
 use super::card::Losses;
 use super::lanes::Running;
+use super::nic_counts::NicWatch;
 use super::server::Server;
 use super::stalls::StallWatch;
 use crate::error::Error;
@@ -31,6 +32,7 @@ pub(super) struct Publisher {
     facts: ServerFacts,
     figures: Vec<LaneFigures>,
     stalls: Vec<StallWatch>,
+    nic: Option<NicWatch>,
     due: Instant,
     has_failed: bool,
 }
@@ -40,11 +42,12 @@ impl Publisher {
     pub(super) fn start(server: &Server) -> Result<Self, Error> {
         let stalls: Vec<StallWatch> = server.lanes.iter().map(StallWatch::of).collect();
         let mut figures: Vec<LaneFigures> = server.lanes.iter().map(figures_of).collect();
-        let (mut facts, mut areas) = (facts(server), wanted(server));
-        fill(&mut areas, server, &mut facts, &mut figures, &stalls)?;
+        let nic = NicWatch::of(server);
+        let (mut facts, mut areas) = (facts(server), wanted(server, nic.as_ref()));
+        fill(&mut areas, server, &mut facts, &mut figures, &stalls, nic.as_ref())?;
         let segment = Segment::create(&mut areas)?;
         let due = Instant::now() + INTERVAL;
-        Ok(Self { segment, areas, facts, figures, stalls, due, has_failed: false })
+        Ok(Self { segment, areas, facts, figures, stalls, nic, due, has_failed: false })
     }
 
     /// Where it is.
@@ -59,21 +62,24 @@ impl Publisher {
 
     /// Looks for the causes of new stalls, and publishes when it is due. Gives what to say. To be called some times as often
     /// as that: the sooner after a stall the kernel is asked, the surer is its cause.
-    pub(super) fn look(&mut self, server: &Server) -> Option<String> {
+    pub(super) fn look(&mut self, server: &Server) -> Vec<String> {
         let wall = server.wall_clock();
         self.stalls.iter_mut().zip(&server.lanes).for_each(|(watch, lane)| watch.look(lane.page(), wall));
         if Instant::now() < self.due {
-            return None;
+            return Vec::new();
         }
         self.due = Instant::now() + INTERVAL;
+        let mut lines: Vec<String> = self.nic.as_mut().and_then(NicWatch::look).into_iter().collect();
         let published = self.publish(server);
         // What goes on failing is said once: a log that grows ten times a second helps nobody.
         let failed = published.err().filter(|_| !std::mem::replace(&mut self.has_failed, true));
-        failed.map(|error| format!("warning: the side channel is not up to date: {error}"))
+        lines.extend(failed.map(|error| format!("warning: the side channel is not up to date: {error}")));
+        lines
     }
 
     fn publish(&mut self, server: &Server) -> Result<(), Error> {
-        fill(&mut self.areas, server, &mut self.facts, &mut self.figures, &self.stalls)?;
+        let nic = self.nic.as_ref();
+        fill(&mut self.areas, server, &mut self.facts, &mut self.figures, &self.stalls, nic)?;
         for (place, (_, _, image)) in self.areas.iter_mut().enumerate() {
             let published = self.segment.publish(place, image);
             let failed = |cause| Error::Failed(format!("{}: {cause}", self.segment.path().display()));
@@ -86,10 +92,12 @@ impl Publisher {
 
 /// The areas that the segment of a server has, empty so far. A reload may bring more routes or fewer: there are as many
 /// areas as there were routes first, and empty ones where there are none.
-fn wanted(server: &Server) -> Vec<Wanted> {
+fn wanted(server: &Server, nic: Option<&NicWatch>) -> Vec<Wanted> {
     let lane_count = server.lanes.len();
     let route_count = server.plan().routes.routes().len().min(ROUTES_MAX);
     let memif_count = usize::from(server.plan().facts.is_memif());
+    let link_count = usize::from(nic.is_some());
+    let nic_count = usize::from(nic.is_some_and(|nic| !nic.now().statistics.is_empty()));
     let kinds = [
         ("server", 1),
         ("lane", lane_count),
@@ -97,6 +105,10 @@ fn wanted(server: &Server) -> Vec<Wanted> {
         ("memif", memif_count),
         ("driver", 1 - memif_count),
         ("route", route_count),
+        ("link", link_count),
+        ("link_at_start", link_count),
+        ("nic", nic_count),
+        ("nic_at_start", nic_count),
     ];
     let areas = kinds.into_iter().flat_map(|(kind, count)| (0..count).map(move |index| (kind, index)));
     areas.map(|(kind, index)| (kind, index, Image::new())).collect()
@@ -109,6 +121,7 @@ fn fill(
     facts: &mut ServerFacts,
     figures: &mut [LaneFigures],
     stalls: &[StallWatch],
+    nic: Option<&NicWatch>,
 ) -> Result<(), Error> {
     facts.tier = server.plan().earliest.tier.to_string();
     for ((running, figures), watch) in server.lanes.iter().zip(figures.iter_mut()).zip(stalls) {
@@ -128,6 +141,11 @@ fn fill(
                 }
             }
             "driver" => side_channel::driver(image, &driver),
+            "link" | "link_at_start" | "nic" | "nic_at_start" => {
+                if let Some(nic) = nic {
+                    card(image, kind, nic);
+                }
+            }
             _ => {
                 let figures = routes.get(*index).copied().unwrap_or_default();
                 side_channel::route(image, &route(server, *index), figures);
@@ -135,6 +153,16 @@ fn fill(
         }
     }
     Ok(())
+}
+
+/// What the card counts itself, now and at the start.
+fn card(image: &mut Image, kind: &str, nic: &NicWatch) {
+    match kind {
+        "link" => side_channel::link(image, nic.now()),
+        "link_at_start" => side_channel::link(image, nic.at_start()),
+        "nic" => side_channel::statistics(image, nic.now()),
+        _ => side_channel::statistics(image, nic.at_start()),
+    }
 }
 
 /// What no lane has seen of a queue.

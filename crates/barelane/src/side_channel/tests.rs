@@ -75,6 +75,17 @@ pub(crate) fn figures(count: u64) -> LaneFigures {
     }
 }
 
+/// A card that has counted `count` of everything, and was asked in that millisecond.
+fn card(count: u64) -> NicCounts {
+    let statistics = [("peer_ifindex", 7), ("rx_queue_0_drops", count), ("rx_queue_0_xdp_packets", count)];
+    NicCounts {
+        read_unix_ns: count * 1_000_000,
+        link: [count; host::links::LINK_COUNTER_COUNT],
+        statistics: statistics.map(|(name, number)| (name.to_owned(), number)).to_vec(),
+        left_out: 3,
+    }
+}
+
 pub(crate) fn wanted(count: u64) -> Vec<Wanted> {
     let facts = ServerFacts { nic: "lane0".to_owned(), stall_limit_ns: 9, ..ServerFacts::default() };
     let told = ("udp to port 7 \u{2192} échö".repeat(20), "lane".to_owned());
@@ -85,6 +96,10 @@ pub(crate) fn wanted(count: u64) -> Vec<Wanted> {
         ("queue", 0, filled(|image| queue(image, &KernelQueue::default()))),
         ("driver", 0, filled(|image| driver(image, &Counters::default()))),
         ("route", 0, filled(|image| route(image, &told, RouteFigures::default()))),
+        ("link", 0, filled(|image| link(image, &card(count)))),
+        ("link_at_start", 0, filled(|image| link(image, &card(4)))),
+        ("nic", 0, filled(|image| statistics(image, &card(count)))),
+        ("nic_at_start", 0, filled(|image| statistics(image, &card(4)))),
     ]
 }
 

@@ -4,6 +4,9 @@
 use serde::Serialize;
 
 pub(crate) mod between;
+mod nic;
+
+pub use nic::{Nic, NicCount};
 
 /// One server.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -33,6 +36,8 @@ pub struct Figures {
     pub drops: Vec<Drop>,
     /// What the kernel counted before the lanes, one for each queue.
     pub queues: Vec<Queue>,
+    /// What the card counts itself; nothing over memif.
+    pub card: Option<Nic>,
     /// The routes, in their order.
     pub routes: Vec<Route>,
 }

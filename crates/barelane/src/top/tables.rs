@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::figures::{Depths, Figures, Flow};
+use super::figures::{Depths, Figures, Flow, NicCount};
 use super::units::{age, count, rate, time};
 use crate::error::printable;
 
@@ -176,21 +176,38 @@ pub fn routes(figures: &Figures) -> Table {
     }
 }
 
-/// One row for each count of each queue that is not zero.
+/// One row for each count of each queue that is not zero, and for each loss that the card has counted itself.
 pub fn queues(figures: &Figures) -> Table {
     let counted = figures
         .queues
         .iter()
         .flat_map(|queue| queue.counts.iter().map(move |(name, count)| (queue.queue, name, *count)));
-    let row =
-        |(queue, name, number): (u64, &String, u64)| vec![queue.to_string(), printable(name), count(number)];
+    // A queue's counts begin with the server, for its socket does.
+    let row = |(queue, name, number): (u64, &String, u64)| {
+        vec![queue.to_string(), "socket".to_owned(), printable(name), count(number), count(number)]
+    };
+    let card = figures.card.iter().flat_map(|card| {
+        let link = card.link.iter().map(|count| ("link", count));
+        link.chain(card.driver.iter().map(|count| ("driver", count)))
+    });
+    let lost = card.filter(|(_, count)| count.is_loss && count.count > 0);
     Table {
         title: "kernel",
-        head: vec!["queue", "counted before the lane", "count"],
-        rows: counted.filter(|(.., count)| *count > 0).map(row).collect(),
-        words: 2,
+        head: vec!["queue", "by", "counted beside the lane", "since start", "count"],
+        rows: counted
+            .filter(|(.., count)| *count > 0)
+            .map(row)
+            .chain(lost.map(|(by, count)| card_row(by, count)))
+            .collect(),
+        words: 3,
         nothing: "the kernel counted nothing",
     }
+}
+
+/// A loss that the card has counted, by the kernel's count of every interface or by its driver's own.
+fn card_row(by: &str, lost: &NicCount) -> Vec<String> {
+    let queue = lost.queue.map_or_else(|| "-".to_owned(), |queue| queue.to_string());
+    vec![queue, by.to_owned(), printable(&lost.name), count(lost.since_start), count(lost.count)]
 }
 
 /// How many stalls are printed: the newest. All that are kept stand in the JSON form.

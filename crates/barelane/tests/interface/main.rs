@@ -35,6 +35,7 @@
 //! | `spoofed` | does a flood from sources that do not exist take anything from those that do? |
 //! | `service` | does a service manager hear what happens? |
 //! | `side_channel` | does the segment say what happened, and does nobody who reads it disturb a server? |
+//! | `card` | are frames that the card lost before any lane told as the card counts them? |
 //! | `top` | does `barelane top` say so too? |
 //! | `admin` | does Prometheus hear it as well, and can nobody who asks badly hold a server up? |
 //! | `page` | does a browser show it, in every window, and does it say when nobody answers? |
@@ -58,6 +59,7 @@
 
 mod admin;
 mod asking;
+mod card;
 mod echo;
 mod ends;
 mod flood;

@@ -26,7 +26,7 @@ pub(crate) fn segment_of(server: &Server) -> PathBuf {
 }
 
 /// What the segment says when this is so.
-fn when(reader: &Reader, is_so: impl Fn(&Snapshot) -> bool) -> Snapshot {
+pub(crate) fn when(reader: &Reader, is_so: impl Fn(&Snapshot) -> bool) -> Snapshot {
     let deadline = Instant::now() + PUBLISHED_MAX;
     loop {
         let snapshot = reader.read().unwrap();

@@ -63,7 +63,7 @@ impl Statistics {
     }
 
     /// Each name with its number, in the driver's order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> + Clone {
         self.names.iter().map(String::as_str).zip(self.numbers.iter().copied())
     }
 

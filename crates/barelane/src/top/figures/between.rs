@@ -4,7 +4,7 @@ use std::path::Path;
 
 use telemetry::Histogram;
 
-use super::{Answer, Depths, Drop, Facts, Figures, Flow, Lane, Queue, Route, Spread, Stall};
+use super::{Answer, Depths, Drop, Facts, Figures, Flow, Lane, Nic, Queue, Route, Spread, Stall};
 use crate::side_channel::{Area, Field, Form, NotedStall, Snapshot};
 
 /// One area at two looks.
@@ -25,7 +25,7 @@ impl<'a> Pair<'a> {
         let Some(before) = self.before else { return 0.0 };
         let ns = self.now.published_unix_ns().saturating_sub(before.published_unix_ns());
         let more = of(self.now).saturating_sub(of(before));
-        if ns == 0 { 0.0 } else { as_float(more) * 1e9 / as_float(ns) }
+        per_second(more, ns)
     }
 
     fn flow(&self) -> Flow {
@@ -49,6 +49,11 @@ const FATES: [&str; 4] = ["received", "replied", "passed", "dropped"];
 
 /// What the names of histograms of residence begin with, before the kind of answer.
 pub(crate) const RESIDENCE: &str = "residence_";
+
+/// How much that is a second; nothing where no time has passed.
+pub(super) fn per_second(more: u64, ns: u64) -> f64 {
+    if ns == 0 { 0.0 } else { as_float(more) * 1e9 / as_float(ns) }
+}
 
 #[expect(
     clippy::cast_precision_loss,
@@ -79,6 +84,7 @@ impl Figures {
             answers: answers(&lanes, &drivers),
             drops: [drops("lane", &lanes), drops("driver", &drivers)].concat(),
             queues: of_kind("queue").map(|pair| queue(pair.now)).collect(),
+            card: Nic::between(before, now),
             routes: of_kind("route").filter_map(|pair| route(&pair)).collect(),
         }
     }

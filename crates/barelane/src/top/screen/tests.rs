@@ -62,9 +62,13 @@ fn a_screen_of_80_columns_and_24_lines_has_all_that_counts() {
 #[test]
 fn keys_choose_a_table_scroll_it_pause_and_quit() {
     let mut view = View::default();
-    for (letter, wanted) in
-        [('d', "frame_truncated"), ('s', "preempted"), ('r', "udp to port 7"), ('a', "arp")]
-    {
+    for (letter, wanted) in [
+        ('d', "frame_truncated"),
+        ('s', "preempted"),
+        ('r', "udp to port 7"),
+        ('k', "tx_dropped"),
+        ('a', "arp"),
+    ] {
         assert_eq!(view.press(key(letter), 1), Next::Stay);
         let screen = drawn(&[server()], &view, [80, 24]);
         assert!(screen[8..].iter().any(|line| line.contains(wanted)), "{letter}: {screen:#?}");
