@@ -54,7 +54,7 @@ pub mod testing;
 use kick::Kicker;
 
 pub use channel::SocketName;
-pub use control::{Control, News};
+pub use control::{Control, Happening, News};
 pub use fault::{Fault, Frames, Peers};
 pub use queue::{Idle, MemifQueue, RING_SIZE_MIN};
 

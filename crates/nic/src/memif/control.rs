@@ -10,6 +10,7 @@
 //! guest who says nothing is shown out.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +45,32 @@ const MESSAGES_AT_ONCE: usize = 64;
 const NEWS_MAX: usize = 64;
 
 /// Something that an operator should know.
-pub type News = String;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// Which kind of thing.
+    pub what: Happening,
+    /// What to say of it.
+    pub line: String,
+}
+
+/// What can happen at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// A peer has come.
+    Connected,
+    /// It has gone, or died.
+    Left,
+    /// It did what is forbidden.
+    SentAway,
+    /// None can come, for a reason on this side.
+    KeptOut,
+}
+
+impl fmt::Display for News {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.line)
+    }
+}
 
 /// One end of an interface, beside its queues. Dropping it ends the connection and takes the socket away.
 #[derive(Debug)]
@@ -63,7 +89,7 @@ struct Shared {
     frames: Mutex<Vec<Frames>>,
     news: Mutex<VecDeque<News>>,
     /// The line that was said last.
-    said: Mutex<News>,
+    said: Mutex<String>,
 }
 
 impl Control {
@@ -114,7 +140,7 @@ impl Control {
         self.shared.frames.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What has happened since this was last asked, one line each.
+    /// What has happened since this was last asked.
     pub fn news(&self) -> Vec<News> {
         self.shared.news.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
@@ -342,7 +368,9 @@ impl Host {
         self.shared.peers.count_connected();
         self.shared.is_connected.store(true, Ordering::Release);
         let plural = if queue_count == 1 { "" } else { "s" };
-        self.say(format!("memif {}: {peer} is connected, {queue_count} queue{plural}", self.settings.socket));
+        let line =
+            format!("memif {}: {peer} is connected, {queue_count} queue{plural}", self.settings.socket);
+        self.say(Happening::Connected, line);
         Ok(Connection { generation, regions, events })
     }
 
@@ -378,22 +406,21 @@ impl Host {
         match end {
             End::Left(why) => {
                 let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-                self.say(format!("memif {socket}: {peer} has gone{why}"));
+                self.say(Happening::Left, format!("memif {socket}: {peer} has gone{why}"));
             }
             End::SentAway(fault) => {
                 self.shared.peers.count_fault(fault);
                 channel.send_farewell(fault.sentence());
-                self.say(format!(
-                    "warning: memif {socket}: {peer} was sent away ({fault}): {}",
-                    fault.sentence()
-                ));
+                let why = fault.sentence();
+                let line = format!("warning: memif {socket}: {peer} was sent away ({fault}): {why}");
+                self.say(Happening::SentAway, line);
             }
         }
     }
 
     /// Keeps a line to be said, unless it is the one that was said last: a client that tries again and again says once why it
     /// is not let in.
-    fn say(&self, line: String) {
+    fn say(&self, what: Happening, line: String) {
         let mut said = self.shared.said.lock().unwrap_or_else(PoisonError::into_inner);
         if *said == line {
             return;
@@ -403,12 +430,12 @@ impl Host {
         if news.len() == NEWS_MAX {
             news.pop_front();
         }
-        news.push_back(line);
+        news.push_back(News { what, line });
     }
 
     /// Tells what keeps peers from coming in, and does not spin on it.
     fn pause(&self, error: &io::Error) {
-        self.say(format!("warning: memif {}: {error}", self.settings.socket));
+        self.say(Happening::KeptOut, format!("warning: memif {}: {error}", self.settings.socket));
         thread::sleep(TRY_INTERVAL);
     }
 

@@ -257,8 +257,8 @@ fn a_server_is_there_for_the_next_client() {
         assert_eq!((control.peers().connected, control.peers().left), (round, round));
     }
     let said = control.news();
-    assert!(said.iter().any(|line| line.contains("is connected, 1 queue")), "{said:?}");
-    assert!(said.iter().any(|line| line.contains("has gone: It ends")), "{said:?}");
+    assert!(said.iter().any(|news| news.line.contains("is connected, 1 queue")), "{said:?}");
+    assert!(said.iter().any(|news| news.line.contains("has gone: It ends")), "{said:?}");
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn only_who_knows_the_secret_is_let_in() {
     let wrong = Settings { secret: Some(b"open wheat".to_vec()), ..client_of(&settings) };
     let (client, _queues) = open(&wrong).unwrap();
     until(|| control.peers().of(barelane_nic::memif::Fault::SecretWrong) > 0, "a refusal");
-    until(|| client.news().iter().any(|line| line.contains("does not know the secret")), "its reason");
+    until(|| client.news().iter().any(|news| news.line.contains("does not know the secret")), "its reason");
     drop(client);
     let (_client, _queues) = open(&client_of(&settings)).unwrap();
     join(&mut servers[0]);
