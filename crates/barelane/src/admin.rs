@@ -29,6 +29,7 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 
 use crate::error::Error;
+use crate::events::{Event, News};
 use crate::side_channel::{Reader, SegmentError};
 
 mod answer;
@@ -82,7 +83,8 @@ impl Admin {
                 let _taken_away_since = host::cores::pin(core);
             }
             if let Err(cause) = http::serve(listener, answerer, stopped) {
-                crate::say::warn(format_args!("metrics are served no more: {cause}"));
+                let event = Event::AdminEnd { reason: cause.to_string() };
+                News::new(event, format_args!("metrics are served no more: {cause}")).tell();
             }
         };
         let thread = thread::Builder::new().name("admin".to_owned()).stack_size(STACK_SIZE).spawn(work);
@@ -91,8 +93,12 @@ impl Admin {
     }
 
     /// Where it is, as a fact of the server.
-    pub(crate) fn fact(&self) -> String {
-        format!("page: http://{0}/, metrics: http://{0}/metrics, health: /readyz, /healthz", self.address)
+    pub(crate) fn fact(&self) -> News {
+        let line = format!(
+            "page: http://{0}/, metrics: http://{0}/metrics, health: /readyz, /healthz",
+            self.address
+        );
+        News::new(Event::AdminStart { address: self.address.to_string() }, line)
     }
 }
 

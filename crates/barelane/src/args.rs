@@ -212,6 +212,12 @@ pub struct ServeArguments {
     /// File with the token that whoever asks there must show; needed where others than this host can ask [default: none]
     #[arg(long, value_name = "FILE")]
     pub admin_token: Option<String>,
+    /// How what happens is written to standard error: text (for people), json (for programs) [default: text]
+    #[arg(long, value_name = "FORM")]
+    pub log_format: Option<String>,
+    /// The least level of what is written there: info, warn, error [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
 }
 
 /// What to look at.

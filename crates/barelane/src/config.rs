@@ -26,9 +26,11 @@ use crate::error::{Error, Wrong};
 
 mod file;
 pub mod keys;
+mod log;
 pub(crate) mod memif;
 pub(crate) mod values;
 
+pub use log::{LogConfig, LogFormat};
 pub use memif::MemifConfig;
 
 /// Everything that can be set. [`Config::default`] is what `configs/default.toml` says.
@@ -42,6 +44,8 @@ pub struct Config {
     pub serve: ServeConfig,
     /// How STAMP is answered.
     pub stamp: StampConfig,
+    /// How what happens is told.
+    pub log: LogConfig,
     /// Routes, in the order of the file; they come before those that [`ServeConfig::respond`] means.
     pub routes: Vec<RouteConfig>,
 }
@@ -252,6 +256,7 @@ impl Default for Config {
                 admin_token_file: PathBuf::new(),
             },
             stamp: StampConfig::default(),
+            log: LogConfig::default(),
             routes: Vec::new(),
         }
     }
@@ -312,6 +317,8 @@ impl Config {
             (keys::HOLD, arguments.hold.clone()),
             (keys::ADMIN, one(&arguments.admin)),
             (keys::ADMIN_TOKEN_FILE, one(&arguments.admin_token)),
+            (keys::LOG_FORMAT, one(&arguments.log_format)),
+            (keys::LOG_LEVEL, one(&arguments.log_level)),
             (keys::STAMP_KEY_FILE, one(&arguments.stamp_key)),
             (keys::STAMP_SHORT_PACKETS, one(&arguments.stamp_short)),
         ];

@@ -126,7 +126,12 @@ impl From<Wrong> for Error {
 impl Error {
     /// What the process ends with.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if self.is_setting() { 2 } else { 1 })
+        ExitCode::from(self.exit_number())
+    }
+
+    /// The same as a number.
+    pub(crate) fn exit_number(&self) -> u8 {
+        if self.is_setting() { 2 } else { 1 }
     }
 
     fn is_setting(&self) -> bool {

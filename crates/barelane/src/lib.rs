@@ -75,6 +75,7 @@ mod counts;
 pub mod demo;
 pub mod doctor;
 pub mod error;
+mod events;
 pub mod explain;
 mod json;
 pub mod plan;
@@ -107,12 +108,23 @@ pub fn main() -> ExitCode {
         Ok(arguments) => run(arguments.verb),
         Err(error) => explain(error, &typed),
     };
-    match done {
+    let code = match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say::error(&error);
+            say_why(&error);
             error.exit_code()
         }
+    };
+    events::finish();
+    code
+}
+
+/// Why the process ends, where everything else that it says goes.
+fn say_why(error: &Error) {
+    if events::is_installed() {
+        serve::failed(error).tell();
+    } else {
+        say::error(error);
     }
 }
 

@@ -27,12 +27,14 @@ use crate::admin::{self, Admin, Watched};
 use crate::args::ServeArguments;
 use crate::config::keys::INTERFACE;
 use crate::error::{Error, Wrong};
+use crate::events::{self, News};
 use crate::plan::Facts;
 use crate::signals::Signals;
-use crate::{Config, Plan, say};
+use crate::{Config, Plan};
 
 mod address_check;
 mod card;
+mod firsts;
 mod holding;
 mod housekeeping;
 mod lanes;
@@ -44,6 +46,7 @@ mod reload;
 mod routes;
 mod server;
 mod stalls;
+mod tell;
 mod watch;
 
 use holding::Holding;
@@ -53,6 +56,7 @@ pub use print::Summary;
 use publish::Publisher;
 pub use reload::ReloadError;
 pub use server::Server;
+pub(crate) use tell::failed;
 use watch::Watch;
 
 /// How often signals are looked at: how late a stop may begin. Shorter wakes a core for nothing more often.
@@ -62,17 +66,19 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     // Before the card is opened, so that no signal finds it half open.
     let signals = Signals::catch()?;
-    let Some((mut server, listener, holding)) = start(arguments, &signals)? else {
-        say::note("stopped before anything was served");
+    let config = Config::new(arguments)?;
+    events::install(&config.log)?;
+    tell::start(&config).tell();
+    let Some((mut server, listener, holding)) = start(&config, &signals)? else {
+        News::of("stopped before anything was served").tell();
         return Ok(());
     };
-    for line in server.facts() {
-        say::note(line);
-    }
+    tell::plan(&server).iter().for_each(News::tell);
+    server.facts().iter().for_each(|line| News::of(line).tell());
     let housekeeping = Housekeeping::begin(server.plan());
     let mut publisher = publish(&server);
     let admin = answer_metrics(&server, listener, publisher.as_ref());
-    say::note(server.ready_line());
+    tell::ready(&server).tell();
     tell_systemd(&[NotifyState::Ready]);
     let ended = supervise(&mut server, &housekeeping, publisher.as_mut(), &signals, arguments);
     tell_systemd(&[NotifyState::Stopping]);
@@ -80,26 +86,25 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     drop(admin);
     let stopped = server.stop();
     if let Ok(summary) = &stopped {
-        say::note(summary);
+        tell::stop(summary).tell();
     }
     holding.give_back();
     ended?;
     stopped?.check()
 }
 
-/// Starts the server that the arguments mean, and listens for who asks about it; nothing where the process was told to stop
+/// Starts the server that a configuration means, and listens for who asks about it; nothing where the process was told to stop
 /// before it served.
 fn start(
-    arguments: &ServeArguments,
+    config: &Config,
     signals: &Signals,
 ) -> Result<Option<(Server, Option<TcpListener>, Holding)>, Error> {
     let stop = signals.stop_flag();
-    let config = Config::new(arguments)?;
-    Facts::settle(&config, &stop)?;
+    Facts::settle(config, &stop)?;
     if signals.is_stopping() {
         return Ok(None);
     }
-    let mut plan = Plan::new(&config)?;
+    let mut plan = Plan::new(config)?;
     check_privileges(&plan)?;
     // Before the card is opened: where the port is taken, nothing has been touched.
     let listener = admin::listen(&mut plan)?;
@@ -118,11 +123,11 @@ fn answer_metrics(
     let watched = Watched::of(plan, server.lanes.iter().filter_map(Running::watched));
     match Admin::start(listener?, plan.admin.token().cloned(), segment, watched) {
         Ok(admin) => {
-            say::note(admin.fact());
+            admin.fact().tell();
             Some(admin)
         }
         Err(error) => {
-            say::warn(error);
+            News::warning(error).tell();
             None
         }
     }
@@ -132,13 +137,12 @@ fn answer_metrics(
 fn publish(server: &Server) -> Option<Publisher> {
     match Publisher::start(server) {
         Ok(publisher) => {
-            say::note(publisher.fact());
+            publisher.fact().tell();
             Some(publisher)
         }
         Err(error) => {
-            say::warn(format_args!(
-                "there is no side channel, and barelane top cannot see this server: {error}"
-            ));
+            let line = format!("there is no side channel, and barelane top cannot see this server: {error}");
+            News::warning(line).tell();
             None
         }
     }
@@ -159,14 +163,15 @@ fn supervise(
             watch = Watch::new(server.plan());
         }
         server.tell_time();
-        server.news().iter().for_each(say::note);
-        server.look_at_next_hops().iter().for_each(say::note);
-        server.look_at_link()?.iter().for_each(say::note);
-        watch.look(server.plan())?.iter().for_each(say::note);
+        server.news().iter().for_each(News::tell);
+        server.look_at_next_hops().iter().for_each(News::tell);
+        server.look_at_link()?.iter().for_each(News::tell);
+        watch.look(server.plan())?.iter().for_each(News::tell);
         if let Err(error) = server.announce_again() {
-            say::warn(error);
+            News::warning(error).tell();
         }
-        publisher.as_mut().map_or_else(Vec::new, |it| it.look(server)).iter().for_each(say::note);
+        publisher.as_mut().map_or_else(Vec::new, |it| it.look(server)).iter().for_each(News::tell);
+        events::look();
         thread::sleep(LOOK_INTERVAL);
     }
     Ok(())
@@ -181,10 +186,10 @@ fn reload(server: &mut Server, arguments: &ServeArguments, stop: &AtomicBool) {
     let config = Config::new(arguments).map_err(ReloadError::Refused);
     match config.and_then(|config| server.reload(&config, stop)) {
         Ok(()) => {
-            server.plan().warnings.iter().for_each(say::warn);
-            say::note("reloaded: the new configuration is in force");
+            server.plan().warnings.iter().for_each(|line| News::warning(line).tell());
+            tell::reloaded(server.plan()).tell();
         }
-        Err(error) => say::error(error),
+        Err(error) => tell::refused(&error).tell(),
     }
     tell_systemd(&[NotifyState::Ready]);
 }

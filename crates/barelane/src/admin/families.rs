@@ -73,6 +73,12 @@ impl Families {
         let help = "A gap between two turns of a lane is a stall where it is longer.";
         let limit = Value::Ns(area.number("stall_limit").unwrap_or(0));
         self.gauge("barelane_stall_limit_seconds", "seconds", help, &[], limit);
+        let count = |name| Value::Number(area.number(name).unwrap_or(0));
+        let help = "Lines of the log that were lost, because nobody read it.";
+        self.add("barelane_log_lost_lines", Kind::Counter, "lines", help, vec![], count("log_lost"));
+        let help = "Events that were not told, because too many of their name came at once.";
+        let name = "barelane_log_suppressed_events";
+        self.add(name, Kind::Counter, "events", help, vec![], count("log_suppressed"));
     }
 
     fn lane(&mut self, area: &Area) {

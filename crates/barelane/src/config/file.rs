@@ -55,10 +55,10 @@ fn read_section(
         ("route", DeValue::Array(routes)) => {
             routes.iter().try_for_each(|route| read_route(source, config, route))
         }
-        ("nic" | "lane" | "serve" | "stamp", DeValue::Table(table)) => {
+        ("nic" | "lane" | "serve" | "log" | "stamp", DeValue::Table(table)) => {
             read_table(source, config, name, table)
         }
-        ("nic" | "lane" | "serve" | "stamp", _) => {
+        ("nic" | "lane" | "serve" | "log" | "stamp", _) => {
             Err(wrong_shape(source, value, name).remedy(format!("write a section: [{name}]")))
         }
         ("route", _) => Err(wrong_shape(source, value, name).remedy("write [[route]] above each route")),

@@ -8,10 +8,11 @@ use std::num::NonZeroU32;
 
 use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
 use route::{Family, NextHop, ServiceError, ShortPackets, SourcePrefix, TierChoice, VlanSet};
+use tracing::level_filters::LevelFilter;
 use wire::ethernet::Mac;
 
 use super::values::{self, Fault, address, choice, number, prefix, unique};
-use super::{AdminChoice, Config, EarliestChoice, Hold, MemifConfig, PartialChoice, RouteConfig};
+use super::{AdminChoice, Config, EarliestChoice, Hold, LogFormat, MemifConfig, PartialChoice, RouteConfig};
 use crate::error::{Setting, Wrong};
 
 macro_rules! settings {
@@ -43,6 +44,8 @@ settings! {
     ADDRESS_CHECK_MS "serve.address_check_ms" None;
     ADMIN "serve.admin" Some("--admin");
     ADMIN_TOKEN_FILE "serve.admin_token_file" Some("--admin-token");
+    LOG_FORMAT "log.format" Some("--log-format");
+    LOG_LEVEL "log.level" Some("--log-level");
     STAMP_KEY_FILE "stamp.key_file" Some("--stamp-key");
     STAMP_SHORT_PACKETS "stamp.short_packets" Some("--stamp-short");
     ROUTE_NIC "route.nic" None;
@@ -87,6 +90,12 @@ pub const HOLDS: &[(&str, Hold)] = &[("power", Hold::Power), ("irqs", Hold::Irqs
 
 /// What stands for nothing at all.
 pub const NONE: &str = "none";
+/// The forms of a line, by name.
+pub const LOG_FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+/// The least levels, by name.
+pub const LOG_LEVELS: &[(&str, LevelFilter)] =
+    &[("info", LevelFilter::INFO), ("warn", LevelFilter::WARN), ("error", LevelFilter::ERROR)];
 
 /// What stands for every number that there can be.
 pub const ALL: &str = "all";
@@ -156,6 +165,8 @@ keys! {
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
     ADMIN Text |config, texts| config.serve.admin = admin(&texts.concat())?;
     ADMIN_TOKEN_FILE Text |config, texts| config.serve.admin_token_file = texts.concat().into();
+    LOG_FORMAT Text |config, texts| config.log.format = choice(LOG_FORMATS, texts)?;
+    LOG_LEVEL Text |config, texts| config.log.level = choice(LOG_LEVELS, texts)?;
     STAMP_KEY_FILE Text |config, texts| config.stamp.key_file = texts.concat().into();
     STAMP_SHORT_PACKETS Text |config, texts| config.stamp.short_packets = choice(SHORT_PACKETS, texts)?;
     ROUTE_NIC Text |config, texts| last_route(config).nic = Some(texts.concat());
@@ -329,6 +340,8 @@ mod tests {
         let wrong =
             "stamp.short_packets (--stamp-short) = \"false\": no such choice; write one of drop, answer";
         assert_eq!(refused(STAMP_SHORT_PACKETS, "false"), wrong);
+        assert!(refused(LOG_FORMAT, "xml").ends_with("no such choice; write one of text, json"));
+        assert!(refused(LOG_LEVEL, "debug").ends_with("no such choice; write one of info, warn, error"));
         for text in ["", "9464", "localhost:9464", "127.0.0.1:0", "::1:9464x"] {
             assert!(refused(ADMIN, text).contains("write ADDRESS:PORT"), "{text}");
         }

@@ -1,10 +1,11 @@
 //! The card of a server, whichever it is: an interface of this host, or one in shared memory.
 
-use nic::memif::{Control, Frames, Peers};
+use nic::memif::{Control, Frames, Happening, News as PeerNews, Peers};
 use nic::xdp::{Attachment, Claims, NextHops, RouteCount, Statistics};
 
 use crate::counts::{rows_of_frames, rows_of_peers};
 use crate::error::Error;
+use crate::events::{Event, News};
 
 /// What is open beside the lanes.
 #[derive(Debug)]
@@ -58,12 +59,23 @@ impl Card {
     }
 
     /// What has happened beside the lanes since this was last asked.
-    pub(super) fn news(&self) -> Vec<String> {
+    pub(super) fn news(&self) -> Vec<News> {
         match self {
             Self::Xdp(_) => Vec::new(),
-            Self::Memif(control) => control.news(),
+            Self::Memif(control) => control.news().iter().map(of_peer).collect(),
         }
     }
+}
+
+/// What has happened at the other end of a memif.
+fn of_peer(news: &PeerNews) -> News {
+    let event = match news.what {
+        Happening::Connected => Event::PeerConnected {},
+        Happening::Left => Event::PeerLeft {},
+        Happening::SentAway => Event::PeerSentAway {},
+        Happening::KeptOut => Event::Warning {},
+    };
+    News::new(event, news.line.trim_start_matches("warning: "))
 }
 
 /// What a card counts that no lane has seen.
@@ -81,6 +93,25 @@ impl Losses {
         match self {
             Self::Xdp(queues) => queues.iter().map(|(_, queue)| queue.rx_invalid + queue.tx_invalid).sum(),
             Self::Memif(..) => 0,
+        }
+    }
+
+    /// Who counts frames that were lost, and each of his counts: queue, name, number.
+    pub(super) fn lost(&self) -> (&'static str, Vec<(u32, &'static str, u64)>) {
+        match self {
+            Self::Xdp(queues) => {
+                let lost = |&(queue, statistics): &(u32, Statistics)| {
+                    lost_of_queue(&statistics).map(|(name, count, _)| (queue, name, count))
+                };
+                ("socket", queues.iter().flat_map(lost).collect())
+            }
+            Self::Memif(_, queues) => {
+                let lost = |(queue, frames)| {
+                    let rows = rows_of_frames(frames).into_iter().filter(|(name, ..)| *name != "kicks");
+                    rows.map(move |(name, count, _)| (queue, name, count))
+                };
+                ("memif", (0..).zip(queues).flat_map(lost).collect())
+            }
         }
     }
 
@@ -106,15 +137,20 @@ impl Losses {
 
 /// What the kernel could not put into a queue's rings, which no lane has ever seen.
 fn rows_of_queue(queue: u32, statistics: &Statistics) -> impl Iterator<Item = (String, u64, String)> {
+    let rows = lost_of_queue(statistics).into_iter();
+    rows.map(move |(name, count, why)| (format!("queue_{queue}_{name}"), count, why.to_owned()))
+}
+
+/// The same by the kernel's names.
+fn lost_of_queue(statistics: &Statistics) -> [(&'static str, u64, &'static str); 5] {
     // In copy mode the kernel counts a frame that found the fill ring empty in both (`xsk_rcv_check` and
     // `__xsk_rcv` in net/xdp/xsk.c): each is told once.
     let otherwise = statistics.rx_dropped.saturating_sub(statistics.fill_ring_empty);
-    let rows = [
+    [
         ("rx_ring_full", statistics.rx_ring_full, "Before a lane: its receive ring was full."),
         ("fill_ring_empty", statistics.fill_ring_empty, "Before a lane: its fill ring was empty."),
         ("rx_dropped", otherwise, "Before a lane: dropped by the kernel for another reason."),
         ("rx_invalid", statistics.rx_invalid, "A fault of the lane: a buffer that the kernel did not take."),
         ("tx_invalid", statistics.tx_invalid, "A fault of the lane: an answer that the kernel did not take."),
-    ];
-    rows.into_iter().map(move |(name, count, why)| (format!("queue_{queue}_{name}"), count, why.to_owned()))
+    ]
 }

@@ -9,7 +9,8 @@ use host::doctor::{Change, Held, Machine, Outcome, Power, Step, Tree, give_back_
 use crate::config::Hold;
 use crate::config::keys::{HOLD, HOLDS, name_of};
 use crate::error::{Error, Wrong};
-use crate::{Plan, say, state};
+use crate::events::News;
+use crate::{Plan, state};
 
 /// What is held. What is dropped goes back too; [`Holding::give_back`] also says what came of it.
 #[derive(Debug, Default)]
@@ -38,10 +39,11 @@ impl Holding {
         match self.interrupts.map(Held::give_back) {
             None => {}
             Some(Ok(outcomes)) => {
-                say::note(format_args!("hold: {} interrupts are back where they were", restored(&outcomes)));
+                News::of(&format!("hold: {} interrupts are back where they were", restored(&outcomes)))
+                    .tell();
                 warn_of_failed(&outcomes);
             }
-            Some(Err(why)) => say::warn(format_args!("hold: {why}")),
+            Some(Err(why)) => News::warning(format_args!("hold: {why}")).tell(),
         }
     }
 }
@@ -54,7 +56,7 @@ fn power(plan: &Plan) -> Result<Option<Power>, Error> {
     }
     match Power::hold(&Tree::of_this_machine()) {
         Ok(power) => {
-            say::note("hold: cores wake at once while this runs (/dev/cpu_dma_latency)");
+            News::of("hold: cores wake at once while this runs (/dev/cpu_dma_latency)").tell();
             Ok(Some(power))
         }
         Err(error) if named.is_some() => Err(Wrong::new(HOLD, name_of(HOLDS, &Hold::Power))
@@ -62,7 +64,8 @@ fn power(plan: &Plan) -> Result<Option<Power>, Error> {
             .remedy("run it as root, or leave power out")
             .into()),
         Err(error) => {
-            say::warn(format_args!("cores may take their time to wake: /dev/cpu_dma_latency: {error}"));
+            News::warning(format_args!("cores may take their time to wake: /dev/cpu_dma_latency: {error}"))
+                .tell();
             Ok(None)
         }
     }
@@ -84,14 +87,14 @@ fn interrupts(plan: &Plan, state: &Path) -> Result<Held, Error> {
     if moved == 0 && !outcomes.is_empty() {
         return Err(wrong(&"the kernel moves none of the interrupts that come to the lanes' cores").into());
     }
-    say::note(format_args!("hold: {moved} interrupts leave the cores {} while this runs", as_list(&lanes)));
+    News::of(&format!("hold: {moved} interrupts leave the cores {} while this runs", as_list(&lanes))).tell();
     Ok(held)
 }
 
 fn hold(machine: Machine, changes: &[Change], state: &Path) -> Result<(Held, Vec<Outcome>), String> {
     Held::hold(machine, changes, state, &mut |step| {
         if let Step::Begin { setting, from, to, .. } = step {
-            say::note(format_args!("hold: {setting}: {from} -> {to}"));
+            News::of(&format!("hold: {setting}: {from} -> {to}")).tell();
         }
         ControlFlow::Continue(())
     })
@@ -106,10 +109,10 @@ fn give_back_of_the_dead(state: &Path) {
         Ok(outcomes) if outcomes.is_empty() => {}
         Ok(outcomes) => {
             let count = restored(&outcomes);
-            say::note(format_args!("hold: {count} interrupts that a killed server had moved are back"));
+            News::of(&format!("hold: {count} interrupts that a killed server had moved are back")).tell();
             warn_of_failed(&outcomes);
         }
-        Err(why) => say::warn(format_args!("what a killed server held may be left: {why}")),
+        Err(why) => News::warning(format_args!("what a killed server held may be left: {why}")).tell(),
     }
 }
 
@@ -120,7 +123,7 @@ fn restored(outcomes: &[Outcome]) -> usize {
 fn warn_of_failed(outcomes: &[Outcome]) {
     for outcome in outcomes {
         if let Some(why) = &outcome.failed {
-            say::warn(format_args!("hold: {}: {why}", outcome.setting));
+            News::warning(format_args!("hold: {}: {why}", outcome.setting)).tell();
         }
     }
 }

@@ -4,7 +4,7 @@ use host::HostError;
 use host::cores;
 
 use crate::Plan;
-use crate::say;
+use crate::events::News;
 
 /// The calling thread, on its core: that of the plan, or wherever the kernel puts it where the lanes have every one.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Housekeeping {
     pub(super) fn begin(plan: &Plan) -> Self {
         let core = plan.placement.housekeeping.as_ref().map(|seat| seat.core);
         let this = Self { core, before: cores::allowed().unwrap_or_default() };
-        this.bound().unwrap_or_else(say::warn);
+        this.bound().unwrap_or_else(|error| News::warning(error).tell());
         this
     }
 
@@ -29,9 +29,9 @@ impl Housekeeping {
         if self.core.is_none() {
             return work();
         }
-        cores::bind(&self.before).unwrap_or_else(say::warn);
+        cores::bind(&self.before).unwrap_or_else(|error| News::warning(error).tell());
         let done = work();
-        self.bound().unwrap_or_else(say::warn);
+        self.bound().unwrap_or_else(|error| News::warning(error).tell());
         done
     }
 

@@ -27,6 +27,7 @@ use wire::ethernet::Mac;
 
 use crate::config::keys::{NEXT_HOP, ROUTE_NEXT_HOP};
 use crate::error::{Error, Wrong};
+use crate::events::{Event, News};
 use crate::plan::Plan;
 
 /// What has changed is read at most so often: how late an answer may follow. Reading takes a millisecond for some thousand
@@ -69,8 +70,8 @@ struct Attention {
 pub(super) struct Look {
     /// The ways, where the lanes must be told of them.
     pub(super) newer: Option<NextHops>,
-    /// What an operator should know, one line each.
-    pub(super) lines: Vec<String>,
+    /// What an operator should know.
+    pub(super) news: Vec<News>,
 }
 
 impl KernelWays {
@@ -145,8 +146,8 @@ impl KernelWays {
         if is_due {
             self.failure_said = Some(Instant::now());
         }
-        let line = format!("warning: answers go by the routes as they were last read: {error}");
-        Look { newer: None, lines: is_due.then_some(line).into_iter().collect() }
+        let line = format!("answers go by the routes as they were last read: {error}");
+        Look { newer: None, news: is_due.then(|| News::warning(line)).into_iter().collect() }
     }
 
     fn follow(&mut self, plan: &Plan, look: &mut Look) -> Result<(), HostError> {
@@ -160,7 +161,9 @@ impl KernelWays {
                 (self.ways, self.next_hops) = (ways, newer);
                 self.gateways.retain(|ip, _| self.next_hops.gateways().iter().any(|one| one.address == *ip));
             }
-            Err(too_many) => look.lines.push(format!("warning: answers go by the routes before: {too_many}")),
+            Err(too_many) => {
+                look.news.push(News::warning(format_args!("answers go by the routes before: {too_many}")));
+            }
         }
         Ok(())
     }
@@ -177,7 +180,7 @@ impl KernelWays {
             let attention = self.gateways.entry(gateway.address).or_default();
             if gateway.mac.is_some() {
                 // What is said of it next is that it has died since.
-                attention.said = None;
+                look.news.extend(attention.said.take().map(|_| found(gateway.address)));
             }
             if !is_due(attention.asked, ASK_INTERVAL) {
                 continue;
@@ -185,16 +188,25 @@ impl KernelWays {
             attention.asked = Some(now);
             if gateway.mac.is_none() && is_due(attention.said, SAY_INTERVAL) {
                 attention.said = Some(now);
-                look.lines.push(format!(
-                    "warning: answers by the gateway {} are dropped (next_hop_unresolved): its Ethernet address is not \
-                     known, and the kernel asks for it",
-                    gateway.address
-                ));
+                look.news.push(lost(gateway.address));
             }
             ask(self.ifindex, gateway.address)?;
         }
         Ok(())
     }
+}
+
+fn lost(gateway: IpAddr) -> News {
+    let line = format!(
+        "answers by the gateway {gateway} are dropped (next_hop_unresolved): its Ethernet address is not known, and the kernel \
+         asks for it"
+    );
+    News::new(Event::GatewayLost { gateway: gateway.to_string() }, line)
+}
+
+fn found(gateway: IpAddr) -> News {
+    let line = format!("the gateway {gateway} is there again: answers go by it");
+    News::new(Event::GatewayFound { gateway: gateway.to_string() }, line)
 }
 
 /// Tells the kernel that a gateway is used, unless it has heard of it lately.

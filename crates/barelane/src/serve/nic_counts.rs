@@ -8,6 +8,7 @@ use host::ethtool::{Statistics, queue_of};
 use host::links;
 
 use super::server::Server;
+use crate::events::News;
 use crate::side_channel::{NicCounts, unix_ns};
 
 /// How often the card is asked. Drivers ask their hardware for it, which can take milliseconds, and the kernel keeps changes of
@@ -27,7 +28,7 @@ pub(super) struct NicWatch {
     now: NicCounts,
     due: Instant,
     /// What could not be read, until it has been said; and then that it has been.
-    failure: Option<String>,
+    failure: Option<News>,
     has_failed: bool,
 }
 
@@ -51,8 +52,8 @@ impl NicWatch {
         Some(watch)
     }
 
-    /// Asks the card where that is due. Gives what to say.
-    pub(super) fn look(&mut self) -> Option<String> {
+    /// Asks the card where that is due. Gives what to tell.
+    pub(super) fn look(&mut self) -> Option<News> {
         if Instant::now() >= self.due {
             self.read();
         }
@@ -98,7 +99,8 @@ impl NicWatch {
             Err(error) => error,
         };
         if !std::mem::replace(&mut self.has_failed, true) {
-            self.failure = Some(format!("warning: the card's own counters are not up to date: {error}"));
+            let line = format!("the card's own counters are not up to date: {error}");
+            self.failure = Some(News::warning(line));
         }
         None
     }

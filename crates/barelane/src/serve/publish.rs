@@ -6,16 +6,22 @@ use std::time::{Duration, Instant};
 
 use lane::STALL_LIMIT;
 use nic::xdp::Statistics;
-use telemetry::{ANSWERED_COUNT, Histogram, Page, Published};
+use telemetry::{ANSWERED_COUNT, Counters, Histogram, Page, Published};
 
 use super::card::Losses;
+use super::firsts::Firsts;
 use super::lanes::Running;
 use super::nic_counts::NicWatch;
+use super::print::Summary;
 use super::server::Server;
 use super::stalls::StallWatch;
+use super::tell;
 use crate::error::Error;
+use crate::events::{self, News};
 use crate::plan::LanePlan;
-use crate::side_channel::{self, Image, KernelQueue, LaneFigures, Segment, ServerFacts, Wanted};
+use crate::side_channel::{
+    self, Image, KernelQueue, LaneFigures, RouteFigures, Segment, ServerFacts, Wanted,
+};
 
 /// How often areas are published. A reader that looks once a second is a tenth late at most; more often would copy the same
 /// histograms more often, on a core that lanes may need.
@@ -32,9 +38,26 @@ pub(super) struct Publisher {
     facts: ServerFacts,
     figures: Vec<LaneFigures>,
     stalls: Vec<StallWatch>,
+    counted: Counted,
     nic: Option<NicWatch>,
+    firsts: Firsts,
     due: Instant,
     has_failed: bool,
+}
+
+/// What was counted beside the lanes, at one publication.
+#[derive(Debug)]
+struct Counted {
+    losses: Losses,
+    driver: Counters,
+    routes: Vec<RouteFigures>,
+}
+
+impl Counted {
+    fn of(server: &Server) -> Result<Self, Error> {
+        let (losses, driver) = (server.losses()?, server.driver_counters()?);
+        Ok(Self { losses, driver, routes: server.route_figures(ROUTES_MAX)? })
+    }
 }
 
 impl Publisher {
@@ -44,10 +67,12 @@ impl Publisher {
         let mut figures: Vec<LaneFigures> = server.lanes.iter().map(figures_of).collect();
         let nic = NicWatch::of(server);
         let (mut facts, mut areas) = (facts(server), wanted(server, nic.as_ref()));
-        fill(&mut areas, server, &mut facts, &mut figures, &stalls, nic.as_ref())?;
+        let counted = Counted::of(server)?;
+        fill(&mut areas, server, &mut facts, &mut figures, &stalls, &counted, nic.as_ref());
         let segment = Segment::create(&mut areas)?;
         let due = Instant::now() + INTERVAL;
-        Ok(Self { segment, areas, facts, figures, stalls, nic, due, has_failed: false })
+        let firsts = Firsts::default();
+        Ok(Self { segment, areas, facts, figures, stalls, counted, nic, firsts, due, has_failed: false })
     }
 
     /// Where it is.
@@ -56,30 +81,55 @@ impl Publisher {
     }
 
     /// Where it is, as a fact of the server.
-    pub(super) fn fact(&self) -> String {
-        format!("side channel: {}", self.segment.path().display())
+    pub(super) fn fact(&self) -> News {
+        News::of(&format!("side channel: {}", self.segment.path().display()))
     }
 
-    /// Looks for the causes of new stalls, and publishes when it is due. Gives what to say. To be called some times as often
+    /// Looks for the causes of new stalls, and publishes when it is due. Gives what to tell. To be called some times as often
     /// as that: the sooner after a stall the kernel is asked, the surer is its cause.
-    pub(super) fn look(&mut self, server: &Server) -> Vec<String> {
-        let wall = server.wall_clock();
-        self.stalls.iter_mut().zip(&server.lanes).for_each(|(watch, lane)| watch.look(lane.page(), wall));
+    pub(super) fn look(&mut self, server: &Server) -> Vec<News> {
+        let mut news = self.look_at_stalls(server);
         if Instant::now() < self.due {
-            return Vec::new();
+            return news;
         }
         self.due = Instant::now() + INTERVAL;
-        let mut lines: Vec<String> = self.nic.as_mut().and_then(NicWatch::look).into_iter().collect();
+        news.extend(self.nic.as_mut().and_then(NicWatch::look));
         let published = self.publish(server);
         // What goes on failing is said once: a log that grows ten times a second helps nobody.
         let failed = published.err().filter(|_| !std::mem::replace(&mut self.has_failed, true));
-        lines.extend(failed.map(|error| format!("warning: the side channel is not up to date: {error}")));
-        lines
+        news.extend(
+            failed.map(|error| News::warning(format_args!("the side channel is not up to date: {error}"))),
+        );
+        news.extend(self.firsts());
+        news
+    }
+
+    fn look_at_stalls(&mut self, server: &Server) -> Vec<News> {
+        let wall = server.wall_clock();
+        let mut news = Vec::new();
+        for (number, (watch, running)) in self.stalls.iter_mut().zip(&server.lanes).enumerate() {
+            watch.look(running.page(), wall);
+            let untold = watch.take_untold();
+            news.extend(untold.iter().map(|stall| tell::stall(number, running.plan().core, stall)));
+        }
+        news
+    }
+
+    /// What has happened for the first time, by the last publication.
+    fn firsts(&mut self) -> Vec<News> {
+        let Counted { losses, driver, .. } = &self.counted;
+        let lanes = Summary::sum(self.figures.iter().map(|figures| figures.counters.clone()));
+        let mut news = self.firsts.limits("lane", &lanes);
+        news.extend(self.firsts.limits("driver", driver));
+        news.extend(self.firsts.losses(losses));
+        news.extend(self.nic.iter().flat_map(|nic| self.firsts.card(nic)));
+        news
     }
 
     fn publish(&mut self, server: &Server) -> Result<(), Error> {
         let nic = self.nic.as_ref();
-        fill(&mut self.areas, server, &mut self.facts, &mut self.figures, &self.stalls, nic)?;
+        self.counted = Counted::of(server)?;
+        fill(&mut self.areas, server, &mut self.facts, &mut self.figures, &self.stalls, &self.counted, nic);
         for (place, (_, _, image)) in self.areas.iter_mut().enumerate() {
             let published = self.segment.publish(place, image);
             let failed = |cause| Error::Failed(format!("{}: {cause}", self.segment.path().display()));
@@ -121,26 +171,26 @@ fn fill(
     facts: &mut ServerFacts,
     figures: &mut [LaneFigures],
     stalls: &[StallWatch],
+    Counted { losses, driver, routes }: &Counted,
     nic: Option<&NicWatch>,
-) -> Result<(), Error> {
+) {
     facts.tier = server.plan().earliest.tier.to_string();
+    (facts.log_lost_count, facts.log_suppressed_count) = (events::lost_count(), events::suppressed_count());
     for ((running, figures), watch) in server.lanes.iter().zip(figures.iter_mut()).zip(stalls) {
         update(figures, running.page(), watch);
     }
-    let (losses, driver) = (server.losses()?, server.driver_counters()?);
-    let routes = server.route_figures(ROUTES_MAX)?;
     for (kind, index, image) in areas {
         image.restart();
         match *kind {
             "server" => side_channel::server(image, facts),
             "lane" => figures.get(*index).into_iter().for_each(|figures| side_channel::lane(image, figures)),
-            "queue" => queue(image, &losses, *index),
+            "queue" => queue(image, losses, *index),
             "memif" => {
-                if let Losses::Memif(peers, _) = &losses {
+                if let Losses::Memif(peers, _) = losses {
                     side_channel::memif(image, peers);
                 }
             }
-            "driver" => side_channel::driver(image, &driver),
+            "driver" => side_channel::driver(image, driver),
             "link" | "link_at_start" | "nic" | "nic_at_start" => {
                 if let Some(nic) = nic {
                     card(image, kind, nic);
@@ -152,7 +202,6 @@ fn fill(
             }
         }
     }
-    Ok(())
 }
 
 /// What the card counts itself, now and at the start.
@@ -190,6 +239,8 @@ fn facts(server: &Server) -> ServerFacts {
         zero_copy: server.zero_copy().to_owned(),
         kernel_release: kernel_release.trim().to_owned(),
         tier: String::new(),
+        log_lost_count: 0,
+        log_suppressed_count: 0,
         stall_limit_ns: STALL_LIMIT.0,
     }
 }

@@ -21,8 +21,8 @@ use super::next_hops::KernelWays;
 use super::server::{Server, addresses_to_look_after};
 use crate::Config;
 use crate::config::keys::{
-    self, ADMIN, ADMIN_TOKEN_FILE, CORES, HOLD, HOUSEKEEPING_CORE, INTERFACE, MAC, MEMIF, MODE, QUEUES,
-    RING_SIZE, WAKE, ZERO_COPY, name_of,
+    self, ADMIN, ADMIN_TOKEN_FILE, CORES, HOLD, HOUSEKEEPING_CORE, INTERFACE, LOG_FORMAT, LOG_FORMATS,
+    LOG_LEVEL, LOG_LEVELS, MAC, MEMIF, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY, name_of,
 };
 use crate::error::{Error, Wrong};
 use crate::plan::{Facts, Plan};
@@ -90,7 +90,7 @@ impl Server {
     }
 }
 
-/// What is fixed while lanes run: the card with its queues and modes, the cores, and where metrics are served.
+/// What is fixed while lanes run: the card with its queues and modes, the cores, where metrics are served, and how events are told.
 fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
     let list = |numbers: &[usize]| format!("{numbers:?}");
     let core =
@@ -111,6 +111,12 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
         (RING_SIZE, old.nic.ring_size.to_string(), new.nic.ring_size.to_string()),
         (ADMIN, old.serve.admin.to_string(), new.serve.admin.to_string()),
         (ADMIN_TOKEN_FILE, file(&old.serve.admin_token_file), file(&new.serve.admin_token_file)),
+        (
+            LOG_FORMAT,
+            name_of(LOG_FORMATS, &old.log.format).into(),
+            name_of(LOG_FORMATS, &new.log.format).into(),
+        ),
+        (LOG_LEVEL, name_of(LOG_LEVELS, &old.log.level).into(), name_of(LOG_LEVELS, &new.log.level).into()),
         (CORES, list(&old.lane.cores), list(&new.lane.cores)),
         (HOUSEKEEPING_CORE, core(old), core(new)),
         (HOLD, format!("{:?}", old.serve.hold), format!("{:?}", new.serve.hold)),

@@ -18,8 +18,10 @@ use super::lanes::{CardQueue, Running};
 use super::next_hops::KernelWays;
 use super::print::Summary;
 use super::routes::RouteTally;
+use super::tell;
 use crate::config::keys::{INTERFACE, MEMIF, MODE, ZERO_COPY};
 use crate::error::{Error, Wrong};
+use crate::events::News;
 use crate::plan::{CardPlan, Plan, free, next_hops_of};
 use crate::side_channel::RouteFigures;
 
@@ -110,29 +112,31 @@ impl Server {
 
     /// Looks whether another tier is the earliest now that the link carries, when it is due: once a second. Gives what to say
     /// if so; the lanes and the program have changed over to it then.
-    pub(super) fn look_at_link(&mut self) -> Result<Option<String>, Error> {
+    pub(super) fn look_at_link(&mut self) -> Result<Option<News>, Error> {
         if self.link_looked_at.elapsed() < LINK_INTERVAL {
             return Ok(None);
         }
         self.link_looked_at = Instant::now();
         let plan = match self.plan.refreshed() {
             None => return Ok(None),
-            Some(Err(wrong)) => return Ok(Some(format!("the tier stays as it is: {wrong}"))),
+            Some(Err(wrong)) => {
+                return Ok(Some(News::warning(format_args!("the tier stays as it is: {wrong}"))));
+            }
             Some(Ok(plan)) => plan,
         };
         self.change_over(&plan)?;
         self.plan = plan;
-        Ok(Some(format!("tier {}", self.plan.explain_tier())))
+        Ok(Some(tell::tier(&self.plan)))
     }
 
     /// Follows the kernel's routes and neighbours, and has the kernel look after the gateways that answers go by. Gives what to
     /// say. To be called some ten times a second for as long as the server runs: so late are changes followed.
-    pub(super) fn look_at_next_hops(&mut self) -> Vec<String> {
+    pub(super) fn look_at_next_hops(&mut self) -> Vec<News> {
         let Some(kernel_ways) = &mut self.kernel_ways else { return Vec::new() };
-        let mut lines = Vec::new();
-        let Some(program) = self.card.program() else { return lines };
+        let mut news = Vec::new();
+        let Some(program) = self.card.program() else { return news };
         let by_program = program.take_gateways_used().unwrap_or_else(|error| {
-            lines.extend(kernel_ways.failed(&error).lines);
+            news.extend(kernel_ways.failed(&error).news);
             0
         });
         let by_program = GatewaysUsed { generation: self.ways_in_program, gateways: by_program };
@@ -142,11 +146,11 @@ impl Server {
             .look(&self.plan, by_lanes.chain([by_program]))
             .unwrap_or_else(|error| kernel_ways.failed(&error));
         self.lanes.iter_mut().for_each(|lane| lane.tell_next_hops(look.newer.as_ref()));
-        lines.extend(look.lines);
+        news.extend(look.news);
         if let Err(error) = self.tell_program() {
-            lines.extend(self.kernel_ways.iter_mut().flat_map(|ways| ways.failed(&error).lines));
+            news.extend(self.kernel_ways.iter_mut().flat_map(|ways| ways.failed(&error).news));
         }
-        lines
+        news
     }
 
     /// Puts the ways in force in the program, where it has others.
@@ -194,8 +198,8 @@ impl Server {
         self.announced.again(&self.plan)
     }
 
-    /// What has happened beside the lanes since this was last asked, one line each.
-    pub(super) fn news(&self) -> Vec<String> {
+    /// What has happened beside the lanes since this was last asked.
+    pub(super) fn news(&self) -> Vec<News> {
         self.card.news()
     }
 

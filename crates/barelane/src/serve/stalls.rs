@@ -28,6 +28,10 @@ use crate::side_channel::{self, NotedStall, StallFigures};
 /// microseconds.
 const INTERVAL: Duration = Duration::from_millis(200);
 
+/// A stall is told of where it is so long. The scheduler gives a core to somebody else for 3 or 4 ms at a time, which happens on
+/// every machine that does more than one thing; 10 ms are noticed by whoever plays or speaks.
+const TOLD_MIN_NS: u64 = 10_000_000;
+
 /// How many answers are kept: what began within the last three seconds is counted from before it.
 const ASKINGS_KEPT: usize = 16;
 
@@ -42,6 +46,8 @@ pub(super) struct StallWatch {
     seen: u64,
     figures: StallFigures,
     last: VecDeque<NotedStall>,
+    /// Those among them that are to be told of.
+    untold: Vec<NotedStall>,
 }
 
 /// What the kernel knows of a lane.
@@ -105,6 +111,7 @@ impl StallWatch {
             seen: lane.page().stalls.count(),
             figures: StallFigures::default(),
             last: VecDeque::with_capacity(STALLS_KEPT),
+            untold: Vec::new(),
         };
         watch.ask();
         watch
@@ -158,6 +165,14 @@ impl StallWatch {
             self.last.pop_front();
         }
         self.last.push_back(stall);
+        if stall.length_ns >= TOLD_MIN_NS {
+            self.untold.push(stall);
+        }
+    }
+
+    /// The long stalls that were found since this was last asked.
+    pub(super) fn take_untold(&mut self) -> Vec<NotedStall> {
+        std::mem::take(&mut self.untold)
     }
 }
 
@@ -196,6 +211,7 @@ mod tests {
             seen: 0,
             figures: StallFigures::default(),
             last: VecDeque::new(),
+            untold: Vec::new(),
         }
     }
 
@@ -219,6 +235,18 @@ mod tests {
     fn a_kernel_that_tells_nothing_gives_no_cause() {
         let silent = Asked { at: WallTime(0), totals: Totals::default() };
         assert_eq!(explained(WallTime(1), WallTime(9), silent, silent).cause, Cause::NotAsked);
+    }
+
+    #[test]
+    fn a_stall_is_told_of_once_where_it_is_long() {
+        let (page, wall) = (Page::default(), WallClock::unset(telemetry::TickRate::NANOSECONDS));
+        let mut watch = watch(&[asked(0, 0, 0)]);
+        for ticks in [TOLD_MIN_NS - 1, TOLD_MIN_NS] {
+            page.stalls.note(Stall { began: Tick(7), ticks });
+        }
+        watch.look(&page, wall);
+        let lengths: Vec<u64> = watch.take_untold().iter().map(|stall| stall.length_ns).collect();
+        assert_eq!((lengths, watch.take_untold()), (vec![TOLD_MIN_NS], Vec::new()));
     }
 
     #[test]

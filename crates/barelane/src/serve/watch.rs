@@ -13,6 +13,7 @@ use route::Owner;
 use wire::ethernet::Mac;
 
 use crate::error::Error;
+use crate::events::{Event, News};
 use crate::plan::Plan;
 
 /// How often the interface is looked at: how late its loss is noticed. A look takes some ten microseconds, and as many
@@ -34,9 +35,9 @@ impl Watch {
         Self { due: Instant::now() + LOOK_INTERVAL, was_running, said: Vec::new() }
     }
 
-    /// What has changed since the last look, one line each, if another look is due. Fails where nothing can be answered
+    /// What has changed since the last look, if another look is due. Fails where nothing can be answered
     /// any more.
-    pub(super) fn look(&mut self, plan: &Plan) -> Result<Vec<String>, Error> {
+    pub(super) fn look(&mut self, plan: &Plan) -> Result<Vec<News>, Error> {
         let now = Instant::now();
         if now < self.due || plan.facts.is_memif() {
             return Ok(Vec::new());
@@ -56,7 +57,7 @@ impl Watch {
         plan: &Plan,
         state: Option<&LinkState>,
         addresses: &[InterfaceAddress],
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Vec<News>, Error> {
         let name = &plan.facts.link.name;
         let Some(state) = state else {
             return Err(Error::Failed(format!(
@@ -71,19 +72,20 @@ impl Watch {
                 Mac(plan.facts.link.mac)
             )));
         }
-        let mut lines = self.news(differences(plan, state, addresses));
+        let mut news = self.news(differences(plan, state, addresses));
         if state.is_running != self.was_running {
             self.was_running = state.is_running;
             let word =
                 if state.is_running { "up again" } else { "down: no packet comes until it is up again" };
-            lines.push(format!("{name} is {word}"));
+            let event = Event::Link { nic: name.clone(), is_running: state.is_running };
+            news.push(News::new(event, format_args!("{name} is {word}")));
         }
-        Ok(lines)
+        Ok(news)
     }
 
     /// Those of `lines` that were not said at the last look.
-    fn news(&mut self, lines: Vec<String>) -> Vec<String> {
-        let news = lines.iter().filter(|line| !self.said.contains(line)).cloned().collect();
+    fn news(&mut self, lines: Vec<String>) -> Vec<News> {
+        let news = lines.iter().filter(|line| !self.said.contains(line)).map(|line| News::of(line)).collect();
         self.said = lines;
         news
     }

@@ -33,6 +33,10 @@ pub(crate) struct ServerFacts {
     pub tier: String,
     /// A gap between two turns is a stall where it is longer.
     pub stall_limit_ns: u64,
+    /// Lines of its log that nobody read.
+    pub log_lost_count: u64,
+    /// Events that it did not tell.
+    pub log_suppressed_count: u64,
 }
 
 /// The kernel's counts of one queue.
@@ -158,6 +162,10 @@ pub(crate) fn server(image: &mut Image, facts: &ServerFacts) {
     image.text("tier", NAME_SIZE, "The earliest tier that may answer: driver or lane.", &facts.tier);
     let sentence = "A gap between two turns of a lane is a stall where it is longer.";
     image.gauge("stall_limit", "ns", sentence, facts.stall_limit_ns);
+    let sentence = "Lines of the log that were lost, because nobody read it.";
+    image.count("log_lost", "lines", sentence, facts.log_lost_count);
+    let sentence = "Events that were not told, because too many of their name came at once.";
+    image.count("log_suppressed", "events", sentence, facts.log_suppressed_count);
 }
 
 /// The area of one lane.

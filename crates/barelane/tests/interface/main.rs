@@ -36,6 +36,7 @@
 //! | `service` | does a service manager hear what happens? |
 //! | `side_channel` | does the segment say what happened, and does nobody who reads it disturb a server? |
 //! | `card` | are frames that the card lost before any lane told as the card counts them? |
+//! | `events` | is what happens told as events that programs can read, and does nobody wait who tells them? |
 //! | `top` | does `barelane top` say so too? |
 //! | `admin` | does Prometheus hear it as well, and can nobody who asks badly hold a server up? |
 //! | `page` | does a browser show it, in every window, and does it say when nobody answers? |
@@ -62,6 +63,7 @@ mod asking;
 mod card;
 mod echo;
 mod ends;
+mod events;
 mod flood;
 mod hold;
 mod kernel;

@@ -193,6 +193,7 @@ fn a_dead_gateway_is_named_and_asked_for_once_a_second_and_answers_flow_when_it_
         assert!((1..=seconds).contains(&arp_count), "{arp_count} questions for the gateway in {seconds} s");
         server.line("barelane: warning: answers by the gateway 10.9.0.254 are dropped", SOON);
         wire.wait_for_answer_to(BACK);
+        server.line("barelane: the gateway 10.9.0.254 is there again", SOON);
         // A2: another router takes the address over, and says so. The kernel believes no change within a second of the last
         // one (`locktime`, arp(7)).
         let took = wire.wait_for_answer_to(BACK_TOO);

@@ -39,10 +39,25 @@ impl Server {
 
     /// Starts `barelane serve` on the server's end and waits until it is ready.
     pub(crate) fn start(topology: &Topology, arguments: &[&str]) -> Self {
-        let (child, lines) = spawn(topology, arguments);
-        let mut server = Self { child, lines, ready: String::new() };
+        let mut server = Self::spawned(topology, arguments);
         server.ready = server.line("barelane: ready", READY_MAX);
         server
+    }
+
+    /// Starts it on the server's end, and does not wait.
+    pub(crate) fn spawned(topology: &Topology, arguments: &[&str]) -> Self {
+        Self::of(topology, &[&["serve", "--nic", SERVER_NIC], arguments].concat())
+    }
+
+    /// Starts the binary on the server's host with all of its arguments, and does not wait.
+    pub(crate) fn of(topology: &Topology, arguments: &[&str]) -> Self {
+        let (child, lines) = run(topology, arguments);
+        Self { child, lines, ready: String::new() }
+    }
+
+    /// What it says next.
+    pub(crate) fn next_line(&self, wait: Duration) -> Option<String> {
+        self.lines.recv_timeout(wait).ok()
     }
 
     /// The first line from now on that begins with `beginning`.
@@ -125,8 +140,12 @@ impl Drop for Server {
 
 /// Starts it, not yet ready, and reads its standard error line by line.
 pub(crate) fn spawn(topology: &Topology, arguments: &[&str]) -> (Child, Receiver<String>) {
+    run(topology, &[&["serve", "--nic", SERVER_NIC], arguments].concat())
+}
+
+fn run(topology: &Topology, arguments: &[&str]) -> (Child, Receiver<String>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_barelane"));
-    command.args(["serve", "--nic", SERVER_NIC]).args(arguments);
+    command.args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = topology.server.run(|| command.spawn()).unwrap().unwrap();
     let errors = BufReader::new(child.stderr.take().unwrap());

@@ -1,0 +1,141 @@
+//! What a server's events say, in fields and in a line each.
+
+use route::RouteTable;
+use telemetry::{Counters, Kind};
+
+use super::print::Summary;
+use super::reload::ReloadError;
+use super::server::Server;
+use crate::config::keys::{WAKES, name_of};
+use crate::error::Error;
+use crate::events::{Event, News};
+use crate::side_channel::NotedStall;
+use crate::{Config, Plan};
+
+/// The server begins to start.
+pub(super) fn start(config: &Config) -> News {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let socket = config.nic.memif.as_ref().map(|memif| memif.settings.socket.to_string());
+    let nic = socket.unwrap_or_else(|| config.nic.interface.clone());
+    let line = format!("version {version} starts on {nic}");
+    News::new(Event::Start { version, process_id: std::process::id().into(), nic }, line)
+}
+
+/// What runs, and how.
+pub(super) fn plan(server: &Server) -> [News; 2] {
+    let plan = server.plan();
+    let lanes = plan.lanes.iter();
+    let list = |numbers: Vec<String>| numbers.join(",");
+    let queues = list(lanes.clone().map(|lane| lane.queue.to_string()).collect());
+    let cores = list(lanes.map(|lane| lane.core.to_string()).collect());
+    let Served { address_count, route_count, tier } = Served::of(plan);
+    let line = format!(
+        "plan: queue {queues} to core {cores}, {address_count} addresses, {route_count} routes, tier {tier}"
+    );
+    let link = &plan.facts.link;
+    let event = Event::Plan {
+        nic: link.name.clone(),
+        driver: link.driver_name().unwrap_or_default().to_owned(),
+        lane_count: plan.lanes.len() as u64,
+        queues,
+        cores,
+        address_count,
+        route_count,
+        tier,
+    };
+    let (mode, wake) = (server.mode(), name_of(WAKES, &plan.config.nic.wake).to_owned());
+    let how = format!("mode {mode}, zero-copy {}, wake {wake}", server.zero_copy());
+    let is_zero_copy = server.zero_copy() == "yes";
+    [News::new(event, line), News::new(Event::Mode { mode, is_zero_copy, wake }, how)]
+}
+
+/// Packets are answered.
+pub(super) fn ready(server: &Server) -> News {
+    let event = Event::Ready {
+        nic: server.plan().facts.link.name.clone(),
+        mode: server.mode(),
+        is_zero_copy: server.zero_copy() == "yes",
+        lane_count: server.plan().lanes.len() as u64,
+    };
+    News::new(event, server.ready_line())
+}
+
+/// Another configuration is in force.
+pub(super) fn reloaded(plan: &Plan) -> News {
+    let Served { address_count, route_count, tier } = Served::of(plan);
+    News::new(
+        Event::Reload { address_count, route_count, tier },
+        "reloaded: the new configuration is in force",
+    )
+}
+
+/// Another configuration could not be taken over.
+pub(super) fn refused(error: &ReloadError) -> News {
+    let (reason, is_unchanged) = match error {
+        ReloadError::Refused(reason) => (reason.to_string(), true),
+        ReloadError::Halfway(reason) => (reason.to_string(), false),
+    };
+    News::new(Event::ReloadRefused { reason, is_unchanged }, error)
+}
+
+/// Another tier is the earliest one.
+pub(super) fn tier(plan: &Plan) -> News {
+    News::new(
+        Event::Tier { tier: plan.earliest.tier.to_string() },
+        format_args!("tier {}", plan.explain_tier()),
+    )
+}
+
+/// A lane was not there.
+pub(super) fn stall(lane: usize, core: usize, stall: &NotedStall) -> News {
+    let NotedStall { began_unix_ns, length_ns, cause, .. } = *stall;
+    let (tenths_ms, cause) = (length_ns / 100_000, cause.to_string());
+    let length = format!("{}.{} ms", tenths_ms / 10, tenths_ms % 10);
+    let line = format!("lane {lane} was not on core {core} for {length}: {cause}");
+    let (lane, core) = (lane as u64, core as u64);
+    News::new(Event::Stall { lane, core, began_unix_ns, length_ns, cause }, line)
+}
+
+/// What a server counted in its life.
+pub(super) fn stop(summary: &Summary) -> News {
+    let fates = |counters: &Counters| {
+        [Kind::Received, Kind::Replied, Kind::Passed, Kind::Dropped].map(|kind| counters.sum(kind))
+    };
+    let [received_count, replied_count, passed_count, dropped_count] = fates(summary.counters());
+    let [driver_received_count, driver_replied_count, driver_passed_count, driver_dropped_count] =
+        fates(summary.driver());
+    let event = Event::Stop {
+        received_count,
+        replied_count,
+        passed_count,
+        dropped_count,
+        driver_received_count,
+        driver_replied_count,
+        driver_passed_count,
+        driver_dropped_count,
+    };
+    News::new(event, summary)
+}
+
+/// Why the process ends otherwise than it was told to.
+pub(crate) fn failed(error: &Error) -> News {
+    News::new(Event::Failed { exit_code: error.exit_number().into() }, error)
+}
+
+/// How much is served.
+struct Served {
+    address_count: u64,
+    route_count: u64,
+    tier: String,
+}
+
+impl Served {
+    fn of(plan: &Plan) -> Self {
+        let table: &RouteTable = &plan.routes;
+        Self {
+            address_count: table.addresses().len() as u64,
+            route_count: table.routes().len() as u64,
+            tier: plan.earliest.tier.to_string(),
+        }
+    }
+}
