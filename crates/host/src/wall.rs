@@ -67,17 +67,28 @@ pub struct Line {
     pub is_synchronised: bool,
 }
 
-/// Follows the kernel's clock of UTC.
+/// Follows a clock of the kernel's: that of UTC, or the one that it stamps with.
 #[derive(Clone, Copy, Debug)]
 pub struct Wall {
     clock: Clock,
+    kernels: ClockId,
     line: Line,
 }
 
 impl Wall {
     /// Begins with one reading, and the rate that the clock was calibrated to.
     pub fn new(clock: Clock) -> Self {
-        Self::begin(clock, Reading::narrowest(clock), Discipline::read())
+        Self::of(clock, ClockId::Realtime)
+    }
+
+    /// The same of `CLOCK_MONOTONIC`, by which XDP programs tell the time. Its line says nanoseconds of that clock where
+    /// others say nanoseconds since 1970; it is slewed as UTC is, and never stepped.
+    pub fn monotonic(clock: Clock) -> Self {
+        Self::of(clock, ClockId::Monotonic)
+    }
+
+    fn of(clock: Clock, kernels: ClockId) -> Self {
+        Self::begin(clock, kernels, Reading::narrowest(clock, kernels), Discipline::read())
     }
 
     /// The line through the newest reading.
@@ -87,19 +98,19 @@ impl Wall {
 
     /// Reads both clocks again, and gives the line through that reading. Takes some microseconds.
     pub fn look(&mut self) -> Line {
-        self.follow(Reading::narrowest(self.clock), Discipline::read());
+        self.follow(Reading::narrowest(self.clock, self.kernels), Discipline::read());
         self.line
     }
 
-    fn begin(clock: Clock, reading: Reading, discipline: Discipline) -> Self {
+    fn begin(clock: Clock, kernels: ClockId, reading: Reading, discipline: Discipline) -> Self {
         let ticks_per_second = clock.ticks_per_second();
         let error_ns = reading.error_ns(ticks_per_second) + rate_error_ns(clock);
-        Self { clock, line: reading.line(ticks_per_second, error_ns, discipline) }
+        Self { clock, kernels, line: reading.line(ticks_per_second, error_ns, discipline) }
     }
 
     fn follow(&mut self, reading: Reading, discipline: Discipline) {
         let Some((rate, led_away_ns)) = self.slewed(reading) else {
-            *self = Self::begin(self.clock, reading, discipline);
+            *self = Self::begin(self.clock, self.kernels, reading, discipline);
             return;
         };
         self.line = reading.line(rate, reading.error_ns(rate) + led_away_ns, discipline);
@@ -139,13 +150,16 @@ struct Reading {
 }
 
 impl Reading {
-    fn take(clock: Clock) -> Self {
-        Self { before: clock.now(), unix_ns: utc_ns(), after: clock.now() }
+    fn take(clock: Clock, kernels: ClockId) -> Self {
+        Self { before: clock.now(), unix_ns: kernels_ns(kernels), after: clock.now() }
     }
 
-    fn narrowest(clock: Clock) -> Self {
-        let further = (1..READINGS).map(|_| Self::take(clock));
-        further.fold(Self::take(clock), |best, next| if next.width() < best.width() { next } else { best })
+    fn narrowest(clock: Clock, kernels: ClockId) -> Self {
+        let further = (1..READINGS).map(|_| Self::take(clock, kernels));
+        further.fold(
+            Self::take(clock, kernels),
+            |best, next| if next.width() < best.width() { next } else { best },
+        )
     }
 
     const fn width(&self) -> u64 {
@@ -172,9 +186,9 @@ impl Reading {
     }
 }
 
-/// Nanoseconds since 1970 by the kernel's clock; 0 where that clock is set to a time before.
-fn utc_ns() -> u64 {
-    let now = clock_gettime(ClockId::Realtime);
+/// Nanoseconds by a clock of the kernel's; 0 where it is set to a time before its first.
+fn kernels_ns(kernels: ClockId) -> u64 {
+    let now = clock_gettime(kernels);
     let [seconds, ns] = [now.tv_sec, now.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
     seconds.saturating_mul(NS_PER_SECOND).saturating_add(ns)
 }
@@ -196,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_line_is_as_steep_as_the_clocks_went_and_its_error_says_how_far_the_last_led_away() {
-        let mut wall = Wall::begin(Clock::kernel(), reading(1_000, 5 * SECOND), SYNCHRONISED);
+        let mut wall =
+            Wall::begin(Clock::kernel(), ClockId::Realtime, reading(1_000, 5 * SECOND), SYNCHRONISED);
         assert_eq!(wall.line.error_ns, 1_000 + 51);
         // UTC went 100 parts in a million faster than the ticks: 100 µs in a second.
         wall.follow(reading(1_000 + SECOND, 6 * SECOND + 100_000), SYNCHRONISED);
@@ -210,7 +225,8 @@ mod tests {
 
     #[test]
     fn a_step_is_followed_at_once_and_is_no_error_of_the_next_line() {
-        let mut wall = Wall::begin(Clock::kernel(), reading(1_000, 5 * SECOND), SYNCHRONISED);
+        let mut wall =
+            Wall::begin(Clock::kernel(), ClockId::Realtime, reading(1_000, 5 * SECOND), SYNCHRONISED);
         for unix_ns in [3_600 * SECOND, 6 * SECOND, 7 * SECOND + SECOND / 2] {
             let tick = wall.line().tick + SECOND;
             wall.follow(reading(tick, unix_ns), SYNCHRONISED);
@@ -223,7 +239,7 @@ mod tests {
     #[test]
     fn what_the_kernel_says_of_its_clock_is_passed_on() {
         let unknown = Discipline { error_ns: u64::MAX, is_synchronised: false };
-        let wall = Wall::begin(Clock::kernel(), reading(1_000, SECOND), unknown);
+        let wall = Wall::begin(Clock::kernel(), ClockId::Realtime, reading(1_000, SECOND), unknown);
         assert_eq!((wall.line().error_ns, wall.line().is_synchronised), (u64::MAX, false));
     }
 
@@ -237,10 +253,16 @@ mod tests {
     #[test]
     fn a_line_of_this_machine_tells_the_time_of_this_machine() {
         let clock = Clock::calibrate();
-        let mut wall = Wall::new(clock);
+        for kernels in [ClockId::Realtime, ClockId::Monotonic] {
+            assert_tells_the_time(clock, kernels);
+        }
+    }
+
+    fn assert_tells_the_time(clock: Clock, kernels: ClockId) {
+        let mut wall = Wall::of(clock, kernels);
         thread::sleep(Duration::from_millis(150));
         let line = wall.look();
-        let now = Reading::narrowest(clock);
+        let now = Reading::narrowest(clock, kernels);
         let since = scaled(now.middle() - line.tick, NS_PER_SECOND, line.ticks_per_second);
         let apart = now.unix_ns.abs_diff(line.unix_ns + since);
         assert!(apart <= line.error_ns.saturating_add(SECOND / 1_000), "{apart} ns apart: {line:?}");
