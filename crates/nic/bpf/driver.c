@@ -27,6 +27,7 @@
 #include "limit.h"
 #include "routes.h"
 #include "next_hop.h"
+#include "arrival.h"
 
 extern struct map images, counts, sockets;
 
@@ -370,5 +371,10 @@ __attribute__((section("xdp"), used)) int driver(struct xdp_md *context)
 	if (!packet.header)
 		return XDP_PASS;
 	count(&packet, RX);
-	return judge(&packet);
+
+	int action = judge(&packet);
+
+	if (action == XDP_REDIRECT)
+		stamp_arrival(&packet);
+	return action;
 }

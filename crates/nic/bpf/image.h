@@ -40,7 +40,7 @@ struct header {
 _Static_assert(sizeof(struct header) == CELL_SIZE, "the header is one cell");
 
 /* The bits of `flags`. */
-enum { ACCEPTS_PARTIAL = 1 };
+enum { ACCEPTS_PARTIAL = 1, STAMPS_ARRIVALS = 2 };
 
 /* Where a question is answered; or by no route, so that its address's owner has the word. */
 enum tier { T_DRIVER, T_LANE, T_KERNEL, T_NOBODY };

@@ -13,4 +13,4 @@ pub mod queue;
 pub mod sim;
 pub mod xdp;
 
-pub use queue::{BURST_MAX, Burst, Depths, FRAME_LEN_MIN, Frame, Queue};
+pub use queue::{Arrival, BURST_MAX, Burst, Depths, FRAME_LEN_MIN, Frame, Queue};

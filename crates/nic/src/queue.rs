@@ -99,13 +99,27 @@ pub struct Depths {
     pub held: i64,
 }
 
+/// When a frame came: nanoseconds of the kernel's `CLOCK_MONOTONIC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Arrival(pub u64);
+
 /// One receive and transmit pair of a card, owned by one lane.
 pub trait Queue {
+    /// Whether frames say when they came. A constant, so that a lane whose frames do not has no instruction for it.
+    const HAS_ARRIVALS: bool = false;
+
     /// Makes room for new packets, takes back what was sent, and says how many frames wait: at most [`BURST_MAX`].
     fn rx(&mut self) -> Burst;
 
     /// The next frame of a burst. The burst must be the newest that this queue gave.
     fn next(&mut self, burst: &mut Burst) -> Option<Frame>;
+
+    /// When a frame came; nothing where it does not say, though this queue's frames should. To be asked once, before the frame's
+    /// bytes are changed.
+    #[inline]
+    fn arrival(&mut self, _frame: &Frame) -> Option<Arrival> {
+        None
+    }
 
     /// All room from the packet's first byte to the end of its buffer: at least [`FRAME_LEN_MIN`] bytes and never
     /// less than the frame's length. What lies beyond [`Frame::len`] is leftover, never sent unless written first.

@@ -14,6 +14,7 @@
 //! | `umem`, `lent` | the packet memory that kernel and lane take turns with |
 //! | `rings` | the four rings of a socket |
 //! | `queue` | rings and memory as a lane sees them: [`Queue`](crate::Queue) |
+//! | `stamped` | the same queue, whose frames say when they came |
 //! | `socket` | AF_XDP socket, bind, counts |
 //! | `claims` | what is taken from the kernel, and where it is answered |
 //! | `refinements` | the part of it that depends on who asks, on VLANs and on ranges of ports |
@@ -52,6 +53,7 @@ mod rings;
 mod routes;
 mod socket;
 mod sources;
+mod stamped;
 mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -71,6 +73,7 @@ pub use routes::{ROUTES_COUNTED_MAX, RouteCount};
 use socket::{Bound, Prepared, Watch};
 pub use socket::{BusyPoll, Statistics, XdpSocket};
 pub use sources::Sources;
+pub use stamped::{ArrivalStamps, Stamped};
 pub use umem::{Layout, PageSize, RING_SIZE_MAX, RING_SIZE_MIN};
 pub use vlans::{VlanError, Vlans};
 
@@ -112,6 +115,8 @@ pub struct Settings {
     pub mtu: u32,
     /// The NUMA node that the card is on, for the packet memory.
     pub numa_node: Option<u32>,
+    /// Whether frames say when they came: see [`Stamped`].
+    pub arrivals: ArrivalStamps,
 }
 
 impl Settings {
@@ -127,6 +132,7 @@ impl Settings {
             ring_size: RING_SIZE_DEFAULT,
             mtu,
             numa_node: None,
+            arrivals: ArrivalStamps::None,
         }
     }
 
@@ -180,7 +186,8 @@ pub fn open(
     let prepare = |&queue| Prepared::new(settings, layout, queue);
     let prepared = settings.queues.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
     let queue_count = settings.queues.iter().max().map_or(1, |last| last + 1);
-    let mut program = Program::load(queue_count, &Claims { mac: claims.mac, ..Claims::default() })?;
+    let nothing = Claims { mac: claims.mac, ..Claims::default() };
+    let mut program = Program::load(queue_count, &nothing, settings.arrivals)?;
     let attached = program.attach(settings)?;
     let bind = |socket: Prepared| socket.bind(settings, attached.mode);
     let bound = prepared.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;

@@ -116,12 +116,16 @@ table! {
         ArpConflict "arp_conflict" Note Respond "ARP packets of another host that uses one of our addresses.";
         UdpChecksumPartial "udp_checksum_partial" Note Respond
             "UDP datagrams whose sender left the checksum to a NIC that does not exist (veth), answered all the same.";
+        ArrivalUnknown "arrival_unknown" Note Rx
+            "Frames that should bear the time of their arrival and do not: no age limit holds for them.";
         Turn "turns" Note Turn "Passes of the lane's loop that found at least one frame.";
         TurnEmpty "turns_empty" Note Turn "Passes of the lane's loop that found nothing.";
         TablesTaken "tables_taken" Note Turn "New tables taken over between two turns.";
         NextHopsTaken "next_hops_taken" Note Turn "New ways to askers behind routers taken over between two turns.";
     }
     reasons {
+        AnswerTooOld "answer_too_old" Rx
+            "The frame had waited for longer than `lane.age_limit` when the lane came to it: its answer would be late.";
         FrameTruncated "frame_truncated" Parse "The frame ends inside a header that it announces.";
         EthernetNotOurs "ethernet_not_ours" Parse
             "The Ethernet destination is neither our address nor one that this protocol may be sent to.";

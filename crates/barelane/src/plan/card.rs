@@ -2,7 +2,7 @@
 
 use host::links::{self, Link};
 use nic::memif;
-use nic::xdp::{Layout, ModeChoice, PROGRAM_NAME, Settings, Wake, ZeroCopyChoice};
+use nic::xdp::{ArrivalStamps, Layout, ModeChoice, PROGRAM_NAME, Settings, Wake, ZeroCopyChoice};
 use route::NextHop;
 
 use super::{Facts, LanePlan};
@@ -126,5 +126,6 @@ pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Re
         ring_size: config.nic.ring_size,
         mtu: facts.link.mtu,
         numa_node: facts.link.numa_node,
+        arrivals: ArrivalStamps::None,
     }))
 }

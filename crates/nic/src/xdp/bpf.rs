@@ -372,6 +372,8 @@ pub(super) struct TestResult {
     pub(super) action: u32,
     /// How long the frame is then.
     pub(super) len: usize,
+    /// How long the program ran.
+    pub(super) ns: u32,
 }
 
 /// Runs a program on a frame, attached or not; `out` receives the frame as it left it.
@@ -385,8 +387,8 @@ pub(super) fn test_run(program: BorrowedFd<'_>, frame: &[u8], out: &mut [u8]) ->
     // SAFETY: the kernel reads `data_size_in` bytes of `frame` and writes at most `data_size_out` bytes to `out`, and
     // both live until the call returns.
     unsafe { call(PROG_TEST_RUN, &mut attributes) }?;
-    let TestRun { retval: action, data_size_out, .. } = attributes;
-    Ok(TestResult { action, len: data_size_out as usize })
+    let TestRun { retval: action, data_size_out, duration: ns, .. } = attributes;
+    Ok(TestResult { action, len: data_size_out as usize, ns })
 }
 
 #[repr(C)]

@@ -5,12 +5,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use super::claims::Claims;
 use super::error::XdpError;
 use super::next_hops::NextHops;
 use super::program::{COUNT_MAX, Program};
 use super::routes::RouteCount;
+use super::stamped::ArrivalStamps;
 use super::sys;
 
 /// Where a frame would go.
@@ -39,7 +41,12 @@ const FRAME_LEN_MAX: usize = 4096;
 impl DryRun {
     /// The program with these claims in force.
     pub fn load(claims: &Claims) -> Result<Self, XdpError> {
-        let program = Program::load(1, claims)?;
+        Self::stamping(claims, ArrivalStamps::None)
+    }
+
+    /// The same of a program that stamps arrivals, or does not. What it gives begins with the stamp then.
+    pub fn stamping(claims: &Claims, arrivals: ArrivalStamps) -> Result<Self, XdpError> {
+        let program = Program::load(1, claims, arrivals)?;
         let socket = sys::socket(libc::AF_XDP, 0);
         let socket = socket.map_err(XdpError::of("making an AF_XDP socket", "CAP_NET_RAW"))?;
         program.set_socket(0, socket.as_fd())?;
@@ -75,6 +82,15 @@ impl DryRun {
         let result = self.program.test_run(frame, &mut out)?;
         out.truncate(result.len);
         Ok((action(result.action)?, out))
+    }
+
+    /// Runs it on a frame, and gives how long that took by the kernel's own clock, whose reading is a part of it.
+    ///
+    /// # Errors
+    /// As [`DryRun::run`].
+    pub fn time(&self, frame: &[u8]) -> io::Result<Duration> {
+        let result = self.program.test_run(frame, &mut [0; FRAME_LEN_MAX])?;
+        Ok(Duration::from_nanos(result.ns.into()))
     }
 
     /// What it has counted, by the index of a row in THE counter table.

@@ -31,6 +31,7 @@ use super::claims::{
 use super::next_hops::{Described, NextHops};
 use super::refinements::one_more;
 use super::sources;
+use super::stamped::ArrivalStamps;
 
 /// A cache line.
 pub(super) type Cell = [u8; CELL_SIZE];
@@ -50,6 +51,10 @@ const _: () = assert!((TABLES_CELL - NEXT_HOPS_CELL) * CELL_SIZE == size_of::<De
 
 /// `ACCEPTS_PARTIAL`.
 const ACCEPTS_PARTIAL: u8 = 1;
+/// `STAMPS_ARRIVALS`.
+const STAMPS_ARRIVALS: u8 = 2;
+/// Where the flags are in the header: behind two tables, the Ethernet address and the hop limit.
+const FLAGS_AT: usize = 2 * size_of::<Table>() + 6 + 1;
 
 /// What a packet asks, as `enum kind` counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +128,15 @@ impl Image {
         cells.put(0, &header(claims, places, generation));
         let Cells(cells) = cells;
         Self { claims_end: cells.len(), cells }
+    }
+
+    /// The same, and whether the program writes before each frame for a lane when it came.
+    pub(super) fn stamping(mut self, arrivals: ArrivalStamps) -> Self {
+        let flags = self.cells.first_mut().and_then(|header| header.get_mut(FLAGS_AT));
+        if let (Some(flags), ArrivalStamps::Program) = (flags, arrivals) {
+            *flags |= STAMPS_ARRIVALS;
+        }
+        self
     }
 
     /// The same with these next hops.
@@ -397,12 +411,23 @@ mod tests {
     }
 
     #[test]
+    fn the_header_says_whether_arrivals_are_stamped_and_nothing_else_changes() {
+        let plain = Image::new(&claims(), 7);
+        let without = plain.clone().stamping(ArrivalStamps::None);
+        let mut with = plain.clone().stamping(ArrivalStamps::Program);
+        assert_eq!(without.cells, plain.cells);
+        assert_eq!(with.cells[0][FLAGS_AT] ^ plain.cells[0][FLAGS_AT], STAMPS_ARRIVALS);
+        with.cells[0][FLAGS_AT] ^= STAMPS_ARRIVALS;
+        assert_eq!(with.cells, plain.cells);
+    }
+
+    #[test]
     fn the_constants_are_those_of_the_source() {
         let source = include_str!("../../bpf/image.h");
         for text in [
             format!("CELL_SIZE = {CELL_SIZE}, VLANS_CELL = {VLANS_CELL}, REFUSED_CELL = {REFUSED_CELL}"),
             format!("REFINEMENTS_CELL = {REFINEMENTS_CELL}, NEXT_HOPS_CELL = {NEXT_HOPS_CELL}"),
-            format!("ACCEPTS_PARTIAL = {ACCEPTS_PARTIAL}"),
+            format!("ACCEPTS_PARTIAL = {ACCEPTS_PARTIAL}, STAMPS_ARRIVALS = {STAMPS_ARRIVALS}"),
             "enum tier { T_DRIVER, T_LANE, T_KERNEL, T_NOBODY }".to_owned(),
             "enum kind { K_ARP, K_ICMPV4, K_UDPV4, K_ICMPV6, K_SOLICITATION, K_UDPV6 }".to_owned(),
         ] {

@@ -22,6 +22,7 @@ use super::error::{XdpError, why_refused};
 use super::image::{CELL_SIZE, Image, NEXT_HOPS_CELL};
 use super::next_hops::{self, NextHops};
 use super::routes::{RouteCount, RouteCounts};
+use super::stamped::ArrivalStamps;
 use super::{LIMIT_COUNT_MAX, Settings, interface};
 
 mod driver;
@@ -94,6 +95,7 @@ pub(super) struct Program {
     generation: u32,
     /// How many routes the claims in force are of.
     route_count: usize,
+    arrivals: ArrivalStamps,
     /// What is in force, and the map that holds it.
     image: Image,
     in_force: Map,
@@ -266,10 +268,10 @@ fn attach_in(
 }
 
 impl Program {
-    /// Makes the maps, with these claims in force, and loads the program.
-    pub(super) fn load(queue_count: u32, claims: &Claims) -> Result<Self, XdpError> {
+    /// Makes the maps, with these claims in force, and loads the program. It stamps arrivals from then on, or never.
+    pub(super) fn load(queue_count: u32, claims: &Claims, arrivals: ArrivalStamps) -> Result<Self, XdpError> {
         let generation = 1;
-        let image = checked_image(claims, generation)?;
+        let image = checked_image(claims, generation)?.stamping(arrivals);
         let next_hops = NextHops::default();
         let image = image.with(&next_hops);
         let made = image_map(&image).and_then(|map| Ok((Maps::new(queue_count, &map)?, map)));
@@ -277,7 +279,7 @@ impl Program {
         let instructions = linked(&maps).map_err(XdpError::of("linking the XDP program", PRIVILEGE))?;
         let descriptor = load(PROGRAM_NAME, &instructions)?;
         let route_count = claims.route_count();
-        Ok(Self { descriptor, maps, generation, route_count, image, in_force, next_hops })
+        Ok(Self { descriptor, maps, generation, route_count, arrivals, image, in_force, next_hops })
     }
 
     /// Attaches it, where no other is.
@@ -297,7 +299,8 @@ impl Program {
     ///
     /// Gives what was counted of the old ones' routes.
     pub(super) fn set_claims(&mut self, claims: &Claims) -> Result<Vec<RouteCount>, XdpError> {
-        let image = checked_image(claims, self.generation.wrapping_add(1))?.with(&self.next_hops);
+        let image = checked_image(claims, self.generation.wrapping_add(1))?;
+        let image = image.stamping(self.arrivals).with(&self.next_hops);
         self.go_by(image).map_err(XdpError::of("putting claims in force in the XDP program", PRIVILEGE))?;
         let counted = self.maps.routes.take(self.generation, self.route_count);
         self.generation = self.generation.wrapping_add(1);

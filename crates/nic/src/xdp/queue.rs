@@ -196,6 +196,13 @@ impl<K: Kernel> XdpQueue<K> {
         Some(Frame::new(chunk | HEADROOM, 0))
     }
 
+    /// The bytes before a frame's first, where the kernel puts what a program has written there.
+    #[inline]
+    pub(super) fn headroom_mut<const LEN: usize>(&mut self, frame: &Frame) -> Option<&mut [u8; LEN]> {
+        debug_assert!(self.lent.has(frame.address()), "a frame of another queue");
+        self.region.headroom_mut(frame.address())
+    }
+
     /// How often the kernel was called so far.
     pub fn kicks(&self) -> Kicks {
         self.kicks

@@ -225,6 +225,16 @@ impl Region {
         // of a queue looks whether it has lent the frame.
         unsafe { NonNull::slice_from_raw_parts(start, len).as_mut() }
     }
+
+    /// The bytes before a packet, of its own chunk; nothing where it begins nearer to the chunk's beginning than that.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a few bytes")]
+    pub(super) fn headroom_mut<const LEN: usize>(&mut self, address: u32) -> Option<&mut [u8; LEN]> {
+        if address & self.chunk_mask < LEN as u32 {
+            return None;
+        }
+        self.room_mut(address - LEN as u32).first_chunk_mut()
+    }
 }
 
 #[cfg(test)]
@@ -261,6 +271,20 @@ mod tests {
             assert!(!room.is_empty() && start + room.len() <= size, "{address}");
             assert_eq!((start + room.len()) % 2048, 0, "{address}");
         }
+    }
+
+    #[test]
+    fn the_bytes_before_a_packet_are_its_own_chunks() {
+        let mut region = region();
+        let chunk = region.layout().chunk_size();
+        for (address, is_there) in
+            [(chunk + HEADROOM, true), (chunk + 16, true), (chunk + 15, false), (chunk, false)]
+        {
+            assert_eq!(region.headroom_mut::<16>(address).is_some(), is_there, "{address}");
+        }
+        region.room_mut(chunk + HEADROOM - 16).fill(7);
+        region.room_mut(chunk + HEADROOM).fill(9);
+        assert_eq!(region.headroom_mut::<16>(chunk + HEADROOM), Some(&mut [7; 16]));
     }
 
     #[test]

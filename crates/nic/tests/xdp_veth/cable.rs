@@ -121,6 +121,11 @@ pub(crate) fn claims() -> Claims {
 
 /// The next frame that the queue receives, within the limit.
 pub(crate) fn receive(queue: &mut XdpQueue<XdpSocket>, limit: Duration) -> Option<Frame> {
+    receive_by(queue, limit)
+}
+
+/// The same of a queue of whatever type.
+pub(crate) fn receive_by(queue: &mut impl Queue, limit: Duration) -> Option<Frame> {
     let deadline = Instant::now() + limit;
     loop {
         let mut burst = queue.rx();

@@ -25,6 +25,7 @@ mod bare;
 mod cable;
 mod decisions;
 mod packets;
+mod stamped;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
