@@ -29,6 +29,9 @@ impl<Q: nic::Queue, C: Clock> Lane<Q, C> {
         if let Some(wall) = self.mailbox.wall_clock() {
             self.state.set_wall(wall);
         }
+        if let Some(clock) = self.mailbox.arrival_clock() {
+            self.arrivals.set_clock(clock);
+        }
         self.publish();
     }
 

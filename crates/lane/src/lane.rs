@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nic::{Frame, Queue};
 use route::{Class, Decision, LaneTables};
-use telemetry::{Clock, Counter, Counters, Page, Reason, Tick};
+use telemetry::{Clock, Counter, Counters, Ns, Page, Reason, Tick};
 use wire::checksum::{CLEARED, SUMMED_IN_BLOCKS_MAX};
 use wire::ethernet::Ethernet;
 use wire::headers::{Headers, Kind};
@@ -12,6 +12,7 @@ use wire::icmpv6::Icmpv6Echo;
 use wire::ipv6::Ipv6;
 use wire::parse::{self, Fault};
 
+use crate::arrivals::{Age, Arrivals};
 use crate::classify::{check_addresses, claimed, classify_the_rest};
 use crate::housekeeping;
 use crate::look_back::LookBack;
@@ -35,6 +36,7 @@ pub struct Lane<Q: Queue, C: Clock> {
     pub(crate) state: State<C>,
     pub(crate) mailbox: Mailbox,
     pub(crate) page: Arc<Page>,
+    pub(crate) arrivals: Arrivals,
     look_back: LookBack,
     turns: u64,
 }
@@ -49,15 +51,38 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
             state.set_wall(wall);
         }
         mailbox.exchange_next_hops(&mut state.next_hops);
-        Self { queue, tables, state, mailbox, page, look_back, turns: 0 }
+        let mut arrivals = Arrivals::new();
+        if let Some(clock) = mailbox.arrival_clock() {
+            arrivals.set_clock(clock);
+        }
+        Self { queue, tables, state, mailbox, page, arrivals, look_back, turns: 0 }
+    }
+
+    /// The same lane, which drops what has waited for longer than this when it comes to it, or nothing for that reason. It
+    /// holds where the queue's frames say when they came ([`Queue::HAS_ARRIVALS`]); elsewhere no frame has an age.
+    #[must_use]
+    pub fn with_age_limit(mut self, limit: Option<Ns>) -> Self {
+        self.arrivals.set_age_limit(limit);
+        self
     }
 
     /// One pass: everything that waits now, from wire to wire. Gives the number of frames taken.
     pub fn turn(&mut self, now: Tick) -> usize {
         self.look_back.begin(now, &self.state.counters, &self.page);
+        if Q::HAS_ARRIVALS {
+            self.arrivals.begin(now, &self.page);
+        }
         let mut burst = self.queue.rx();
         let taken = burst.remaining();
+        if Q::HAS_ARRIVALS && taken > 0 {
+            self.arrivals.find(self.state.clock.now());
+        }
         while let Some(mut frame) = self.queue.next(&mut burst) {
+            if Q::HAS_ARRIVALS && self.is_too_old(&frame) {
+                self.queue.release(frame);
+                self.state.counters.count(Counter::AnswerTooOld);
+                continue;
+            }
             let len = frame.len();
             let room = self.queue.room_mut(&frame);
             let answer = match short(room, len) {
@@ -68,7 +93,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
                 Ok(Reply { len, counter }) => {
                     frame.set_len(len);
                     match self.queue.tx(frame) {
-                        Ok(()) => self.state.counters.count(counter),
+                        Ok(()) => self.count_sent(counter),
                         Err(frame) => self.give_up(frame, Counter::TxRingFull),
                     }
                 }
@@ -97,10 +122,30 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
             Verdict::Drop(reason) => return self.give_up(frame, reason.counter()),
         };
         match handed_on {
-            Ok(()) if matches!(verdict, Verdict::Reply { .. }) => self.state.counters.count(counter),
+            Ok(()) if matches!(verdict, Verdict::Reply { .. }) => self.count_sent(counter),
             Ok(()) => self.unanswered(counter),
             Err(frame) => self.give_up(frame, counter_else),
         }
+    }
+
+    /// Counts what was sent.
+    #[inline(always)]
+    fn count_sent(&mut self, counter: Counter) {
+        self.state.counters.count(counter);
+        if Q::HAS_ARRIVALS {
+            self.arrivals.answer();
+        }
+    }
+
+    /// Whether an answer to this frame would be late: asked before anything is done for it.
+    #[inline]
+    fn is_too_old(&mut self, frame: &Frame) -> bool {
+        let arrival = self.queue.arrival(frame);
+        let age = self.arrivals.take(arrival, &self.page);
+        if age == Age::Unknown {
+            self.state.counters.count(Counter::ArrivalUnknown);
+        }
+        age == Age::TooOld
     }
 
     /// Ends a frame here, and counts why.

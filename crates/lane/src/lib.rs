@@ -11,6 +11,7 @@
 //! from its page.
 #![forbid(unsafe_code)]
 
+mod arrivals;
 mod bucket;
 mod classify;
 mod housekeeping;

@@ -9,7 +9,7 @@
 
 use route::{LaneTables, NextHops};
 use rtrb::{Consumer, Producer, RingBuffer};
-use telemetry::WallClock;
+use telemetry::{ArrivalClock, WallClock};
 
 /// How many lines wait for a lane, at most. One comes a second, and a lane looks hundreds of times a second; more wait
 /// only where its core is taken away for seconds.
@@ -24,6 +24,7 @@ pub struct Mailbox {
     tables: Taker<LaneTables>,
     next_hops: Taker<NextHops>,
     lines: Consumer<WallClock>,
+    arrival_lines: Consumer<ArrivalClock>,
     uses: Producer<GatewaysUsed>,
 }
 
@@ -33,6 +34,7 @@ pub struct TableSender {
     tables: Giver<LaneTables>,
     next_hops: Giver<NextHops>,
     lines: Producer<WallClock>,
+    arrival_lines: Producer<ArrivalClock>,
     uses: Consumer<GatewaysUsed>,
 }
 
@@ -55,9 +57,17 @@ pub fn mailbox() -> (TableSender, Mailbox) {
     let (tables, tables_taker) = exchange();
     let (next_hops, next_hops_taker) = exchange();
     let (lines, lines_incoming) = RingBuffer::new(LINES);
+    let (arrival_lines, arrivals_incoming) = RingBuffer::new(LINES);
     let (uses, uses_incoming) = RingBuffer::new(USES);
-    let sender = TableSender { tables, next_hops, lines, uses: uses_incoming };
-    (sender, Mailbox { tables: tables_taker, next_hops: next_hops_taker, lines: lines_incoming, uses })
+    let sender = TableSender { tables, next_hops, lines, arrival_lines, uses: uses_incoming };
+    let mailbox = Mailbox {
+        tables: tables_taker,
+        next_hops: next_hops_taker,
+        lines: lines_incoming,
+        arrival_lines: arrivals_incoming,
+        uses,
+    };
+    (sender, mailbox)
 }
 
 impl TableSender {
@@ -88,6 +98,11 @@ impl TableSender {
     pub fn tell_time(&mut self, line: WallClock) {
         let _full = self.lines.push(line);
     }
+
+    /// The same of the clock that stamps arrivals.
+    pub fn tell_arrival_clock(&mut self, line: ArrivalClock) {
+        let _full = self.arrival_lines.push(line);
+    }
 }
 
 impl Mailbox {
@@ -109,6 +124,11 @@ impl Mailbox {
     /// The newest line that has come, if any has.
     pub(crate) fn wall_clock(&mut self) -> Option<WallClock> {
         (0..LINES).map_while(|_| self.lines.pop().ok()).last()
+    }
+
+    /// The same of the clock that stamps arrivals.
+    pub(crate) fn arrival_clock(&mut self) -> Option<ArrivalClock> {
+        (0..LINES).map_while(|_| self.arrival_lines.pop().ok()).last()
     }
 }
 

@@ -48,7 +48,7 @@ pub struct State<C> {
     pub(crate) next_hops: Box<NextHops>,
     /// Which gateways there were answers for, as [`GatewaysUsed`](crate::GatewaysUsed) says it.
     pub(crate) gateways_used: u64,
-    clock: C,
+    pub(crate) clock: C,
     wall: WallClock,
     /// What an answer says of `wall`.
     error_estimate: ErrorEstimate,

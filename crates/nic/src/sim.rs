@@ -12,7 +12,11 @@
 
 use std::collections::VecDeque;
 
-use crate::queue::{BURST_MAX, Burst, FRAME_LEN_MIN, Frame, Queue};
+use crate::queue::{Arrival, BURST_MAX, Burst, FRAME_LEN_MIN, Frame, Queue};
+
+mod stamped;
+
+pub use stamped::Stamped;
 
 /// Bytes of one buffer: a whole Ethernet frame, and room for an ICMP error that quotes it.
 pub const BUFFER_SIZE: usize = 2048;
@@ -72,6 +76,9 @@ enum Place {
 pub struct Card {
     memory: Box<[u8]>,
     places: Box<[Place]>,
+    /// When the frame in each buffer came, where anybody has said what time it is.
+    arrivals: Box<[Option<Arrival>]>,
+    time: Option<Arrival>,
     free: Vec<u32>,
     waiting: VecDeque<Frame>,
     queued: VecDeque<Frame>,
@@ -154,6 +161,8 @@ impl Card {
         Self {
             memory: vec![LEFTOVER; frame_count * BUFFER_SIZE].into_boxed_slice(),
             places: vec![Place::Free; frame_count].into_boxed_slice(),
+            arrivals: vec![None; frame_count].into_boxed_slice(),
+            time: None,
             free,
             waiting: VecDeque::with_capacity(frame_count),
             queued: VecDeque::with_capacity(frame_count),
@@ -164,6 +173,16 @@ impl Card {
             random: Random(seed),
             impairments: Impairments::default(),
         }
+    }
+
+    /// Says at what time the frames come that are injected from now on; nothing: at none that they bear.
+    pub fn set_time(&mut self, time: Option<Arrival>) {
+        self.time = time;
+    }
+
+    /// When a frame came that the lane has.
+    pub fn arrival_of(&self, frame: &Frame) -> Option<Arrival> {
+        self.arrivals.get(frame.address() as usize / BUFFER_SIZE).copied().flatten()
     }
 
     /// Sends a frame towards the lane; what the wire does to it depends on the seed.
@@ -193,6 +212,9 @@ impl Card {
         #[expect(clippy::cast_possible_truncation, reason = "at most BUFFER_SIZE")]
         let mut frame = Frame::new(address, len as u32);
         self.move_to(&frame, Place::Free, Place::Waiting);
+        if let Some(arrival) = self.arrivals.get_mut(frame.address() as usize / BUFFER_SIZE) {
+            *arrival = self.time;
+        }
         let buffer = buffer_mut(&mut self.memory, &frame);
         buffer.fill(LEFTOVER);
         for (to, from) in buffer.iter_mut().zip(bytes) {

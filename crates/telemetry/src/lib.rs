@@ -6,6 +6,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod arrival;
 pub mod counters;
 pub mod depths;
 pub mod histogram;
@@ -14,6 +15,7 @@ pub mod stalls;
 pub mod time;
 pub mod wall;
 
+pub use arrival::ArrivalClock;
 pub use counters::{ANSWERED_COUNT, Counter, Counters, Kind, Reason, Stage};
 pub use depths::Depths;
 pub use histogram::{Histogram, SharedHistogram};

@@ -8,6 +8,8 @@
 //! | `counts`, `depths`, `depths_max` | the lane | relaxed | relaxed |
 //! | `residence` | the lane, as it answers | relaxed | relaxed |
 //! | `turn_residence` | the lane, at the turn after the answers | relaxed | relaxed |
+//! | `queueing` | the lane, as it comes to a frame | relaxed | relaxed |
+//! | `arrival_residence` | the lane, at the turn after the answers | relaxed | relaxed |
 //! | `stalls` | the lane, at a stall | see [`SharedStalls`] | |
 //!
 //! The sequence is odd while the lane writes. A reader that saw the same even sequence before and after its copy
@@ -54,6 +56,11 @@ pub struct Page {
     /// instant that its turn was given to that of the next turn, in nanoseconds. All answers of a turn are handed over by one
     /// flush, at its end, so that this is one length for all of them; it counts for each of them.
     pub turn_residence: [SharedHistogram; ANSWERED_COUNT],
+    /// How long frames had waited when the lane came to them: from their arrival stamp to its look into the
+    /// ring, in nanoseconds, of those that were dropped as too old, too. Empty where frames are not stamped.
+    pub queueing: SharedHistogram,
+    /// From the arrival stamp of what was answered to the instant that the next turn was given, in nanoseconds.
+    pub arrival_residence: SharedHistogram,
     /// When the lane was not there.
     pub stalls: SharedStalls,
 }
@@ -69,6 +76,8 @@ impl Default for Page {
             depths_max: zeros(),
             residence: SharedHistogram::default(),
             turn_residence: array::from_fn(|_| SharedHistogram::default()),
+            queueing: SharedHistogram::default(),
+            arrival_residence: SharedHistogram::default(),
             stalls: SharedStalls::default(),
         }
     }

@@ -49,7 +49,7 @@ fn simulate(seed: u64, faults: Faults, mut send: impl FnMut(&mut Card, usize), m
 }
 
 /// The seeds of this run: eight, or those of `BARELANE_SEEDS=FIRST..END`, as `cargo xtask soak` asks for thousands.
-fn seeds() -> Range<u64> {
+pub(crate) fn seeds() -> Range<u64> {
     let Ok(wanted) = env::var("BARELANE_SEEDS") else { return 0..8 };
     let (first, end) = wanted.split_once("..").expect("BARELANE_SEEDS=FIRST..END");
     first.parse().unwrap()..end.parse().unwrap()

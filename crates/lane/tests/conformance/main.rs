@@ -9,6 +9,7 @@
     reason = "a test may stop"
 )]
 
+mod age;
 mod counts;
 mod faults;
 mod limits;
