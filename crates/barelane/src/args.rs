@@ -195,6 +195,13 @@ pub struct ServeArguments {
     /// Whether the NIC writes straight into the lane's memory: auto, yes, no [default: auto]
     #[arg(long, value_name = "CHOICE")]
     pub zero_copy: Option<String>,
+    /// How long a question may have waited for its lane, such as 50us: what is older is dropped instead of answered late; or off
+    /// [default: off]
+    #[arg(long, value_name = "TIME|off")]
+    pub age_limit: Option<String>,
+    /// Who says when a question came: auto (the XDP program, where there is an age limit), driver, none [default: auto]
+    #[arg(long, value_name = "WHO")]
+    pub arrival_stamps: Option<String>,
     /// Who drives the NIC's rings: need-wakeup, busy-poll, spin [default: need-wakeup]
     #[arg(long, value_name = "MODE")]
     pub wake: Option<String>,

@@ -14,11 +14,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use nic::xdp::{ModeChoice, RING_SIZE_DEFAULT, Vlans, Wake, ZeroCopyChoice};
+use nic::xdp::{ModeChoice, Vlans, Wake, ZeroCopyChoice};
 use route::{
     Limit, NextHop, Prefix, Route, Service, ShortPackets, SourceLimit, SourcePrefix, TierChoice, VlanSet,
 };
 
+use telemetry::Ns;
 use wire::ethernet::Mac;
 
 use crate::args::ServeArguments;
@@ -67,8 +68,10 @@ pub struct NicConfig {
     pub zero_copy: ZeroCopyChoice,
     /// Who drives the rings.
     pub wake: Wake,
-    /// Slots of each ring.
+    /// Slots of each ring; 0 for as many as are best.
     pub ring_size: u32,
+    /// Who says when a question came.
+    pub arrival_stamps: ArrivalChoice,
 }
 
 /// What all lanes have in common.
@@ -82,6 +85,19 @@ pub struct LaneConfig {
     pub errors_per_second: u32,
     /// What to do with a UDP checksum that its sender left to a NIC that does not exist.
     pub partial_checksums: PartialChoice,
+    /// How long a question may have waited for a lane that still answers it.
+    pub age_limit: Option<Ns>,
+}
+
+/// Who says when a question came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArrivalChoice {
+    /// The XDP program, where an age limit needs it.
+    Auto,
+    /// The XDP program.
+    Driver,
+    /// Nobody.
+    None,
 }
 
 /// What to do with partial UDP checksums.
@@ -235,13 +251,15 @@ impl Default for Config {
                 mode: ModeChoice::Auto,
                 zero_copy: ZeroCopyChoice::Auto,
                 wake: Wake::NeedWakeup,
-                ring_size: RING_SIZE_DEFAULT,
+                ring_size: 0,
+                arrival_stamps: ArrivalChoice::Auto,
             },
             lane: LaneConfig {
                 cores: Vec::new(),
                 hop_limit: 64,
                 errors_per_second: 100,
                 partial_checksums: PartialChoice::Auto,
+                age_limit: None,
             },
             serve: ServeConfig {
                 addresses: Vec::new(),
@@ -306,6 +324,8 @@ impl Config {
             (keys::MODE, one(&arguments.mode)),
             (keys::ZERO_COPY, one(&arguments.zero_copy)),
             (keys::WAKE, one(&arguments.wake)),
+            (keys::ARRIVAL_STAMPS, one(&arguments.arrival_stamps)),
+            (keys::AGE_LIMIT, one(&arguments.age_limit)),
             (keys::QUEUES, arguments.queue.clone()),
             (keys::CORES, arguments.core.clone()),
             (keys::ADDRESSES, arguments.address.clone()),

@@ -28,6 +28,7 @@ use crate::config::{Config, PartialChoice};
 use crate::error::{Error, Wrong};
 use crate::stamp_key;
 
+mod age;
 mod card;
 pub mod facts;
 mod lanes;

@@ -8,11 +8,15 @@ use std::num::NonZeroU32;
 
 use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
 use route::{Family, NextHop, ServiceError, ShortPackets, SourcePrefix, TierChoice, VlanSet};
+use telemetry::Ns;
 use tracing::level_filters::LevelFilter;
 use wire::ethernet::Mac;
 
-use super::values::{self, Fault, address, choice, number, prefix, unique};
-use super::{AdminChoice, Config, EarliestChoice, Hold, LogFormat, MemifConfig, PartialChoice, RouteConfig};
+use super::values::{self, Fault, address, choice, duration, number, prefix, unique};
+use super::{
+    AdminChoice, ArrivalChoice, Config, EarliestChoice, Hold, LogFormat, MemifConfig, PartialChoice,
+    RouteConfig,
+};
 use crate::error::{Setting, Wrong};
 
 macro_rules! settings {
@@ -30,10 +34,12 @@ settings! {
     ZERO_COPY "nic.zero_copy" Some("--zero-copy");
     WAKE "nic.wake" Some("--wake");
     RING_SIZE "nic.ring_size" None;
+    ARRIVAL_STAMPS "nic.arrival_stamps" Some("--arrival-stamps");
     CORES "lane.cores" Some("--core");
     HOP_LIMIT "lane.hop_limit" None;
     ERRORS_PER_SECOND "lane.errors_per_second" None;
     PARTIAL_CHECKSUMS "lane.partial_checksums" None;
+    AGE_LIMIT "lane.age_limit" Some("--age-limit");
     ADDRESSES "serve.addresses" Some("--address");
     RESPOND "serve.respond" Some("--respond");
     VLANS "serve.vlans" Some("--vlan");
@@ -72,6 +78,10 @@ pub const ZERO_COPIES: &[(&str, ZeroCopyChoice)] =
 /// Who drives the rings, by name.
 pub const WAKES: &[(&str, Wake)] =
     &[("need-wakeup", Wake::NeedWakeup), ("busy-poll", Wake::BusyPoll), ("spin", Wake::Spin)];
+
+/// Who says when a question came, by name.
+pub const ARRIVAL_STAMPERS: &[(&str, ArrivalChoice)] =
+    &[("auto", ArrivalChoice::Auto), ("driver", ArrivalChoice::Driver), ("none", ArrivalChoice::None)];
 
 /// What to do with partial checksums, by name.
 pub const PARTIALS: &[(&str, PartialChoice)] =
@@ -149,11 +159,13 @@ keys! {
     ZERO_COPY Text |config, texts| config.nic.zero_copy = choice(ZERO_COPIES, texts)?;
     WAKE Text |config, texts| config.nic.wake = choice(WAKES, texts)?;
     RING_SIZE Number |config, texts| config.nic.ring_size = ring_size(&texts.concat())?;
+    ARRIVAL_STAMPS Text |config, texts| config.nic.arrival_stamps = choice(ARRIVAL_STAMPERS, texts)?;
     CORES Numbers |config, texts| config.lane.cores = unique(texts, |text| number(text, 0, 65_535))?;
     HOP_LIMIT Number |config, texts| config.lane.hop_limit = number(&texts.concat(), 1, 255)?;
     ERRORS_PER_SECOND Number |config, texts|
         config.lane.errors_per_second = number(&texts.concat(), 0, 1_000_000)?;
     PARTIAL_CHECKSUMS Text |config, texts| config.lane.partial_checksums = choice(PARTIALS, texts)?;
+    AGE_LIMIT Text |config, texts| config.lane.age_limit = age_limit(&texts.concat())?;
     ADDRESSES Texts |config, texts| config.serve.addresses = unique(texts, address)?;
     RESPOND Texts |config, texts| config.serve.respond = unique(texts, service)?;
     VLANS NumbersOrAll |config, texts| config.serve.vlans = vlans(texts)?;
@@ -264,7 +276,20 @@ fn holds(texts: &[String]) -> Result<Vec<Hold>, Fault> {
         .map_err(|fault| Fault { remedy: format!("{}; or {NONE}, alone", fault.remedy), ..fault })
 }
 
+/// The shortest age limit: a wake-up between two cores takes a part of it. The longest: whoever asked has given up by then.
+const AGE_LIMIT_MIN: Ns = Ns(1_000);
+const AGE_LIMIT_MAX: Ns = Ns(1_000_000_000);
+
+/// How old a question may be; nothing where that is not limited.
+pub(crate) fn age_limit(text: &str) -> Result<Option<Ns>, Fault> {
+    if text == "off" { Ok(None) } else { duration(text, AGE_LIMIT_MIN, AGE_LIMIT_MAX).map(Some) }
+}
+
+/// Slots of a ring; 0 for as many as are best.
 fn ring_size(text: &str) -> Result<u32, Fault> {
+    if text == "0" {
+        return Ok(0);
+    }
     let size: u32 = number(text, RING_SIZE_MIN.into(), RING_SIZE_MAX.into())?;
     if size.is_power_of_two() {
         return Ok(size);
@@ -318,6 +343,18 @@ mod tests {
     }
 
     #[test]
+    fn an_age_limit_is_a_time_with_its_unit() {
+        let read = |text: &str| {
+            let mut config = Config::default();
+            set(&mut config, AGE_LIMIT, &[text.to_owned()]).map(|()| config.lane.age_limit)
+        };
+        for (text, ns) in [("1000ns", 1_000), ("50us", 50_000), ("2ms", 2_000_000), ("1s", 1_000_000_000)] {
+            assert_eq!(read(text), Ok(Some(Ns(ns))), "{text}");
+        }
+        assert_eq!(read("off"), Ok(None));
+    }
+
+    #[test]
     fn every_key_stands_once() {
         for (index, key) in KEYS.iter().enumerate() {
             assert!(
@@ -336,6 +373,12 @@ mod tests {
         assert!(refused(HOP_LIMIT, "0").contains("write a whole number from 1 to 255"));
         assert!(refused(HOP_LIMIT, "256").contains("write a whole number from 1 to 255"));
         assert!(refused(RING_SIZE, "1000").ends_with("powers of two; write 1024"));
+        for text in ["", "50", "50 us", "-1us", "0us", "999ns", "1001ms", "1.5us", "99999999999999999999s"] {
+            let wrong = refused(AGE_LIMIT, text);
+            assert!(wrong.starts_with("lane.age_limit (--age-limit) = "), "{wrong}");
+            assert!(wrong.ends_with("write a time such as 50us, from 1us to 1s, or off"), "{wrong}");
+        }
+        assert!(refused(ARRIVAL_STAMPS, "hardware").ends_with("write one of auto, driver, none"));
         assert!(refused(TIER, "moon").ends_with("no such choice; write one of auto, driver, lane"));
         let wrong =
             "stamp.short_packets (--stamp-short) = \"false\": no such choice; write one of drop, answer";

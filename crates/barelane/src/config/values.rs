@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use route::{Prefix, PrefixError};
+use telemetry::Ns;
 use wire::ethernet::Mac;
 
 use crate::error::Wrong;
@@ -44,6 +45,27 @@ pub(super) fn number<T: FromStr + TryFrom<i64>>(text: &str, min: i64, max: i64) 
     within
         .and_then(|number| T::try_from(number).ok())
         .ok_or_else(|| Fault::new(text, "out of range", format!("write a whole number from {min} to {max}")))
+}
+
+/// Units of time, the longest first, and how many nanoseconds each has.
+const UNITS: [(&str, u64); 4] = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000), ("ns", 1)];
+
+/// A time with its unit, within limits, both included.
+pub(super) fn duration(text: &str, min: Ns, max: Ns) -> Result<Ns, Fault> {
+    let unit_at = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (count, unit) = text.split_at(unit_at);
+    let per_unit = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, ns)| ns);
+    let ns = count.parse().ok().zip(per_unit).and_then(|(count, ns): (u64, _)| count.checked_mul(*ns));
+    ns.map(Ns).filter(|ns| (min..=max).contains(ns)).ok_or_else(|| {
+        let [min, max] = [min, max].map(duration_text);
+        Fault::new(text, "no such time", format!("write a time such as 50us, from {min} to {max}, or off"))
+    })
+}
+
+/// A time as [`duration`] reads it, in the longest unit that it is whole in.
+pub(crate) fn duration_text(Ns(ns): Ns) -> String {
+    let whole = UNITS.iter().find(|(_, per_unit)| ns != 0 && ns.is_multiple_of(*per_unit));
+    whole.map_or_else(|| format!("{ns}ns"), |(name, per_unit)| format!("{}{name}", ns / per_unit))
 }
 
 /// An address.

@@ -5,7 +5,7 @@ use nic::memif;
 use nic::xdp::{ArrivalStamps, Layout, ModeChoice, PROGRAM_NAME, Settings, Wake, ZeroCopyChoice};
 use route::NextHop;
 
-use super::{Facts, LanePlan};
+use super::{Facts, LanePlan, age};
 use crate::config::keys::{
     INTERFACE, MAC, MEMIF, MODE, MODES, QUEUES, ROUTE_NEXT_HOP, TIER, WAKE, WAKES, ZERO_COPIES, ZERO_COPY,
     name_of,
@@ -23,6 +23,14 @@ pub enum CardPlan {
 }
 
 impl CardPlan {
+    /// Who says when a question came.
+    pub(crate) fn arrivals(&self) -> ArrivalStamps {
+        match self {
+            Self::Xdp(settings) => settings.arrivals,
+            Self::Memif(_) => ArrivalStamps::None,
+        }
+    }
+
     /// Whether lanes sleep where nothing comes.
     pub(crate) fn may_sleep(&self) -> bool {
         matches!(self, Self::Memif(settings) if settings.idle == memif::Idle::Sleep)
@@ -113,6 +121,7 @@ pub(crate) fn free(interface: &str, program: Option<&str>) -> String {
 
 /// What the card is opened with.
 pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Result<CardPlan, Wrong> {
+    let arrivals = age::stamps(config, facts)?;
     if let Some(memif) = &config.nic.memif {
         return memif.settings(MEMIF).map(CardPlan::Memif);
     }
@@ -123,9 +132,9 @@ pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Re
         mode: config.nic.mode,
         zero_copy: config.nic.zero_copy,
         wake: config.nic.wake,
-        ring_size: config.nic.ring_size,
+        ring_size: age::ring_size(config, facts),
         mtu: facts.link.mtu,
         numa_node: facts.link.numa_node,
-        arrivals: ArrivalStamps::None,
+        arrivals,
     }))
 }

@@ -10,6 +10,7 @@ use route::{
     NextHop, Owner, PartialChecksums, PortRange, Route, RouteTable, Service, ShortPackets, Tier, TierChoice,
 };
 
+use super::age::explain_rings;
 use super::{CardPlan, Plan, why_unusable};
 use crate::config::PartialChoice;
 use crate::config::keys::{HOLDS, MODES, WAKES, ZERO_COPIES, name_of};
@@ -41,6 +42,7 @@ impl fmt::Display for Plan {
                 self.lane.hop_limit, self.lane.errors_per_second
             ),
         )?;
+        row(out, "age", super::age::explain(&self.config, self.card.arrivals()))?;
         row(out, "admin", &self.admin)?;
         row(out, "start", self.explain_address_check())?;
         self.warnings.iter().try_for_each(|warning| row(out, "warning", warning))
@@ -87,11 +89,12 @@ impl Plan {
     pub(crate) fn explain_card(&self) -> String {
         match &self.card {
             CardPlan::Xdp(card) => format!(
-                "mode {}, zero-copy {}, wake {}, rings of {} slots",
+                "mode {}, zero-copy {}, wake {}, rings of {} slots{}",
                 name_of(MODES, &card.mode),
                 name_of(ZERO_COPIES, &card.zero_copy),
                 name_of(WAKES, &card.wake),
-                card.ring_size
+                card.ring_size,
+                explain_rings(&self.config, &self.facts).map_or_else(String::new, |why| format!(" ({why})"))
             ),
             CardPlan::Memif(memif) => {
                 let rings = match memif.role {

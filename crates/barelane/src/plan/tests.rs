@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use host::cores::{Taken, Topology};
 use host::links::{AddressState, AttachedProgram, Link, ProgramMode};
 use host::ports::Ports;
+use nic::xdp::ArrivalStamps;
 use route::{Owner, PartialChecksums, Tier};
 
-use super::{Facts, LanePlan, Plan};
+use super::{CardPlan, Facts, LanePlan, Plan};
 use crate::Config;
 
 fn facts() -> Facts {
@@ -482,4 +483,43 @@ fn what_the_driver_answers_is_claimed_for_it_and_the_rest_for_the_lane() {
     assert!(claims.addresses.iter().all(|address| address.neighbours == nic::xdp::Tier::Driver));
     assert_eq!(claims.addresses[0].broadcast, Some("10.0.0.255".parse().unwrap()));
     assert!([7, 862, 123, 0].iter().all(|port| claims.answers.refused_sources.contains(port)));
+}
+
+#[test]
+fn an_age_limit_has_arrivals_stamped_and_rings_no_deeper_than_it_leaves_time_for() {
+    let card = |text: &str, facts: Facts| match plan_of(text, facts).unwrap().card {
+        CardPlan::Xdp(settings) => (settings.arrivals, settings.ring_size),
+        CardPlan::Memif(_) => panic!("a memif"),
+    };
+    let veth = || Facts { link: Link { kind: Some("veth".into()), driver: None, ..facts().link }, ..facts() };
+    assert_eq!(card("", facts()), (ArrivalStamps::None, 2048));
+    assert_eq!(card("nic.arrival_stamps = \"driver\"", facts()), (ArrivalStamps::Program, 2048));
+    let limited = "lane.age_limit = \"50us\"";
+    assert_eq!(card(limited, facts()), (ArrivalStamps::Program, 1024));
+    assert_eq!(card(limited, veth()), (ArrivalStamps::Program, 256));
+    assert_eq!(card(&format!("{limited}\nnic.zero_copy = \"no\""), facts()).1, 256);
+    assert_eq!(card(&format!("{limited}\nnic.ring_size = 4096"), veth()).1, 4096);
+    let said = plan_of(limited, veth()).unwrap().to_string();
+    let why = "rings of 256 slots (no deeper than an age limit of 50us leaves time for, at 1us an answer)";
+    assert!(said.contains(why) && said.contains("waited for more than 50us"), "{said}");
+}
+
+#[test]
+fn an_age_limit_that_could_not_hold_is_refused() {
+    let wrong = refused("lane.age_limit = \"50us\"\nnic.arrival_stamps = \"none\"", facts());
+    assert!(wrong.starts_with("lane.age_limit (--age-limit) = \"50us\": no question has an age"), "{wrong}");
+    assert!(wrong.ends_with("write off, or nic.arrival_stamps (--arrival-stamps) = auto"), "{wrong}");
+    for (setting, says) in [
+        (
+            "lane.age_limit = \"2ms\"",
+            "lane.age_limit (--age-limit) = \"2ms\": no question has an age in shared memory",
+        ),
+        ("nic.arrival_stamps = \"driver\"", "nic.arrival_stamps (--arrival-stamps) = \"driver\": no program"),
+    ] {
+        let text = format!("nic.memif = \"@age\"\nnic.mac = \"02:00:00:00:00:01\"\n{setting}");
+        let text = format!("serve.addresses = [\"10.0.0.9/24\"]\n{text}");
+        let config = Config::parse(&text, "test").unwrap();
+        let wrong = Plan::resolve(&config, Facts::gather(&config).unwrap()).unwrap_err().to_string();
+        assert!(wrong.starts_with(says), "{wrong}");
+    }
 }

@@ -14,9 +14,9 @@ use host::memory::Thread;
 use lane::{GatewaysUsed, Lane, Mailbox, MailboxFull, TableSender, mailbox};
 use nic::Queue;
 use nic::memif::MemifQueue;
-use nic::xdp::{XdpQueue, XdpSocket};
+use nic::xdp::{Stamped, XdpQueue, XdpSocket};
 use route::{LaneTables, NextHops, RouteCount, RouteTotals};
-use telemetry::{Counters, Histogram, Page, Tick, TickRate, WallClock};
+use telemetry::{ArrivalClock, Counters, Histogram, Ns, Page, Tick, TickRate, WallClock};
 
 use crate::error::Error;
 use crate::plan::LanePlan;
@@ -59,12 +59,19 @@ impl telemetry::Clock for LaneClock {
 #[derive(Debug)]
 pub(super) enum CardQueue {
     Xdp(Box<XdpQueue<XdpSocket>>),
+    Stamped(Box<Stamped<XdpSocket>>),
     Memif(Box<MemifQueue>),
 }
 
 impl From<XdpQueue<XdpSocket>> for CardQueue {
     fn from(queue: XdpQueue<XdpSocket>) -> Self {
         Self::Xdp(Box::new(queue))
+    }
+}
+
+impl From<Stamped<XdpSocket>> for CardQueue {
+    fn from(queue: Stamped<XdpSocket>) -> Self {
+        Self::Stamped(Box::new(queue))
     }
 }
 
@@ -85,10 +92,25 @@ impl Held for XdpQueue<XdpSocket> {
     }
 }
 
+impl Held for Stamped<XdpSocket> {
+    fn held(&self) -> i64 {
+        self.queue().held()
+    }
+}
+
 impl Held for MemifQueue {
     fn held(&self) -> i64 {
         Self::held(self)
     }
+}
+
+/// What a lane is told of when questions came, beside their stamps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ages {
+    /// The clock of the stamps.
+    pub(super) clock: ArrivalClock,
+    /// How old a question may be.
+    pub(super) limit: Option<Ns>,
 }
 
 /// What a lane leaves behind.
@@ -128,22 +150,26 @@ impl Running {
         tables: LaneTables,
         clock: Clock,
         wall: WallClock,
+        ages: Ages,
         next_hops: NextHops,
     ) -> Result<Self, Error> {
         let (mut sender, mailbox) = mailbox();
         sender.tell_time(wall);
+        sender.tell_arrival_clock(ages.clock);
         let sent = sender.send_next_hops(Box::new(next_hops));
         debug_assert!(sent.is_ok(), "a new mailbox is empty");
         let page = Arc::new(Page::default());
         let stop = Arc::new(AtomicBool::new(false));
         let (started, starting) = mpsc::sync_channel(1);
         let counts = Arc::clone(&tables.counts);
-        let task = Task { plan, clock: LaneClock(clock), tables, page: Arc::clone(&page), mailbox };
+        let (clock, age_limit) = (LaneClock(clock), ages.limit);
+        let task = Task { plan, clock, tables, page: Arc::clone(&page), mailbox, age_limit };
         let stop_seen = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name(format!("lane-{}", plan.queue))
             .spawn(move || match queue {
                 CardQueue::Xdp(queue) => task.run(*queue, &stop_seen, &started),
+                CardQueue::Stamped(queue) => task.run(*queue, &stop_seen, &started),
                 CardQueue::Memif(queue) => task.run(*queue, &stop_seen, &started),
             })
             .map_err(|cause| {
@@ -236,6 +262,11 @@ impl Running {
         self.tables.tell_time(wall);
     }
 
+    /// The same of the clock that stamps arrivals.
+    pub(super) fn tell_arrival_clock(&mut self, clock: ArrivalClock) {
+        self.tables.tell_arrival_clock(clock);
+    }
+
     /// T3 − T2 of the lane's STAMP answers so far.
     pub(super) fn residence(&self) -> Histogram {
         self.page.residence.read()
@@ -254,6 +285,11 @@ impl Running {
     /// Where it publishes.
     pub(super) fn page(&self) -> &Page {
         &self.page
+    }
+
+    /// The same, to be kept.
+    pub(super) fn shared_page(&self) -> Arc<Page> {
+        Arc::clone(&self.page)
     }
 
     /// What the lane has published.
@@ -289,6 +325,7 @@ struct Task {
     tables: LaneTables,
     page: Arc<Page>,
     mailbox: Mailbox,
+    age_limit: Option<Ns>,
 }
 
 impl Task {
@@ -300,8 +337,8 @@ impl Task {
         stop: &AtomicBool,
         started: &SyncSender<Result<Thread, String>>,
     ) -> (Counters, i64) {
-        let Self { plan, clock, tables, page, mailbox } = self;
-        let mut lane = Lane::new(queue, Box::new(tables), clock, page, mailbox);
+        let Self { plan, clock, tables, page, mailbox, age_limit } = self;
+        let mut lane = Lane::new(queue, Box::new(tables), clock, page, mailbox).with_age_limit(age_limit);
         if let Err(error) = host::cores::pin(plan.core) {
             let _gone = started.try_send(Err(error.to_string()));
             return (lane.counters().clone(), lane.queue().held());

@@ -15,15 +15,18 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use host::groups::SolicitedNode;
+use telemetry::Ns;
 
 use super::address_check::{self, Announced};
 use super::next_hops::KernelWays;
 use super::server::{Server, addresses_to_look_after};
 use crate::Config;
 use crate::config::keys::{
-    self, ADMIN, ADMIN_TOKEN_FILE, CORES, HOLD, HOUSEKEEPING_CORE, INTERFACE, LOG_FORMAT, LOG_FORMATS,
-    LOG_LEVEL, LOG_LEVELS, MAC, MEMIF, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY, name_of,
+    self, ADMIN, ADMIN_TOKEN_FILE, AGE_LIMIT, ARRIVAL_STAMPS, CORES, HOLD, HOUSEKEEPING_CORE, INTERFACE,
+    LOG_FORMAT, LOG_FORMATS, LOG_LEVEL, LOG_LEVELS, MAC, MEMIF, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY,
+    name_of,
 };
+use crate::config::values::duration_text;
 use crate::error::{Error, Wrong};
 use crate::plan::{Facts, Plan};
 
@@ -96,6 +99,7 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
     let core =
         |config: &Config| config.serve.housekeeping_core.map_or_else(String::new, |core| core.to_string());
     let file = |path: &Path| path.display().to_string();
+    let age = |limit: Option<Ns>| limit.map_or_else(|| "off".to_owned(), duration_text);
     let fixed = [
         (INTERFACE, old.nic.interface.clone(), new.nic.interface.clone()),
         (MEMIF, format!("{:?}", old.nic.memif), format!("{:?}", new.nic.memif)),
@@ -109,6 +113,12 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
         ),
         (WAKE, name_of(keys::WAKES, &old.nic.wake).into(), name_of(keys::WAKES, &new.nic.wake).into()),
         (RING_SIZE, old.nic.ring_size.to_string(), new.nic.ring_size.to_string()),
+        (
+            ARRIVAL_STAMPS,
+            name_of(keys::ARRIVAL_STAMPERS, &old.nic.arrival_stamps).into(),
+            name_of(keys::ARRIVAL_STAMPERS, &new.nic.arrival_stamps).into(),
+        ),
+        (AGE_LIMIT, age(old.lane.age_limit), age(new.lane.age_limit)),
         (ADMIN, old.serve.admin.to_string(), new.serve.admin.to_string()),
         (ADMIN_TOKEN_FILE, file(&old.serve.admin_token_file), file(&new.serve.admin_token_file)),
         (
@@ -146,6 +156,11 @@ mod tests {
         assert!(wrong.starts_with("serve.admin (--admin) = \"off\": this cannot change"), "{wrong}");
         new.serve.admin = old.serve.admin;
         new.lane.cores = vec![1];
+        new.lane.age_limit = Some(Ns(50_000));
+        let wrong = refuse_changes(&old, &new).unwrap_err().to_string();
+        assert!(wrong.starts_with("lane.age_limit (--age-limit) = \"50us\": this cannot change"), "{wrong}");
+        assert!(wrong.contains("it is \"off\""), "{wrong}");
+        new.lane.age_limit = None;
         let wrong = refuse_changes(&old, &new).unwrap_err().to_string();
         assert!(wrong.starts_with("lane.cores (--core) = \"[1]\": this cannot change"), "{wrong}");
     }

@@ -1,6 +1,7 @@
 //! A server that runs: the card, its lanes, and the addresses that are Barelane's alone.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,12 @@ use host::groups::SolicitedNode;
 use host::wall::{Line, Wall};
 use lane::GatewaysUsed;
 use nic::memif::{self, MemifError};
-use nic::xdp::{self, Claims, XdpError};
-use telemetry::{Counter, Counters, Histogram, Ns, Tick, TickRate, WallClock, WallTime};
+use nic::xdp::{self, ArrivalStamps, Claims, Stamped, XdpError};
+use telemetry::{ArrivalClock, Counter, Counters, Histogram, Ns, Page, Tick, TickRate, WallClock, WallTime};
 
 use super::address_check::{self, Announced};
 use super::card::{Card, Losses};
-use super::lanes::{CardQueue, Running};
+use super::lanes::{Ages, CardQueue, Running};
 use super::next_hops::KernelWays;
 use super::print::Summary;
 use super::routes::RouteTally;
@@ -49,6 +50,8 @@ pub struct Server {
     /// The number of the ways that the program has.
     ways_in_program: u32,
     wall: Wall,
+    /// The clock of arrival stamps, where there are any.
+    stamping: Option<Wall>,
     time_told: Instant,
     link_looked_at: Instant,
 }
@@ -69,11 +72,21 @@ impl Server {
         let mut lanes = Vec::new();
         let clock = Clock::calibrate();
         let wall = Wall::new(clock);
+        let monotonic = Wall::monotonic(clock);
+        let ages = Ages { clock: arrival_clock(monotonic.line()), limit: plan.config.lane.age_limit };
         let kernel_ways = KernelWays::of(&plan)?;
         let next_hops = kernel_ways.as_ref().map(KernelWays::next_hops).cloned().unwrap_or_default();
         for (&lane, queue) in plan.lanes.iter().zip(queues) {
             let tables = plan.tables();
-            lanes.push(Running::start(lane, queue, tables, clock, told(wall.line()), next_hops.clone())?);
+            lanes.push(Running::start(
+                lane,
+                queue,
+                tables,
+                clock,
+                told(wall.line()),
+                ages,
+                next_hops.clone(),
+            )?);
         }
         if is_told_to_stop() {
             return Ok(None);
@@ -83,6 +96,7 @@ impl Server {
         let announced = Announced::once(&plan, ours)?;
         let now = Instant::now();
         let (time_told, link_looked_at) = (now, now);
+        let stamping = (plan.card.arrivals() == ArrivalStamps::Program).then_some(monotonic);
         Ok(Some(Self {
             plan,
             card,
@@ -94,6 +108,7 @@ impl Server {
             ways_told: 0,
             ways_in_program: next_hops.generation,
             wall,
+            stamping,
             time_told,
             link_looked_at,
         }))
@@ -108,6 +123,9 @@ impl Server {
         self.time_told = Instant::now();
         let wall = told(self.wall.look());
         self.lanes.iter_mut().for_each(|lane| lane.tell_time(wall));
+        if let Some(line) = self.stamping.as_mut().map(Wall::look) {
+            self.lanes.iter_mut().for_each(|lane| lane.tell_arrival_clock(arrival_clock(line)));
+        }
     }
 
     /// Looks whether another tier is the earliest now that the link carries, when it is due: once a second. Gives what to say
@@ -243,6 +261,11 @@ impl Server {
         merged(self.lanes.iter().map(Running::residence))
     }
 
+    /// Where the lanes publish, for whoever reads it on another thread.
+    pub fn pages(&self) -> Vec<Arc<Page>> {
+        self.lanes.iter().map(Running::shared_page).collect()
+    }
+
     /// Stops: no more is redirected, what was is answered, then the lanes end and the program is detached.
     pub fn stop(mut self) -> Result<Summary, Error> {
         let nothing = nothing(&self.plan);
@@ -265,7 +288,11 @@ fn open(plan: &Plan) -> Result<(Card, Vec<CardQueue>), Error> {
     Ok(match &plan.card {
         CardPlan::Xdp(settings) => {
             let (attachment, queues) = xdp::open(settings, &nothing(plan)).map_err(refusal)?;
-            (Card::Xdp(Box::new(attachment)), queues.into_iter().map(CardQueue::from).collect())
+            let queues = queues.into_iter().map(|queue| match settings.arrivals {
+                ArrivalStamps::None => CardQueue::from(queue),
+                ArrivalStamps::Program => Stamped::new(queue).into(),
+            });
+            (Card::Xdp(Box::new(attachment)), queues.collect())
         }
         CardPlan::Memif(settings) => {
             let (control, queues) = memif::open(settings).map_err(|error| refusal_of_memif(&error))?;
@@ -319,6 +346,11 @@ fn told(line: Line) -> WallClock {
     let Line { tick, unix_ns, ticks_per_second, error_ns, is_synchronised } = line;
     let rate = TickRate::new(ticks_per_second);
     WallClock::new(Tick(tick), WallTime(unix_ns), rate, Ns(error_ns), is_synchronised)
+}
+
+/// The same of the line of the clock that stamps arrivals.
+fn arrival_clock(line: Line) -> ArrivalClock {
+    ArrivalClock::new(Tick(line.tick), line.unix_ns, TickRate::new(line.ticks_per_second))
 }
 
 fn merged(lanes: impl Iterator<Item = Histogram>) -> Histogram {

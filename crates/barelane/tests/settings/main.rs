@@ -200,6 +200,18 @@ fn a_core_that_does_not_exist_is_refused_with_those_that_do() {
 }
 
 #[test]
+fn an_age_limit_that_is_no_time_or_could_not_hold_is_refused() {
+    let Some(hosts) = Hosts::new("age") else { return };
+    let line = hosts.serve_refused(&["--age-limit", "50"]);
+    assert_says(&line, &["lane.age_limit (--age-limit) = \"50\"", "such as 50us"]);
+    let line = hosts.serve_refused(&["--age-limit", "50us", "--arrival-stamps", "none"]);
+    assert_says(
+        &line,
+        &["lane.age_limit (--age-limit) = \"50us\"", "nic.arrival_stamps (--arrival-stamps) = auto"],
+    );
+}
+
+#[test]
 fn more_lanes_than_queues_are_refused() {
     let Some(hosts) = Hosts::new("queues") else { return };
     assert_says(
