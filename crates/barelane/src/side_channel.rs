@@ -22,6 +22,7 @@
 //! | `image` | fields and values of an area, written down together |
 //! | `areas` | which fields each kind of area has |
 //! | `card` | those of what the card counts itself |
+//! | `waits` | how long questions waited, and the standing queue |
 //! | `layout` | where everything stands in the file |
 //! | `segment` | the server's side: create, lock, publish, remove |
 //! | `places` | where segments are, and which of them are dead |
@@ -38,6 +39,7 @@ mod segment;
 mod snapshot;
 #[cfg(test)]
 pub(crate) mod tests;
+mod waits;
 
 pub(crate) use areas::{KernelQueue, LaneFigures, RouteFigures, ServerFacts};
 pub use areas::{NotedStall, StallFigures};

@@ -79,6 +79,10 @@ impl Families {
         let help = "Events that were not told, because too many of their name came at once.";
         let name = "barelane_log_suppressed_events";
         self.add(name, Kind::Counter, "events", help, vec![], count("log_suppressed"));
+        let help =
+            "A frame is dropped as too old where it has waited for longer; 0 where that is not limited.";
+        let limit = Value::Ns(area.number("age_limit").unwrap_or(0));
+        self.gauge("barelane_age_limit_seconds", "seconds", help, &[], limit);
     }
 
     fn lane(&mut self, area: &Area) {
@@ -91,6 +95,10 @@ impl Families {
         self.depths(area, &labels);
         self.stalls(area, &labels);
         self.residences(area, &labels);
+        let help =
+            "The shortest wait of a frame for its lane since the publication before; 0 where nothing came.";
+        let standing = Value::Ns(area.number("standing_queue").unwrap_or(0));
+        self.gauge("barelane_lane_standing_queue_seconds", "seconds", help, &labels, standing);
     }
 
     /// THE counter table, as a lane or the driver tier has counted by it.

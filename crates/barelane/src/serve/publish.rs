@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lane::STALL_LIMIT;
-use nic::xdp::Statistics;
+use nic::xdp::{ArrivalStamps, Statistics};
 use telemetry::{ANSWERED_COUNT, Counters, Histogram, Page, Published};
 
 use super::card::Losses;
@@ -242,6 +242,16 @@ fn facts(server: &Server) -> ServerFacts {
         log_lost_count: 0,
         log_suppressed_count: 0,
         stall_limit_ns: STALL_LIMIT.0,
+        arrival_clock: arrival_clock(server).to_owned(),
+        age_limit_ns: server.plan().config.lane.age_limit.map_or(0, |limit| limit.0),
+    }
+}
+
+/// The clock of arrival stamps.
+fn arrival_clock(server: &Server) -> &'static str {
+    match server.plan().card.arrivals() {
+        ArrivalStamps::None => "none",
+        ArrivalStamps::Program => "CLOCK_MONOTONIC, XDP program",
     }
 }
 
@@ -268,5 +278,6 @@ fn update(figures: &mut LaneFigures, page: &Page, watch: &StallWatch) {
         *residence = shared.read();
     }
     figures.stamp_residence = page.residence.read();
+    figures.waits.look(page);
     figures.stalls = watch.figures();
 }

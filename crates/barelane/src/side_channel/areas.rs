@@ -6,6 +6,7 @@ use route::RouteTotals;
 use telemetry::{Counter, Counters, Depths, Histogram};
 
 use super::image::{CAUSES, Image, number_of};
+use super::waits::{WaitFigures, waits};
 use crate::counts::{rows_of_frames, rows_of_peers};
 
 /// Room for a name of an interface, a driver, a mode, a version.
@@ -37,6 +38,10 @@ pub(crate) struct ServerFacts {
     pub log_lost_count: u64,
     /// Events that it did not tell.
     pub log_suppressed_count: u64,
+    /// The clock of arrival stamps, and who reads it; none where there are none.
+    pub arrival_clock: String,
+    /// How old a question may be that a lane answers; 0 where that is not limited.
+    pub age_limit_ns: u64,
 }
 
 /// The kernel's counts of one queue.
@@ -65,6 +70,8 @@ pub(crate) struct LaneFigures {
     pub residence: Vec<Histogram>,
     /// T3 − T2 of its STAMP answers.
     pub stamp_residence: Histogram,
+    /// How long its questions had waited, where they are stamped.
+    pub waits: WaitFigures,
     /// When it was not there.
     pub stalls: StallFigures,
 }
@@ -166,6 +173,11 @@ pub(crate) fn server(image: &mut Image, facts: &ServerFacts) {
     image.count("log_lost", "lines", sentence, facts.log_lost_count);
     let sentence = "Events that were not told, because too many of their name came at once.";
     image.count("log_suppressed", "events", sentence, facts.log_suppressed_count);
+    let sentence = "The clock by which frames say when they came, and who reads it; none where they do not.";
+    image.text("arrival_clock", NAME_SIZE, sentence, &facts.arrival_clock);
+    let sentence =
+        "A frame is dropped as too old where it has waited for longer; 0 where that is not limited.";
+    image.gauge("age_limit", "ns", sentence, facts.age_limit_ns);
 }
 
 /// The area of one lane.
@@ -206,6 +218,7 @@ fn residences(image: &mut Image, lane: &LaneFigures) {
         );
         image.histogram(&name, &sentence, lane.residence.get(place).unwrap_or(&none));
     }
+    waits(image, &lane.waits);
     let sentence = "T3 - T2 of STAMP answers, as they carry it (RFC 8762).";
     image.histogram("stamp_t3_t2", sentence, &lane.stamp_residence);
 }

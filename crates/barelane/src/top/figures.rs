@@ -61,6 +61,10 @@ pub struct Facts {
     pub tier: String,
     /// What is longer is a stall.
     pub stall_limit_ns: u64,
+    /// The clock of arrival stamps, and who reads it.
+    pub arrival_clock: String,
+    /// What has waited longer is dropped; 0 where that is not limited.
+    pub age_limit_ns: u64,
 }
 
 /// Frames by their fate, since the start and a second.
@@ -108,6 +112,16 @@ pub struct Lane {
     pub residence: Spread,
     /// The same between the two looks.
     pub residence_recent: Spread,
+    /// How long what it took had waited, since the start.
+    pub queueing: Spread,
+    /// The same between the two looks.
+    pub queueing_recent: Spread,
+    /// From the arrival of what it answered, since the start.
+    pub arrival_residence: Spread,
+    /// The same between the two looks.
+    pub arrival_residence_recent: Spread,
+    /// The shortest wait of the last publication.
+    pub standing_queue_ns: u64,
     /// How often it was not there.
     pub stall_count: u64,
     /// How long, together.

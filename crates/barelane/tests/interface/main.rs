@@ -33,6 +33,7 @@
 //! | `peers` | do other people's servers answer the measuring client, and does it believe them? |
 //! | `flood` | are questions by the million accounted for on both sides, in memory that does not grow? |
 //! | `spoofed` | does a flood from sources that do not exist take anything from those that do? |
+//! | `age` | is what has waited for too long dropped, and what comes in time answered? |
 //! | `service` | does a service manager hear what happens? |
 //! | `side_channel` | does the segment say what happened, and does nobody who reads it disturb a server? |
 //! | `card` | are frames that the card lost before any lane told as the card counts them? |
@@ -59,6 +60,7 @@
 )]
 
 mod admin;
+mod age;
 mod asking;
 mod card;
 mod echo;

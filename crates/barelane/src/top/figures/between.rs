@@ -119,6 +119,8 @@ fn facts(area: &Area) -> Facts {
         kernel_release: text("kernel_release"),
         tier: text("tier"),
         stall_limit_ns: area.number("stall_limit").unwrap_or(0),
+        arrival_clock: text("arrival_clock"),
+        age_limit_ns: area.number("age_limit").unwrap_or(0),
     }
 }
 
@@ -128,6 +130,9 @@ fn lane(pair: &Pair<'_>) -> Lane {
     let stalls = pair.now.stalls("stalls").unwrap_or_default();
     let [residence, residence_recent] =
         spreads(std::slice::from_ref(pair), |name| name.starts_with(RESIDENCE));
+    let named = |wanted: &str| spreads(std::slice::from_ref(pair), |name| name == wanted);
+    let [queueing, queueing_recent] = named("queueing");
+    let [arrival_residence, arrival_residence_recent] = named("arrival_residence");
     Lane {
         index: pair.now.index,
         core: number("core"),
@@ -139,6 +144,11 @@ fn lane(pair: &Pair<'_>) -> Lane {
         depths_max: depths(pair.now, "_max"),
         residence,
         residence_recent,
+        queueing,
+        queueing_recent,
+        arrival_residence,
+        arrival_residence_recent,
+        standing_queue_ns: number("standing_queue"),
         stall_count: stalls.count,
         stalled_ns: stalls.ns,
         stall_max_ns: stalls.longest_ns,
