@@ -29,12 +29,12 @@ static FAILED: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let numbers: Vec<u64> = std::env::args().skip(1).map(|word| word.parse()).collect::<Result<_, _>>()?;
-    let &[of_segment, of_metrics, per_second @ 1..] = numbers.as_slice() else {
+    let &[of_segment, of_metrics, per_second] = numbers.as_slice() else {
         return Err("how many of the segment, how many of the metrics, how often a second?".into());
     };
     let (segments, _) = side_channel::running();
     let segment = segments.first().ok_or("no server runs")?;
-    let pause = Duration::from_secs(1) / u32::try_from(per_second)?;
+    let pause = Duration::from_secs(1) / u32::try_from(per_second.max(1))?;
     thread::scope(|scope| {
         for _ in 0..of_segment {
             scope.spawn(|| repeat(pause, || read_segment(segment)));
