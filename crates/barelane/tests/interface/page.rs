@@ -129,6 +129,10 @@ fn axe_core_finds_nothing_in_chromium_at_either_width_and_in_either_scheme() {
     drop(server);
     browser.until("document.documentElement.dataset.state === 'gone'", SHOWN_MAX).unwrap();
     assert_eq!(browser.violations(&tools()).unwrap(), Vec::<String>::new(), "where nobody answers");
+    let _server = with_token(&topology);
+    browser.visit(PAGE).unwrap();
+    browser.until(ASKS_FOR_TOKEN, SHOWN_MAX).unwrap();
+    assert_eq!(browser.violations(&tools()).unwrap(), Vec::<String>::new(), "where it asks for the token");
 }
 
 /// What a page of metrics says, added up.
@@ -364,23 +368,32 @@ fn milliseconds(text: &str) -> f64 {
     number.parse::<f64>().unwrap() * scale
 }
 
-#[test]
-#[ignore = "needs root: a network namespace; and Chromium"]
-fn chromium_is_asked_for_the_token_and_keeps_it_out_of_every_address() {
+/// A server that asks for the token 0123abcd.
+fn with_token(topology: &Topology) -> Server {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
 
-    let topology = hosts();
     let file = std::env::temp_dir().join(format!("barelane-page-token-{}", std::process::id()));
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600).open(&file).unwrap().write_all(b"0123abcd\n").unwrap();
-    let _server = Server::alone_with(&topology, &["--tier", "lane", "--admin-token", file.to_str().unwrap()]);
+    let server = Server::alone_with(topology, &["--tier", "lane", "--admin-token", file.to_str().unwrap()]);
     fs::remove_file(&file).unwrap();
+    server
+}
+
+/// The page asks for the token, and the keyboard is where it is to be written.
+const ASKS_FOR_TOKEN: &str =
+    "document.activeElement.id === 'token' && document.documentElement.dataset.state === 'token'";
+
+#[test]
+#[ignore = "needs root: a network namespace; and Chromium"]
+fn chromium_is_asked_for_the_token_and_keeps_it_out_of_every_address() {
+    let topology = hosts();
+    let _server = with_token(&topology);
     assert!(get(&topology, "/page.json", "").starts_with("HTTP/1.1 401 "), "figures for everybody");
     let mut browser = browser(&topology);
     browser.visit(PAGE).unwrap();
-    let asks = "document.activeElement.id === 'token' && document.documentElement.dataset.state === 'token'";
-    browser.until(asks, SHOWN_MAX).unwrap();
+    browser.until(ASKS_FOR_TOKEN, SHOWN_MAX).unwrap();
     browser.write("0123abce").unwrap();
     browser.press("Enter").unwrap();
     browser

@@ -108,7 +108,7 @@ fn curves(lanes: &[Pair<'_>]) -> Vec<Curve> {
     let fields = lanes.first().map(|pair| pair.now.fields.as_slice()).unwrap_or_default();
     let curve = |field: &Field| {
         let name = field.name.strip_prefix(RESIDENCE)?.to_owned();
-        let [all, recent] = histograms(lanes, |name| name == field.name);
+        let (all, recent) = histograms(lanes, |name| name == field.name);
         (all.count() > 0).then(|| Curve { name, all: points(&all), recent: points(&recent) })
     };
     fields.iter().filter_map(curve).collect()

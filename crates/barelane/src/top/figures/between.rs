@@ -169,11 +169,12 @@ fn stall(noted: &NotedStall) -> Stall {
 
 /// The spread of all histograms with such names in these areas together: since the start, and between the two looks.
 fn spreads(pairs: &[Pair<'_>], is_wanted: impl Fn(&str) -> bool) -> [Spread; 2] {
-    histograms(pairs, is_wanted).map(|histogram| spread(&histogram))
+    let (all, recent) = histograms(pairs, is_wanted);
+    [spread(&all), spread(&recent)]
 }
 
 /// All histograms with such names in these areas together: since the start, and between the two looks.
-pub(crate) fn histograms(pairs: &[Pair<'_>], is_wanted: impl Fn(&str) -> bool) -> [Histogram; 2] {
+pub(crate) fn histograms(pairs: &[Pair<'_>], is_wanted: impl Fn(&str) -> bool) -> (Histogram, Histogram) {
     let (mut all, mut recent) = (Histogram::default(), Histogram::default());
     for pair in pairs {
         let fields = pair.now.fields.iter().filter(|field| field.form == Form::Histogram);
@@ -184,7 +185,7 @@ pub(crate) fn histograms(pairs: &[Pair<'_>], is_wanted: impl Fn(&str) -> bool) -
             recent.merge(&now.since(&before));
         }
     }
-    [all, recent]
+    (all, recent)
 }
 
 fn spread(histogram: &Histogram) -> Spread {
