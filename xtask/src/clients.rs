@@ -87,6 +87,8 @@ pub(crate) const CLIENTS: &[Client] = &[
     installed("/usr/bin/prometheus", "prometheus", "prometheus"),
     installed("/usr/bin/promtool", "prometheus", "prometheus"),
     installed("/usr/bin/chromium", "chromium", "chromium"),
+    installed("/usr/bin/curl", "curl", "curl"),
+    installed("/usr/bin/openssl", "openssl", "openssl"),
     installed("/usr/bin/npm", "npm", "axe_core"),
     Client {
         program: "node_modules/axe-core/axe.min.js",

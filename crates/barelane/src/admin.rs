@@ -14,6 +14,7 @@
 //! | file | what |
 //! |---|---|
 //! | `settings` | where to listen, and who may ask |
+//! | `tls` | a certificate and its key, checked |
 //! | `http` | connections, bounded in number, size and time |
 //! | `answer` | which path gives what |
 //! | `families` | metrics from a snapshot |
@@ -26,7 +27,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::error::Error;
 use crate::events::{Event, News};
@@ -42,20 +43,25 @@ mod residence;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use answer::Answerer;
 pub(crate) use health::Watched;
 use page::Looks;
 pub use settings::AdminSettings;
-pub(crate) use settings::{Token, listen};
+pub(crate) use settings::listen;
+use tls::Tls;
 
-/// The stack of the thread. It is locked in memory, as all of the process is; a debug build uses some 40 KiB of it.
-const STACK_SIZE: usize = 512 << 10;
+/// The stack of the thread. It is locked in memory, as all of the process is. Figures of the page are made with some ten histograms of
+/// 16 KiB on it, and a build that is not optimized keeps each copy of them.
+const STACK_SIZE: usize = 1 << 20;
 
 /// The thread that answers. Dropping it ends it: what is being answered then is cut off.
 #[derive(Debug)]
 pub(crate) struct Admin {
     address: SocketAddr,
+    /// What it shows to whoever asks by TLS.
+    tls: watch::Sender<Option<Tls>>,
     /// There until it is dropped.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -65,7 +71,7 @@ impl Admin {
     /// Answers at a listener from now on, by the segment at this path.
     pub(crate) fn start(
         listener: TcpListener,
-        token: Option<Token>,
+        settings: &AdminSettings,
         segment: Option<&Path>,
         watched: Watched,
     ) -> Result<Self, Error> {
@@ -75,29 +81,34 @@ impl Admin {
         let opened = segment.map(Reader::open).transpose();
         let reader = opened.map_err(|cause: SegmentError| failed("the segment", &cause))?;
         let cores = watched.own_cores();
-        let answerer = Answerer { token, reader, watched, looks: Looks::default() };
+        let answerer =
+            Answerer { token: settings.token().cloned(), reader, watched, looks: Looks::default() };
+        let (tls, shown) = watch::channel(settings.tls().cloned());
         let (stop, stopped) = oneshot::channel();
         let work = move || {
             // Where the lanes have every core, it runs wherever the kernel puts it, as housekeeping does.
             if let Some(&core) = cores.first() {
                 let _taken_away_since = host::cores::pin(core);
             }
-            if let Err(cause) = http::serve(listener, answerer, stopped) {
+            if let Err(cause) = http::serve(listener, answerer, &shown, stopped) {
                 let event = Event::AdminEnd { reason: cause.to_string() };
                 News::new(event, format_args!("metrics are served no more: {cause}")).tell();
             }
         };
         let thread = thread::Builder::new().name("admin".to_owned()).stack_size(STACK_SIZE).spawn(work);
         let thread = thread.map_err(|cause| failed("no thread", &cause))?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, tls, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Shows another certificate from now on, where there is one: theirs end, and the server does not.
+    pub(crate) fn renew(&self, settings: &AdminSettings) {
+        self.tls.send_replace(settings.tls().cloned());
     }
 
     /// Where it is, as a fact of the server.
     pub(crate) fn fact(&self) -> News {
-        let line = format!(
-            "page: http://{0}/, metrics: http://{0}/metrics, health: /readyz, /healthz",
-            self.address
-        );
+        let at = format!("{}://{}", if self.tls.borrow().is_some() { "https" } else { "http" }, self.address);
+        let line = format!("page: {at}/, metrics: {at}/metrics, health: /readyz, /healthz");
         News::new(Event::AdminStart { address: self.address.to_string() }, line)
     }
 }

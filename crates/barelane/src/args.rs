@@ -219,6 +219,12 @@ pub struct ServeArguments {
     /// File with the token that whoever asks there must show; needed where others than this host can ask [default: none]
     #[arg(long, value_name = "FILE")]
     pub admin_token: Option<String>,
+    /// File with the certificate (PEM) that is shown there: TLS; with --admin-tls-key [default: none, no TLS]
+    #[arg(long, value_name = "FILE")]
+    pub admin_tls_cert: Option<String>,
+    /// File with the certificate's key (PEM), which nobody else may read [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub admin_tls_key: Option<String>,
     /// How what happens is written to standard error: text (for people), json (for programs) [default: text]
     #[arg(long, value_name = "FORM")]
     pub log_format: Option<String>,

@@ -190,6 +190,10 @@ pub struct ServeConfig {
     pub admin: AdminChoice,
     /// The file with the token that whoever asks there must show; empty for none.
     pub admin_token_file: PathBuf,
+    /// The file with the certificate that is shown there; empty for no TLS.
+    pub admin_tls_cert_file: PathBuf,
+    /// The file with its key.
+    pub admin_tls_key_file: PathBuf,
 }
 
 /// How STAMP is answered.
@@ -272,6 +276,8 @@ impl Default for Config {
                 address_check_ms: 1000,
                 admin: AdminChoice::Default,
                 admin_token_file: PathBuf::new(),
+                admin_tls_cert_file: PathBuf::new(),
+                admin_tls_key_file: PathBuf::new(),
             },
             stamp: StampConfig::default(),
             log: LogConfig::default(),
@@ -337,6 +343,8 @@ impl Config {
             (keys::HOLD, arguments.hold.clone()),
             (keys::ADMIN, one(&arguments.admin)),
             (keys::ADMIN_TOKEN_FILE, one(&arguments.admin_token)),
+            (keys::ADMIN_TLS_CERT_FILE, one(&arguments.admin_tls_cert)),
+            (keys::ADMIN_TLS_KEY_FILE, one(&arguments.admin_tls_key)),
             (keys::LOG_FORMAT, one(&arguments.log_format)),
             (keys::LOG_LEVEL, one(&arguments.log_level)),
             (keys::STAMP_KEY_FILE, one(&arguments.stamp_key)),

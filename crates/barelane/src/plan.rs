@@ -94,6 +94,7 @@ impl Plan {
         let mut plan =
             Self { config, facts, lanes, placement, card, routes, lane, earliest, admin, warnings };
         plan.warnings = print::warnings(&plan);
+        plan.warnings.extend(plan.admin.warning());
         Ok(plan)
     }
 

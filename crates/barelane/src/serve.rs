@@ -80,7 +80,8 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     let admin = answer_metrics(&server, listener, publisher.as_ref());
     tell::ready(&server).tell();
     tell_systemd(&[NotifyState::Ready]);
-    let ended = supervise(&mut server, &housekeeping, publisher.as_mut(), &signals, arguments);
+    let ended =
+        supervise(&mut server, &housekeeping, publisher.as_mut(), admin.as_ref(), &signals, arguments);
     tell_systemd(&[NotifyState::Stopping]);
     // Whoever balances load by it learns of the end before the first question is not answered.
     drop(admin);
@@ -121,7 +122,7 @@ fn answer_metrics(
 ) -> Option<Admin> {
     let (plan, segment) = (server.plan(), publisher.map(Publisher::path));
     let watched = Watched::of(plan, server.lanes.iter().filter_map(Running::watched));
-    match Admin::start(listener?, plan.admin.token().cloned(), segment, watched) {
+    match Admin::start(listener?, &plan.admin, segment, watched) {
         Ok(admin) => {
             admin.fact().tell();
             Some(admin)
@@ -153,6 +154,7 @@ fn supervise(
     server: &mut Server,
     housekeeping: &Housekeeping,
     mut publisher: Option<&mut Publisher>,
+    admin: Option<&Admin>,
     signals: &Signals,
     arguments: &ServeArguments,
 ) -> Result<(), Error> {
@@ -160,6 +162,9 @@ fn supervise(
     while !signals.is_stopping() {
         if signals.take_reload() {
             housekeeping.elsewhere(|| reload(server, arguments, &signals.stop_flag()));
+            if let Some(admin) = admin {
+                admin.renew(&server.plan().admin);
+            }
             watch = Watch::new(server.plan());
         }
         server.tell_time();

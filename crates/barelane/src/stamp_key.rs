@@ -21,6 +21,11 @@ const OTHERS: u32 = 0o077;
 
 /// The bytes of the key in the file that `setting` names; at least one.
 pub(crate) fn read(setting: impl Display, path: &Path) -> Result<Vec<u8>, Wrong> {
+    read_at_most(setting, path, LEN_MAX)
+}
+
+/// The same of a file that may have so many bytes.
+pub(crate) fn read_at_most(setting: impl Display, path: &Path, len_max: u64) -> Result<Vec<u8>, Wrong> {
     let wrong = || Wrong::new(&setting, path.display());
     let unreadable = |cause| wrong().because(cause).remedy("name a file that can be read");
     let file = File::open(path).map_err(unreadable)?;
@@ -33,9 +38,9 @@ pub(crate) fn read(setting: impl Display, path: &Path) -> Result<Vec<u8>, Wrong>
         return Err(wrong().because(problem).remedy(format!("chmod 600 {}", path.display())));
     }
     let mut bytes = Vec::new();
-    file.take(LEN_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > LEN_MAX {
-        let problem = format!("longer than {LEN_MAX} bytes");
+    file.take(len_max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > len_max {
+        let problem = format!("longer than {len_max} bytes");
         return Err(wrong().because(problem).remedy("name a file that holds the key and nothing else"));
     }
     match without_line_end(&bytes) {

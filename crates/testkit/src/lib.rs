@@ -1,4 +1,4 @@
-//! What the tests of every crate share: questions and answers as data, packets from a seed, checkers.
+//! What the tests of every crate share: questions and answers as data, packets from a seed, checkers, a browser.
 //!
 //! A vector (`vectors/*.toml`) is a question in bytes, the rule that it tests, and what must become of it: an answer
 //! byte for byte, or a reason. The files are written by an independent stack and know nothing of our code. Whatever

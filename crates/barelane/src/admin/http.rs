@@ -12,16 +12,22 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use super::answer::Answerer;
+use super::tls::Tls;
 
 /// The most connections at a time. Who comes then waits in the kernel's queue: longer than [`CONNECTION_MAX`] only behind more
 /// than so many others.
 const CONNECTIONS_MAX: usize = 32;
+
+/// How long a handshake of TLS may take: some round trips, and a millisecond of this thread.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(2);
 
 /// How long a request line and its headers may take to come.
 const HEADERS_MAX: Duration = Duration::from_secs(2);
@@ -39,36 +45,51 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 pub(super) fn serve(
     listener: Listening,
     answerer: Answerer,
+    tls: &watch::Receiver<Option<Tls>>,
     stopped: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
         tokio::select! {
-            () = accept(&listener, Arc::new(answerer)) => {}
+            () = accept(&listener, Arc::new(answerer), tls) => {}
             _ = stopped => {}
         }
         Ok(())
     })
 }
 
-async fn accept(listener: &TcpListener, answerer: Arc<Answerer>) {
+async fn accept(listener: &TcpListener, answerer: Arc<Answerer>, tls: &watch::Receiver<Option<Tls>>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else {
             sleep(REFUSED_PAUSE).await;
             continue;
         };
-        let answerer = Arc::clone(&answerer);
+        let (answerer, tls) = (Arc::clone(&answerer), tls.borrow().as_ref().map(Tls::acceptor));
         tokio::spawn(async move {
             // What a peer does wrong, or does not do in time, is its own affair.
-            let _peers_fault = timeout(CONNECTION_MAX, connection(stream, answerer)).await;
+            let _peers_fault = timeout(CONNECTION_MAX, connection(stream, answerer, tls)).await;
             drop(place);
         });
     }
 }
 
-async fn connection(stream: TcpStream, answerer: Arc<Answerer>) -> hyper::Result<()> {
+/// One connection. Its handshake has a place among the connections, and a time of its own.
+async fn connection(stream: TcpStream, answerer: Arc<Answerer>, tls: Option<TlsAcceptor>) {
+    let _peers_fault = match tls {
+        None => speak(stream, answerer).await,
+        Some(tls) => match timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
+            Ok(Ok(stream)) => speak(stream, answerer).await,
+            Ok(Err(_)) | Err(_) => return,
+        },
+    };
+}
+
+async fn speak<Stream>(stream: Stream, answerer: Arc<Answerer>) -> hyper::Result<()>
+where
+    Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request: Request<Incoming>| {
         let answerer = Arc::clone(&answerer);
         async move { hyper::Result::<Response<Full<Bytes>>>::Ok(answerer.answer(&request).await) }

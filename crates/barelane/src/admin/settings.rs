@@ -6,7 +6,8 @@ use std::net::{SocketAddr, TcpListener};
 
 use sha2::{Digest, Sha256};
 
-use crate::config::keys::{ADMIN, ADMIN_TOKEN_FILE};
+use super::tls::Tls;
+use crate::config::keys::{ADMIN, ADMIN_TLS_CERT_FILE, ADMIN_TOKEN_FILE};
 use crate::config::{AdminChoice, Config};
 use crate::error::Wrong;
 use crate::{Plan, stamp_key};
@@ -39,14 +40,15 @@ impl Token {
 pub struct AdminSettings {
     choice: AdminChoice,
     token: Option<Token>,
+    tls: Option<Tls>,
 }
 
 impl AdminSettings {
-    /// What the configuration says, with the token from its file.
+    /// What the configuration says, with the token, the certificate and its key from their files.
     pub(crate) fn of(config: &Config) -> Result<Self, Wrong> {
-        let (choice, token) = (config.serve.admin, token(config)?);
+        let (choice, token, tls) = (config.serve.admin, token(config)?, Tls::of(config)?);
         match choice.address().filter(|address| !address.ip().is_loopback() && token.is_none()) {
-            None => Ok(Self { choice, token }),
+            None => Ok(Self { choice, token, tls }),
             Some(open) => Err(Wrong::new(ADMIN, open)
                 .because("others than this host could ask there, and no token is asked for")
                 .remedy(format_args!(
@@ -55,8 +57,21 @@ impl AdminSettings {
         }
     }
 
-    pub(crate) fn token(&self) -> Option<&Token> {
+    pub(super) fn token(&self) -> Option<&Token> {
         self.token.as_ref()
+    }
+
+    pub(super) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// That others could hear the token, where they could.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let open =
+            self.choice.address().filter(|address| !address.ip().is_loopback() && self.tls.is_none())?;
+        Some(format!(
+            "at {open} whoever can listen on the way hears the token: name a certificate with {ADMIN_TLS_CERT_FILE}, or ask by a tunnel"
+        ))
     }
 }
 
@@ -66,7 +81,8 @@ impl fmt::Display for AdminSettings {
             None => out.write_str("no metrics and no health are served"),
             Some(address) => {
                 let token = if self.token.is_some() { ", to whoever shows the token" } else { "" };
-                write!(out, "http://{address}: metrics and health{token}")
+                let http = if self.tls.is_some() { "https" } else { "http" };
+                write!(out, "{http}://{address}: metrics, health and a page{token}")
             }
         }
     }

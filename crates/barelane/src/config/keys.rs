@@ -50,6 +50,8 @@ settings! {
     ADDRESS_CHECK_MS "serve.address_check_ms" None;
     ADMIN "serve.admin" Some("--admin");
     ADMIN_TOKEN_FILE "serve.admin_token_file" Some("--admin-token");
+    ADMIN_TLS_CERT_FILE "serve.admin_tls_cert_file" Some("--admin-tls-cert");
+    ADMIN_TLS_KEY_FILE "serve.admin_tls_key_file" Some("--admin-tls-key");
     LOG_FORMAT "log.format" Some("--log-format");
     LOG_LEVEL "log.level" Some("--log-level");
     STAMP_KEY_FILE "stamp.key_file" Some("--stamp-key");
@@ -177,6 +179,8 @@ keys! {
     ADDRESS_CHECK_MS Number |config, texts| config.serve.address_check_ms = number(&texts.concat(), 0, 10_000)?;
     ADMIN Text |config, texts| config.serve.admin = admin(&texts.concat())?;
     ADMIN_TOKEN_FILE Text |config, texts| config.serve.admin_token_file = texts.concat().into();
+    ADMIN_TLS_CERT_FILE Text |config, texts| config.serve.admin_tls_cert_file = texts.concat().into();
+    ADMIN_TLS_KEY_FILE Text |config, texts| config.serve.admin_tls_key_file = texts.concat().into();
     LOG_FORMAT Text |config, texts| config.log.format = choice(LOG_FORMATS, texts)?;
     LOG_LEVEL Text |config, texts| config.log.level = choice(LOG_LEVELS, texts)?;
     STAMP_KEY_FILE Text |config, texts| config.stamp.key_file = texts.concat().into();

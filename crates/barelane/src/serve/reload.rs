@@ -22,9 +22,9 @@ use super::next_hops::KernelWays;
 use super::server::{Server, addresses_to_look_after};
 use crate::Config;
 use crate::config::keys::{
-    self, ADMIN, ADMIN_TOKEN_FILE, AGE_LIMIT, ARRIVAL_STAMPS, CORES, HOLD, HOUSEKEEPING_CORE, INTERFACE,
-    LOG_FORMAT, LOG_FORMATS, LOG_LEVEL, LOG_LEVELS, MAC, MEMIF, MODE, QUEUES, RING_SIZE, WAKE, ZERO_COPY,
-    name_of,
+    self, ADMIN, ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE, ADMIN_TOKEN_FILE, AGE_LIMIT, ARRIVAL_STAMPS, CORES,
+    HOLD, HOUSEKEEPING_CORE, INTERFACE, LOG_FORMAT, LOG_FORMATS, LOG_LEVEL, LOG_LEVELS, MAC, MEMIF, MODE,
+    QUEUES, RING_SIZE, WAKE, ZERO_COPY, name_of,
 };
 use crate::config::values::duration_text;
 use crate::error::{Error, Wrong};
@@ -121,6 +121,8 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
         (AGE_LIMIT, age(old.lane.age_limit), age(new.lane.age_limit)),
         (ADMIN, old.serve.admin.to_string(), new.serve.admin.to_string()),
         (ADMIN_TOKEN_FILE, file(&old.serve.admin_token_file), file(&new.serve.admin_token_file)),
+        (ADMIN_TLS_CERT_FILE, file(&old.serve.admin_tls_cert_file), file(&new.serve.admin_tls_cert_file)),
+        (ADMIN_TLS_KEY_FILE, file(&old.serve.admin_tls_key_file), file(&new.serve.admin_tls_key_file)),
         (
             LOG_FORMAT,
             name_of(LOG_FORMATS, &old.log.format).into(),

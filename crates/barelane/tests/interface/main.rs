@@ -41,6 +41,7 @@
 //! | `top` | does `barelane top` say so too? |
 //! | `admin` | does Prometheus hear it as well, and can nobody who asks badly hold a server up? |
 //! | `page` | does a browser show it, in every window, and does it say when nobody answers? |
+//! | `tls` | … and by TLS, to curl, whatever the files are, and however slowly somebody shakes hands? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
 //! | `leftovers` | … of programs, maps, pins and namespaces? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
@@ -91,6 +92,7 @@ mod stamp;
 mod stamp_suite;
 mod steady;
 mod tier;
+mod tls;
 mod top;
 mod topology;
 mod under_load;
