@@ -224,6 +224,11 @@ fn in_chromium_everything_is_reached_and_done_from_the_keyboard() {
     let mut browser = reader(&topology);
     browser.press("Tab").unwrap();
     assert_eq!(text(&mut browser, ":focus"), "To the tables");
+    assert_eq!(
+        browser.value("document.querySelectorAll('[title]').length").unwrap(),
+        0,
+        "words for a mouse alone"
+    );
     let focused = "(() => { const at = document.activeElement, style = getComputedStyle(at.type === 'radio' ? at.nextSibling : at); \
                    return [at.getAttribute('aria-label') ?? at.id + at.name + at.innerText, \
                    style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 || at.matches('.skip')]; })()";

@@ -58,7 +58,7 @@ impl Drop for Files {
 
 const EC: [&str; 3] = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
-fn tls<'a>([cert, key]: &'a [String; 2]) -> [&'a str; 6] {
+fn tls([cert, key]: &[String; 2]) -> [&str; 6] {
     ["--tier", "lane", "--admin-tls-cert", cert, "--admin-tls-key", key]
 }
 

@@ -49,9 +49,9 @@
   const words = (head, of) => ({ head, of, class: "words" });
   const figure = (head, of, says) => ({ head, of, says });
   const spread = (of) => [
-    figure("p50", (row) => time(of(row).p50_ns), "What half of the answers between two looks did not exceed"),
-    figure("p99", (row) => time(of(row).p99_ns), "What 99 of 100 answers between two looks did not exceed"),
-    figure("p99.9", (row) => time(of(row).p999_ns), "What 999 of 1000 answers between two looks did not exceed"),
+    figure("p50", (row) => time(of(row).p50_ns), "what half of the answers between two looks did not exceed"),
+    figure("p99", (row) => time(of(row).p99_ns), "what 99 of 100 did not"),
+    figure("p99.9", (row) => time(of(row).p999_ns), "what 999 of 1000 did not"),
   ];
 
   const LANES = [
@@ -63,7 +63,7 @@
     figure("passed/s", (lane) => rate(lane.passed_per_second)),
     figure("dropped/s", (lane) => rate(lane.dropped_per_second)),
     ...spread((lane) => lane.residence_recent),
-    figure("max", (lane) => time(lane.residence.max_ns), "The longest since the start"),
+    figure("max", (lane) => time(lane.residence.max_ns), "the longest since the start"),
     figure("turns/s", (lane) => rate(lane.turns_per_second + lane.turns_empty_per_second)),
     figure("received", (lane) => count(lane.received)),
     figure("answered", (lane) => count(lane.replied)),
@@ -76,7 +76,7 @@
     figure("by lanes", (row) => count(row.lane_count)),
     figure("in the driver", (row) => count(row.driver_count)),
     ...spread((row) => row.residence_recent),
-    figure("max", (row) => time(row.residence.max_ns), "The longest since the start"),
+    figure("max", (row) => time(row.residence.max_ns), "the longest since the start"),
   ];
 
   const DROPS = [
@@ -125,7 +125,7 @@
 
   const RINGS = [
     figure("lane", (lane) => String(lane.index)),
-    ...PLACES.flatMap(([place, says]) => [figure(place, (lane) => count(lane.depths[place]), says), figure(`${place}, most`, (lane) => count(lane.depths_max[place]), says)]),
+    ...PLACES.flatMap(([place, says]) => [figure(place, (lane) => count(lane.depths[place]), says), figure(`${place}, most`, (lane) => count(lane.depths_max[place]))]),
   ];
 
   // Whatever fields an area has, in its order: what the segment gets stands here without a word more. Of a count its rate, too.
@@ -133,11 +133,13 @@
     const [first] = rows;
     if (first === undefined) return [];
     const found = (list, name) => list.find((field) => field.name === name);
+    // A sentence that stands among others needs no full stop of its own.
+    const said = (sentence) => sentence.replace(/\.$/, "");
     const texts = first.texts.map(({ name }) => ({ head: name, of: (row) => found(row.texts, name).value, class: `words ${name}` }));
     const numbers = first.numbers.flatMap(({ name, per_second, unit, sentence }) => {
       const value = (row) => (unit === "ns" ? time(found(row.numbers, name).value) : count(found(row.numbers, name).value));
-      const told = figure(name, value, sentence);
-      return per_second === null ? [told] : [figure(`${name}/s`, (row) => rate(found(row.numbers, name).per_second), sentence), told];
+      const told = figure(name, value, said(sentence));
+      return per_second === null ? [told] : [figure(`${name}/s`, (row) => rate(found(row.numbers, name).per_second)), told];
     });
     return [...texts, ...numbers];
   };
@@ -189,7 +191,7 @@
     shown.drops.show(DROPS, server.drops, (row) => `${row.tier} ${row.reason}`);
     shown.rings.show(RINGS, server.lanes, index);
     const routes = areas.route.filter((row) => row.texts.some((text) => text.value !== ""));
-    shown.routes.show([figure("order", (row) => String(row.index + 1), "The first that matches takes a packet"), ...fieldsOf(routes)], routes, index);
+    shown.routes.show([figure("order", (row) => String(row.index + 1), "the first that matches takes a packet"), ...fieldsOf(routes)], routes, index);
     shown.queues.show(...acrossOf("queue", areas.queue, () => true));
     // Reasons to be sent away are many, and of most nothing is ever heard.
     const hasBeen = (name) => areas.memif.some((row) => row.numbers.some((number) => number.name === name && number.value > 0));

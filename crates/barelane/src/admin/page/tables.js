@@ -12,7 +12,7 @@ const tables = (() => {
     return node;
   };
 
-  // A column: what stands at its head, its class, and what of a row stands in it. The first column names the row.
+  // A column: what stands at its head, its class, what of a row stands in it, and what is said of it below the table. The first column names the row.
   class Table {
     constructor(place, name, nothing) {
       this.place = document.getElementById(place);
@@ -52,13 +52,18 @@ const tables = (() => {
       columns.forEach((column) => {
         const head = made("th", column.class, column.head);
         head.scope = "col";
-        if (column.says) head.title = column.says;
         line.append(head);
       });
       this.body = table.createTBody();
       this.rows.clear();
       scroll.append(table);
-      this.place.replaceChildren(scroll);
+      this.place.replaceChildren(scroll, ...Table.told(columns));
+    }
+
+    // What columns mean, for whoever has a mouse and for whoever has none.
+    static told(columns) {
+      const words = columns.filter((column) => column.says).map((column) => `${column.head}: ${column.says}`);
+      return words.length > 0 ? [made("p", "aside says", `${words.join("; ")}.`)] : [];
     }
 
     add(name, columns) {
