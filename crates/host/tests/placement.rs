@@ -92,14 +92,14 @@ const CASES: &[Case] = &[
             "its sibling 14 left to nobody",
             "where its queue's interrupt comes",
         ],
-        compromises: &["core 13-15 shares a physical core with a lane"],
+        compromises: &["cores 13-15 share a physical core with a lane"],
         ..SERVER
     },
     // A fourth lane is isolated no more, but on the node, and on no sibling of the others.
     Case {
         queues: &[0, 1, 2, 3],
         expected: (&[6, 5, 7, 4], Some(0)),
-        compromises: &["core 12-15 shares a physical core with a lane"],
+        compromises: &["cores 12-15 share a physical core with a lane"],
         ..SERVER
     },
     // On the wrong node, by hand.
@@ -109,10 +109,10 @@ const CASES: &[Case] = &[
         expected: (&[2, 3], Some(4)),
         reasons: &["named by hand, not isolated, on NUMA node 0, at distance 21 from the card", "core 6"],
         compromises: &[
-            "core 2-3 is on another NUMA node than the card, which is on 1: every packet crosses the link between them; left to \
+            "cores 2-3 are on another NUMA node than the card, which is on 1: every packet crosses the link between them; left to \
              choose it would be 5-6",
-            "core 2-3 is not isolated, and 5-7 is",
-            "core 10-11 shares a physical core with a lane",
+            "cores 2-3 are not isolated, and cores 5-7 are",
+            "cores 10-11 share a physical core with a lane",
         ],
         ..SERVER
     },
@@ -132,7 +132,7 @@ const CASES: &[Case] = &[
         queues: &[0, 1, 2],
         taken: &[6],
         expected: (&[5, 7, 4], Some(0)),
-        compromises: &["core 12-13,15 shares a physical core with a lane"],
+        compromises: &["cores 12-13,15 share a physical core with a lane"],
         ..SERVER
     },
     // A physical core that core 0 has no part of, rather than the one where the interrupt comes.
@@ -152,7 +152,7 @@ const CASES: &[Case] = &[
         reasons: &["its sibling 3 left to nobody", "where its queue's interrupt comes"],
         compromises: &[
             "core 2 is one physical core with core 0",
-            "core 0,3 shares a physical core with a lane",
+            "cores 0,3 share a physical core with a lane",
             "housekeeping is on core 0, one physical core with the lane on core 2",
         ],
         ..CLOUD
@@ -169,7 +169,7 @@ const CASES: &[Case] = &[
         queues: &[0, 1, 2],
         expected: (&[2, 6, 4], Some(0)),
         reasons: &["4.9 GHz, where the fastest has 5.2 GHz", "where its queue's interrupt comes"],
-        compromises: &["core 3,5,7 shares a physical core with a lane"],
+        compromises: &["cores 3,5,7 share a physical core with a lane"],
         ..HYBRID
     },
     // Five lanes: two slow ones, in two clusters.
@@ -177,8 +177,8 @@ const CASES: &[Case] = &[
         queues: &[0, 1, 2, 3, 4],
         expected: (&[2, 6, 9, 4, 12], Some(0)),
         compromises: &[
-            "core 9,12 is not among the fastest: core 1 has 4.9 GHz",
-            "core 3,5,7 shares a physical core with a lane",
+            "cores 9,12 are not among the fastest: core 1 has 4.9 GHz",
+            "cores 3,5,7 share a physical core with a lane",
         ],
         ..HYBRID
     },

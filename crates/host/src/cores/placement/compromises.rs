@@ -30,7 +30,7 @@ impl Places<'_> {
 
     /// A sentence about the lanes' cores that something is true of; nothing where it is true of none. Where they were named by
     /// hand and a choice would have spared it, says what that would be.
-    fn sentence(&self, is_so: impl Fn(&Core) -> bool, what: impl Fn(&str) -> String) -> Option<String> {
+    fn sentence(&self, is_so: impl Fn(&Core) -> bool, what: impl Fn(&[usize]) -> String) -> Option<String> {
         let cores = sorted(self.lanes_where(&is_so));
         if cores.is_empty() {
             return None;
@@ -39,7 +39,7 @@ impl Places<'_> {
         let better = self.chosen.filter(|chosen| !self.wish.cores.is_empty() && !chosen.iter().any(is_any));
         let better = better
             .map(|chosen| format!("; left to choose it would be {}", as_list(&sorted(chosen.to_vec()))));
-        Some(what(&as_list(&cores)) + &better.unwrap_or_default())
+        Some(what(&cores) + &better.unwrap_or_default())
     }
 
     /// Cores that others have for themselves.
@@ -58,6 +58,7 @@ impl Places<'_> {
     fn one_physical_core(&self) -> Option<String> {
         let has_lane = |core: &Core| core.siblings().iter().any(|sibling| self.lanes.contains(sibling));
         self.sentence(has_lane, |cores| {
+            let cores = as_list(cores);
             format!("the lanes on cores {cores} share a physical core with each other: each slows the other down by up to half")
         })
     }
@@ -66,7 +67,8 @@ impl Places<'_> {
         let is_far = |core: &Core| core.distance.is_some_and(|distance| distance > NO_DISTANCE);
         let home = self.topology.home.unwrap_or_default();
         self.sentence(is_far, |cores| {
-            format!("core {cores} is on another NUMA node than the card, which is on {home}: every packet crosses the link between them")
+            let are = named(cores, "is", "are");
+            format!("{are} on another NUMA node than the card, which is on {home}: every packet crosses the link between them")
         })
     }
 
@@ -79,9 +81,13 @@ impl Places<'_> {
         if spare.is_empty() {
             return None;
         }
-        self.sentence(|core| !core.is_isolated, |cores| {
-            format!("core {cores} is not isolated, and {} is: the scheduler puts other threads beside the lane", as_list(&spare))
-        })
+        self.sentence(
+            |core| !core.is_isolated,
+            |cores| {
+                let [are, spare] = [cores, &spare].map(|cores| named(cores, "is", "are"));
+                format!("{are} not isolated, and {spare}: the scheduler puts other threads beside the lane")
+            },
+        )
     }
 
     fn core_0(&self) -> Option<String> {
@@ -98,9 +104,8 @@ impl Places<'_> {
         self.sentence(
             |core| share_of_core_0(core) == Share::Half,
             |cores| {
-                format!(
-                    "core {cores} is one physical core with core 0, which the machine's other work uses first"
-                )
+                let are = named(cores, "is", "are");
+                format!("{are} one physical core with core 0, which the machine's other work uses first")
             },
         )
     }
@@ -114,10 +119,8 @@ impl Places<'_> {
         self.sentence(
             |core| core.speed < fastest.speed,
             |cores| {
-                format!(
-                    "core {cores} is not among the fastest: core {} has {}",
-                    fastest.number, fastest.speed
-                )
+                let are = named(cores, "is", "are");
+                format!("{are} not among the fastest: core {} has {}", fastest.number, fastest.speed)
             },
         )
     }
@@ -130,8 +133,8 @@ impl Places<'_> {
             self.lanes.iter().flat_map(of_lane).filter(|core| is_open(core) && !self.lanes.contains(core));
         let open = sorted(open.copied().collect());
         (!open.is_empty()).then(|| {
-            let cores = as_list(&open);
-            format!("core {cores} shares a physical core with a lane, and other programs may run there: keep them off it, or take it offline")
+            let share = named(&open, "shares", "share");
+            format!("{share} a physical core with a lane, and other programs may run there: keep them off, or take it offline")
         })
     }
 
@@ -151,6 +154,14 @@ impl Places<'_> {
         }
         core.is_isolated
             .then(|| format!("housekeeping is on core {number}, which is isolated: a lane could have it"))
+    }
+}
+
+/// The beginning of a sentence about one core or several.
+fn named(cores: &[usize], one: &str, many: &str) -> String {
+    match cores {
+        [core] => format!("core {core} {one}"),
+        cores => format!("cores {} {many}", as_list(cores)),
     }
 }
 
