@@ -47,8 +47,17 @@ impl News {
 
     /// A line of which only people make something: a warning where it begins so, else a fact.
     pub(crate) fn of(line: &str) -> Self {
+        Self::of_either(line, Event::Warning {})
+    }
+
+    /// The same at the start, where each warning is told.
+    pub(crate) fn of_plan(line: &str) -> Self {
+        Self::of_either(line, Event::PlanWarning {})
+    }
+
+    fn of_either(line: &str, warning: Event) -> Self {
         match line.strip_prefix("warning: ") {
-            Some(line) => Self::warning(line),
+            Some(line) => Self::new(warning, line),
             None => Self::new(Event::Fact {}, line),
         }
     }
@@ -138,7 +147,7 @@ macro_rules! events {
 }
 
 events! {
-    Start "start" INFO Always "The server begins to start." {
+    Start "start" INFO Always "The server has started: its lanes turn." {
         version: String, "The version of the program.";
         process_id: u64, "Its process.";
         nic: String, "The interface, or the socket of one in shared memory.";
@@ -156,9 +165,10 @@ events! {
     Mode "mode" INFO Always "How packets reach the lanes." {
         mode: String, "Where the XDP program runs, native or generic; over memif the role, server or client.";
         is_zero_copy: bool, "Whether the card reads and writes packets in place, on every queue.";
-        wake: String, "Who drives the rings: need-wakeup, busy-poll or spin.";
+        wake: String, "Who drives the rings: need-wakeup, busy-poll or spin; over memif what a lane does where nothing comes: spin or sleep.";
     }
     Fact "fact" INFO Always "Something that an operator should know of how the server runs." {}
+    PlanWarning "plan_warning" WARN Always "Something of the plan that works, but not as well as it could; at the start, and at a reload." {}
     Warning "warning" WARN Limited "Something that works, but not as well as it could." {}
     AdminStart "admin_start" INFO Always "Metrics and health are served." {
         address: String, "Where.";

@@ -1,8 +1,8 @@
-//! Everything that the binary says to a person goes through here.
+//! Everything that the binary says to a person goes through here, but for what happens to a server, which `events` tells.
 //!
 //! Standard output carries what was asked for (a plan, a table, a report); standard error carries progress, facts
-//! and complaints, each line beginning with `barelane:`. A reader that has gone away is not a reason to die: a lane
-//! whose log pipe closed must go on answering, so a failed write is ignored. No lane ever calls this module.
+//! and complaints, each line beginning with `barelane:`. A reader that has gone away is not a reason to die: a failed write
+//! is ignored. No lane ever calls this module.
 
 use std::fmt;
 use std::io::{self, Write};

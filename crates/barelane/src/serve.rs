@@ -27,7 +27,7 @@ use crate::admin::{self, Admin, Watched};
 use crate::args::ServeArguments;
 use crate::config::keys::INTERFACE;
 use crate::error::{Error, Wrong};
-use crate::events::{self, News};
+use crate::events::{self, Event, News};
 use crate::plan::Facts;
 use crate::signals::Signals;
 use crate::{Config, Plan};
@@ -68,13 +68,13 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     let signals = Signals::catch()?;
     let config = Config::new(arguments)?;
     events::install(&config.log)?;
-    tell::start(&config).tell();
     let Some((mut server, listener, holding)) = start(&config, &signals)? else {
         News::of("stopped before anything was served").tell();
         return Ok(());
     };
+    tell::start(&server).tell();
     tell::plan(&server).iter().for_each(News::tell);
-    server.facts().iter().for_each(|line| News::of(line).tell());
+    server.facts().iter().for_each(|line| News::of_plan(line).tell());
     let housekeeping = Housekeeping::begin(server.plan());
     let mut publisher = publish(&server);
     let admin = answer_metrics(&server, listener, publisher.as_ref());
@@ -191,7 +191,8 @@ fn reload(server: &mut Server, arguments: &ServeArguments, stop: &AtomicBool) {
     let config = Config::new(arguments).map_err(ReloadError::Refused);
     match config.and_then(|config| server.reload(&config, stop)) {
         Ok(()) => {
-            server.plan().warnings.iter().for_each(|line| News::warning(line).tell());
+            let warning = |line: &String| News::new(Event::PlanWarning {}, line).tell();
+            server.plan().warnings.iter().for_each(warning);
             tell::reloaded(server.plan()).tell();
         }
         Err(error) => tell::refused(&error).tell(),

@@ -1,6 +1,8 @@
 //! Where events go: to standard error, as text or as JSON, from a level on.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -45,7 +47,10 @@ pub(crate) fn install(config: &LogConfig) -> Result<(), Error> {
     }
     let failed =
         |what: &str, cause: &dyn std::fmt::Display| Error::Failed(format!("the log: {what}: {cause}"));
-    let writer = Writer::start(io::stderr()).map_err(|cause| failed("no thread", &cause))?;
+    // Not by the library's handle, which is locked while somebody waits for a reader.
+    let error = io::stderr().as_fd().try_clone_to_owned();
+    let out = File::from(error.map_err(|cause| failed("standard error", &cause))?);
+    let writer = Writer::start(out).map_err(|cause| failed("no thread", &cause))?;
     tracing::subscriber::set_global_default(subscriber(config, writer.clone()))
         .map_err(|cause| failed("another one is there", &cause))?;
     let _one_alone_comes_here = LOG.set(Log { writer, told: AtomicU64::new(0) });

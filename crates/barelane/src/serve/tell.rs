@@ -6,18 +6,19 @@ use telemetry::{Counters, Kind};
 use super::print::Summary;
 use super::reload::ReloadError;
 use super::server::Server;
+use crate::Plan;
 use crate::config::keys::{WAKES, name_of};
+use crate::config::memif::idle_name;
 use crate::error::Error;
 use crate::events::{Event, News};
+use crate::plan::CardPlan;
 use crate::side_channel::NotedStall;
-use crate::{Config, Plan};
 
-/// The server begins to start.
-pub(super) fn start(config: &Config) -> News {
+/// The server has started. Before that it says nothing: what keeps it from it is told in one line.
+pub(super) fn start(server: &Server) -> News {
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let socket = config.nic.memif.as_ref().map(|memif| memif.settings.socket.to_string());
-    let nic = socket.unwrap_or_else(|| config.nic.interface.clone());
-    let line = format!("version {version} starts on {nic}");
+    let nic = server.plan().facts.link.name.clone();
+    let line = format!("version {version} on {nic}");
     News::new(Event::Start { version, process_id: std::process::id().into(), nic }, line)
 }
 
@@ -43,10 +44,18 @@ pub(super) fn plan(server: &Server) -> [News; 2] {
         route_count,
         tier,
     };
-    let (mode, wake) = (server.mode(), name_of(WAKES, &plan.config.nic.wake).to_owned());
+    let (mode, wake) = (server.mode(), wake(plan).to_owned());
     let how = format!("mode {mode}, zero-copy {}, wake {wake}", server.zero_copy());
     let is_zero_copy = server.zero_copy() == "yes";
     [News::new(event, line), News::new(Event::Mode { mode, is_zero_copy, wake }, how)]
+}
+
+/// Who drives the rings, in a word.
+fn wake(plan: &Plan) -> &'static str {
+    match &plan.card {
+        CardPlan::Xdp(_) => name_of(WAKES, &plan.config.nic.wake),
+        CardPlan::Memif(memif) => idle_name(memif.idle),
+    }
 }
 
 /// Packets are answered.

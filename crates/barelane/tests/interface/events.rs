@@ -195,6 +195,26 @@ fn a_reload_that_is_refused_and_an_interface_that_goes_away_are_told_with_their_
     assert_eq!(status.code(), Some(1));
 }
 
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn what_is_refused_at_the_start_is_one_line_in_the_form_that_was_asked_for_where_that_is_known() {
+    let topology = Topology::new();
+    let refused = |more: &[&str]| {
+        let server = Server::of(&topology, &[&["serve", "--log-format", "json"], more].concat());
+        let (status, said) = server.wait_for_end("it was refused");
+        assert_eq!((status.code(), said.len()), (Some(2), 1), "{said:#?}");
+        said[0].clone()
+    };
+    let failed = read(&refused(&["--nic", "nowhere"]));
+    assert_eq!((&failed["event"], failed["exit_code"].as_u64()), (&"failed".into(), Some(2)));
+    assert!(failed["message"].as_str().unwrap().contains("nic.interface (--nic) = \"nowhere\""), "{failed}");
+    let text = refused(&["--nic", SERVER_NIC, "--log-level", "loud"]);
+    assert!(
+        text.starts_with("barelane: error: log.level (--log-level) = \"loud\": no such choice"),
+        "{text}"
+    );
+}
+
 /// Of text below a level nothing is said, and a level leaves the others alone.
 #[test]
 #[ignore = "needs root: a network namespace"]
