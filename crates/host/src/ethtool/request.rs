@@ -3,8 +3,9 @@
 //!
 //! What a driver counts by names of its own is told in no other way: generic netlink has the names and not the numbers. The call has
 //! a fault by design. Whoever asks says where to write to, and not how much room there is: the kernel writes as many numbers
-//! as the driver has at that moment (`ethtool_get_stats`, `net/ethtool/ioctl.c` at 6.18), and a driver may have got more queues since it
-//! was asked how many. So a room ends at a page that nobody may touch:
+//! as the driver has at that moment (`ethtool_get_stats`, `net/ethtool/ioctl.c`; since December 2025 it writes none where another
+//! number was asked for, and older kernels are in use), and a driver may have got more queues since it was asked how many. So a room ends
+//! at a page that nobody may touch:
 //!
 //! ```text
 //!   │ question, then answer ───────▶  │ the rest of the page │ guard: EFAULT │

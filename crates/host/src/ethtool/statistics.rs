@@ -92,7 +92,8 @@ impl Statistics {
         let mask = 1_u64 << SET;
         let question = [&words(&[SET_INFO, 0])[..], &mask.to_ne_bytes()].concat();
         let answer = self.room.ask(&self.socket, name, &question)?;
-        let [mask, count] = [word_at(answer, 8), word_at(answer, 16)];
+        // One word of 64 bits, and then as many numbers as it has bits.
+        let (mask, count) = (word_at(answer, 8) | word_at(answer, 12), word_at(answer, 16));
         if mask == 0 {
             return Ok(0);
         }
