@@ -144,7 +144,9 @@ mod tests {
         untold.find(Tick(100));
         assert_eq!(untold.take(Some(Arrival(1)), &page), Age::Unknown);
         untold.answer();
-        [&mut told, &mut untold].into_iter().for_each(|arrivals| arrivals.begin(Tick(200), &page));
+        for arrivals in [&mut told, &mut untold] {
+            arrivals.begin(Tick(200), &page);
+        }
         assert_eq!((page.queueing.read().count(), page.arrival_residence.read().count()), (0, 0));
     }
 

@@ -52,6 +52,8 @@ pub struct Server {
     wall: Wall,
     /// The clock of arrival stamps, where there are any.
     stamping: Option<Wall>,
+    /// Whether it was said that frames come without them.
+    is_told_of_stamps: bool,
     time_told: Instant,
     link_looked_at: Instant,
 }
@@ -109,6 +111,7 @@ impl Server {
             ways_in_program: next_hops.generation,
             wall,
             stamping,
+            is_told_of_stamps: false,
             time_told,
             link_looked_at,
         }))
@@ -217,8 +220,24 @@ impl Server {
     }
 
     /// What has happened beside the lanes since this was last asked.
-    pub(super) fn news(&self) -> Vec<News> {
-        self.card.news()
+    pub(super) fn news(&mut self) -> Vec<News> {
+        let mut news = self.card.news();
+        news.extend(self.news_of_stamps());
+        news
+    }
+
+    /// Says once that frames come without the stamp that they should bear.
+    fn news_of_stamps(&mut self) -> Option<News> {
+        if self.stamping.is_none()
+            || self.is_told_of_stamps
+            || self.counters().of(Counter::ArrivalUnknown) == 0
+        {
+            return None;
+        }
+        self.is_told_of_stamps = true;
+        Some(News::warning(
+            "frames come without an arrival stamp (arrival_unknown): no age limit holds for them, and no wait is known",
+        ))
     }
 
     /// What runs.
