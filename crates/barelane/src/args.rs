@@ -459,6 +459,12 @@ pub struct DemoArguments {
     /// Measure how many answers a second are given at saturation, in place of round trips
     #[arg(long, conflicts_with = "report")]
     pub saturation: bool,
+    /// Measure a lane that is asked for twice as much as it carries, with an age limit and without, in place of round trips
+    #[arg(long, conflicts_with_all = ["report", "saturation"])]
+    pub overload: bool,
+    /// With --overload: the age limit
+    #[arg(long, value_name = "TIME", default_value = "100us", requires = "overload")]
+    pub age_limit: String,
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -23,12 +23,17 @@
 //!
 //! With `--saturation` the same servers are asked for more than they carry: `saturation.rs`.
 //!
+//! With `--overload` a lane is asked for twice as much as it carries, with an age limit and without: `overload.rs`.
+//!
 //! Both namespaces are held by file descriptors alone. However the process ends, nothing is left behind.
 
 use std::time::{Duration, Instant};
 
+use telemetry::Ns;
+
 use crate::args::DemoArguments;
-use crate::error::Error;
+use crate::config::keys;
+use crate::error::{Error, Wrong};
 use crate::probe::number;
 use crate::signals::Signals;
 use crate::{json, report, say};
@@ -39,6 +44,7 @@ mod link;
 mod measured_link;
 mod outcome;
 mod outside;
+mod overload;
 mod row;
 mod saturation;
 mod serving;
@@ -69,9 +75,10 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
     let seconds = number("--seconds", &arguments.seconds, 0.5, 3600.0)?;
     let rounds = number("--rounds", &arguments.rounds, 1, 999)?;
     let privileges = missing_privileges();
-    if arguments.saturation && !privileges.is_empty() {
+    let limit = demo_age_limit(&arguments.age_limit)?;
+    if let Some(option) = needs_cables(arguments).filter(|_| !privileges.is_empty()) {
         return Err(Error::Input(format!(
-            "demo --saturation builds its own network and lacks the privileges for it ({}): run it as root",
+            "demo {option} builds its own network and lacks the privileges for it ({}): run it as root",
             privileges.join(", ")
         )));
     }
@@ -80,6 +87,9 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
     let hosts = Hosts::build(&cables(&privileges))?;
     for line in hosts.facts() {
         say::note(line);
+    }
+    if arguments.overload {
+        return overload::run(&hosts, (seconds, rounds), limit, arguments.json.as_deref(), &signals);
     }
     if arguments.saturation {
         return saturation::run(&hosts, (seconds, rounds), arguments.json.as_deref(), &signals);
@@ -96,6 +106,24 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Error> {
         outcome.write_page(path)?;
     }
     outcome.check()
+}
+
+/// The option that measures nothing where no cable can be laid.
+fn needs_cables(arguments: &DemoArguments) -> Option<&'static str> {
+    [("--saturation", arguments.saturation), ("--overload", arguments.overload)]
+        .into_iter()
+        .find_map(|(option, is_given)| is_given.then_some(option))
+}
+
+/// The age limit of `--overload`.
+fn demo_age_limit(text: &str) -> Result<Ns, Error> {
+    let limit = keys::age_limit(text).map_err(|fault| fault.of("--age-limit"))?;
+    let off = || {
+        Wrong::new("--age-limit", text)
+            .because("there is nothing to compare")
+            .remedy("write a time such as 50us")
+    };
+    limit.ok_or_else(|| off().into())
 }
 
 /// The cables of the rows that can be measured here.

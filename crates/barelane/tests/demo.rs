@@ -217,6 +217,32 @@ fn at_saturation_every_server_of_ours_answers_and_no_answer_of_the_driver_is_los
 }
 
 #[test]
+fn under_overload_every_stretch_is_asked_and_answered_and_only_the_limit_makes_questions_too_old() {
+    let path = temporary("overload.json");
+    let arguments = ["--overload", "--seconds", "1", "--rounds", "1", "--json", path.to_str().unwrap()];
+    let Some(command) = demo(&arguments) else { return };
+    let (json, table) = finished(command, &path);
+    let text = include_str!("../../../docs/demo-json.md");
+    json.as_object().unwrap().keys().for_each(|key| assert_explained(text, key));
+    assert!(
+        json["saturated_per_second"].as_f64() > Some(0.0) && table.contains("80 %, age limit"),
+        "{table}"
+    );
+    for row in json["rows"].as_array().unwrap() {
+        row.as_object().unwrap().keys().for_each(|key| assert_explained(text, key));
+        let round = &row["rounds"][0];
+        for key in round.as_object().unwrap().keys() {
+            assert!(text.contains(&format!("`{key}`")), "docs/demo-json.md does not explain `{key}`");
+        }
+        let [arrived, answered, too_old] =
+            ["arrived", "answered", "too_old"].map(|key| round[key].as_u64().unwrap());
+        // Some packets more may be the other kernel's.
+        assert!(answered > 0 && answered + too_old <= arrived + 100, "{row}");
+        assert!(row["is_limited"] == true || too_old == 0, "{row}");
+    }
+}
+
+#[test]
 fn interrupted_in_the_middle_it_ends_with_1_and_leaves_nothing_behind() {
     let Some(mut command) = demo(&["--seconds", "60"]) else { return };
     let before = Traces::now();

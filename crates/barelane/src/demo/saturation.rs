@@ -30,7 +30,7 @@ use crate::error::Error;
 use crate::signals::Signals;
 use crate::{json, say};
 
-mod client;
+pub(super) mod client;
 mod outcome;
 
 use client::{Client, Flooded};

@@ -229,7 +229,7 @@ fn serve_in_memory(hosts: &Hosts, cable: &Cable, stop: &AtomicBool) -> Result<Bo
 
 /// One lane on an address that only Barelane has, with or without the driver tier before it. The tier is forced: by
 /// itself, the plan could not know of a program that the client attaches later.
-fn config(hosts: &Hosts, cable: &Cable, tier: EarliestChoice) -> Config {
+pub(super) fn config(hosts: &Hosts, cable: &Cable, tier: EarliestChoice) -> Config {
     let mut config = Config::default();
     cable.name.clone_into(&mut config.nic.interface);
     config.lane.cores = vec![hosts.server_core];

@@ -30,6 +30,14 @@ const fn always(action: u64) -> [u64; 2] {
     [action << 32 | 0xb4, 0x95]
 }
 
+/// The instructions of `return random() < threshold ? XDP_TX : XDP_DROP`, which need no compiler either: a call of
+/// `bpf_get_prandom_u32`, a jump over two if 32 bits of r0 are below, and the two returns.
+pub(super) const fn sometimes(threshold: u32) -> [u64; 6] {
+    let [drop, exit] = always(1);
+    let [send, _] = always(3);
+    [7 << 32 | 0x85, (threshold as u64) << 32 | 2 << 16 | 0xa6, drop, exit, send, exit]
+}
+
 /// `XDP_DROP` and `XDP_TX` of `enum xdp_action`.
 static DROP: [u64; 2] = always(1);
 static SEND: [u64; 2] = always(3);

@@ -20,7 +20,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::bare::Bare;
+use super::bare::{self, Bare};
 use super::error::XdpError;
 use super::program;
 
@@ -56,6 +56,14 @@ impl Generator {
         Ok(Self { program: program::load(bare.name(), bare.instructions())?, ifindex, frame })
     }
 
+    /// Sends as `Elsewhere` does, but each frame only with this probability, from 0 to 1. What is left out costs a part of what
+    /// is sent, so that [`Generator::send`] has moments between two frames: those of askers who know nothing of each other.
+    pub fn thinned(ifindex: u32, question: &[u8], share: f64) -> Result<Self, XdpError> {
+        let instructions = bare::sometimes(threshold(share));
+        let program = program::load(Bare::Send.name(), &instructions)?;
+        Ok(Self { program, ifindex, frame: question.to_vec() })
+    }
+
     /// Sends this many frames, as fast as this core does.
     ///
     /// # Errors
@@ -63,6 +71,12 @@ impl Generator {
     pub fn send(&self, count: u32) -> io::Result<()> {
         super::bpf::send_live(self.program.as_fd(), self.ifindex, &self.frame, count)
     }
+}
+
+/// How many of the 2^32 numbers that chance gives mean that a frame is sent.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^32 - 1")]
+fn threshold(share: f64) -> u32 {
+    (share.clamp(0.0, 1.0) * f64::from(u32::MAX)) as u32
 }
 
 /// What [`Bare::Swap`] makes of a UDP datagram over IPv4 without options: the Ethernet and IP addresses and the ports
@@ -80,6 +94,11 @@ fn swap(frame: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_a_part_of_all_numbers() {
+        assert_eq!([0.0, 0.5, 1.0, 2.0, f64::NAN].map(threshold), [0, u32::MAX / 2, u32::MAX, u32::MAX, 0]);
+    }
 
     #[test]
     fn a_swapped_frame_goes_the_other_way() {

@@ -109,7 +109,7 @@ fn by_generator(
 }
 
 /// The question, as a frame.
-fn frame(cable: &Cable, length: Duration) -> Result<Vec<u8>, Error> {
+pub(in crate::demo) fn frame(cable: &Cable, length: Duration) -> Result<Vec<u8>, Error> {
     let failed = |why: String| Error::Failed(format!("the generator's question: {why}"));
     let ask = question(cable, UDP, length);
     let link = Link {
@@ -129,7 +129,11 @@ fn frame(cable: &Cable, length: Duration) -> Result<Vec<u8>, Error> {
 }
 
 /// Sends until the time is over. Gives how many frames that were, and how long it took.
-fn send_for(generator: &Generator, length: Duration, stop: &AtomicBool) -> Result<(u64, Duration), Error> {
+pub(in crate::demo) fn send_for(
+    generator: &Generator,
+    length: Duration,
+    stop: &AtomicBool,
+) -> Result<(u64, Duration), Error> {
     let began = Instant::now();
     let mut sent = 0;
     while began.elapsed() < length {
@@ -139,7 +143,7 @@ fn send_for(generator: &Generator, length: Duration, stop: &AtomicBool) -> Resul
     Ok((sent, began.elapsed()))
 }
 
-fn send(generator: &Generator, count: u32, stop: &AtomicBool) -> Result<(), Error> {
+pub(in crate::demo) fn send(generator: &Generator, count: u32, stop: &AtomicBool) -> Result<(), Error> {
     match generator.send(count) {
         Ok(()) => Ok(()),
         Err(_) if stop.load(Ordering::Relaxed) => Err(interrupted()),
@@ -149,7 +153,7 @@ fn send(generator: &Generator, count: u32, stop: &AtomicBool) -> Result<(), Erro
 
 /// Frames that an end of the cable has received, also those that its program dropped or sent back: the second word after
 /// the name in `/proc/net/dev` (proc(5)).
-fn received(host: &Place, cable: &Cable) -> Result<u64, Error> {
+pub(in crate::demo) fn received(host: &Place, cable: &Cable) -> Result<u64, Error> {
     let text = host.run(|| fs::read_to_string("/proc/thread-self/net/dev"))?;
     let text = text.map_err(|error| Error::Failed(format!("/proc/thread-self/net/dev: {error}")))?;
     let row = text.lines().find_map(|line| line.trim().strip_prefix(cable.name)?.strip_prefix(':'));
