@@ -4,6 +4,7 @@
 //! |---|---|
 //! | none | round trips as ratios: the same client against the kernel, DPDK, bare XDP and Barelane, in turns, in one run |
 //! | `--saturation` | answers a second when more is asked than is carried, as ratios |
+//! | `--overload` | what an age limit makes of a lane that is asked for twice as much as it carries |
 //! | `--memif` | round trips and answers a second over memif, as ratios against DPDK |
 //! | `--telemetry` | what counting costs a packet in instructions, and what readers cost round trips and answers a second |
 //! | `--road` | nanoseconds a packet from ring to ring, over memif in own memory, beside a straight C function |
@@ -17,6 +18,7 @@ mod checksum;
 mod facts;
 pub(crate) mod instructions;
 mod memif;
+mod overload;
 mod ratios;
 mod road;
 mod saturation;
@@ -45,13 +47,19 @@ pub(crate) struct Arguments {
     /// Measure answers a second at saturation instead.
     #[arg(long)]
     saturation: bool,
+    /// Measure a lane that is asked for more than it carries, with an age limit and without, instead.
+    #[arg(long)]
+    overload: bool,
+    /// With --overload: the age limit.
+    #[arg(long, default_value = "100us", requires = "overload")]
+    age_limit: String,
     /// Measure round trips and answers a second over memif instead.
     #[arg(long)]
     memif: bool,
     /// Measure what it costs to be seen instead.
     #[arg(long)]
     telemetry: bool,
-    /// How long to measure round trips or saturation altogether, in seconds.
+    /// How long to measure round trips, saturation or overload altogether, in seconds.
     #[arg(long, default_value_t = 30)]
     seconds: u32,
     /// In how many rounds. From six on, it is also said where the median lies.
@@ -75,6 +83,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.saturation {
         return saturation::run(arguments.seconds, arguments.rounds);
+    }
+    if arguments.overload {
+        return overload::run(arguments.seconds, arguments.rounds, &arguments.age_limit);
     }
     if arguments.memif {
         return memif::run(arguments.seconds, arguments.rounds);
