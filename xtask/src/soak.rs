@@ -2,7 +2,7 @@
 //!
 //! Every seed of the simulated wire is another history of losses, repetitions, damage and slow peers; every SIGKILL
 //! strikes at another moment, in both tiers. A failure names its seed, and `BARELANE_SEEDS=SEED..SEED+1` repeats it. The
-//! configuration changes a thousand times while questions are asked. The probe asks ten million as fast as this machine
+//! configuration changes a thousand times while questions are asked, and the interface goes and comes five hundred times. The probe asks ten million as fast as this machine
 //! carries them, and both sides account for every one. Ten million random and mutated frames go to the lane and to the driver
 //! tier, which must do the same; and every question of every vector over a virtual cable. A thousand million questions go over
 //! memif, from DPDK, in both roles, with copies and without; and a hostile peer writes ten million times over rings,
@@ -23,6 +23,7 @@ const SHORT: Form = Form {
     time: Duration::from_secs(30),
     kills: "10",
     reloads: "20",
+    removals: "20",
     questions: "100000",
     build: &[],
     frames: "200000..400000",
@@ -35,6 +36,7 @@ const LONG: Form = Form {
     time: Duration::ZERO,
     kills: "1000",
     reloads: "1000",
+    removals: "500",
     questions: "10000000",
     build: RELEASE,
     frames: "1000000..11000000",
@@ -51,6 +53,8 @@ struct Form {
     time: Duration,
     kills: &'static str,
     reloads: &'static str,
+    /// How often an interface is taken from under a server and given back.
+    removals: &'static str,
     questions: &'static str,
     /// What asks the questions: a build that is there already, or one that is fast.
     build: &'static [&'static str],
@@ -95,6 +99,8 @@ enum Part {
     Kill,
     /// Reloads under load.
     Reload,
+    /// Removals of the interface under load.
+    Vanishing,
     /// Questions of the probe.
     Probe,
     /// Frames to the lane and to the driver tier.
@@ -137,6 +143,10 @@ fn parts(steps: &mut Steps, only: Option<Part>, form: Form) {
         on_an_interface(steps, "reloads under load, a lane", "no_answer_of_a_lane", reloads, &[]);
         let driver = "no_answer_of_the_driver_tier";
         on_an_interface(steps, "reloads under load, the driver tier", driver, reloads, &[]);
+    }
+    if is_wanted(Part::Vanishing) {
+        let removals = ("BARELANE_REMOVALS", form.removals);
+        on_an_interface(steps, "interfaces that go and come", "loses_one_answer_each_time", removals, &[]);
     }
     if is_wanted(Part::Probe) {
         let count = ("BARELANE_QUESTIONS", form.questions);

@@ -225,6 +225,19 @@ events! {
         nic: String, "The interface.";
         is_running: bool, "Whether it has one.";
     }
+    InterfaceGone "interface_gone" WARN Always "The interface was removed, or moved to another network namespace: until one of its name is there, nothing is answered." {
+        nic: String, "The interface.";
+    }
+    InterfaceRefused "interface_refused" WARN Limited "An interface of that name is there and cannot be served yet; it is tried again." {
+        nic: String, "The interface.";
+        reason: String, "Why.";
+    }
+    InterfaceBack "interface_back" INFO Always "An interface of that name is there, and served." {
+        nic: String, "The interface.";
+        mode: String, "As in `mode`.";
+        is_zero_copy: bool, "As in `mode`.";
+        absent_ns: u64, "How long there was none that could be served.";
+    }
     LogLost "log_lost" WARN Limited "Lines of this log were lost, because nobody read it." {
         lost_count: u64, "How many, since the start.";
     }

@@ -12,6 +12,8 @@
 //! Memory is locked after packet memory has been taken, which chooses its own NUMA node first: locked pages are there
 //! at once, wherever the kernel thinks best, and do not move.
 //!
+//! An interface that goes away afterwards ends nothing: see [`recovery`].
+//!
 //! Whatever fails before "claims" leaves the interface as it was. Whatever happens after it, the program is held by
 //! a file descriptor of this process: when the process ends, however it ends, the kernel detaches it.
 
@@ -42,6 +44,7 @@ mod next_hops;
 mod nic_counts;
 mod print;
 mod publish;
+mod recovery;
 mod reload;
 mod routes;
 mod server;
@@ -169,15 +172,41 @@ fn supervise(
         }
         server.tell_time();
         server.news().iter().for_each(News::tell);
-        server.look_at_next_hops().iter().for_each(News::tell);
-        server.look_at_link()?.iter().for_each(News::tell);
-        watch.look(server.plan())?.iter().for_each(News::tell);
-        if let Err(error) = server.announce_again() {
-            News::warning(error).tell();
+        let news = look_for_interface(server, housekeeping, &signals.stop_flag())?;
+        news.iter().for_each(News::tell);
+        if !news.is_empty() {
+            watch = Watch::new(server.plan());
+        }
+        if !server.is_without_interface() {
+            look_at_interface(server, &mut watch)?;
         }
         publisher.as_mut().map_or_else(Vec::new, |it| it.look(server)).iter().for_each(News::tell);
         events::look();
         thread::sleep(LOOK_INTERVAL);
+    }
+    Ok(())
+}
+
+/// Looks whether the interface has gone away, or has come back: then what is planned anew is planned for all cores.
+fn look_for_interface(
+    server: &mut Server,
+    housekeeping: &Housekeeping,
+    stop: &AtomicBool,
+) -> Result<Vec<News>, Error> {
+    if server.is_due_to_try_again() {
+        return housekeeping.elsewhere(|| server.try_again(stop));
+    }
+    server.look_whether_it_went()
+}
+
+/// Follows what changes on the interface, and about it.
+fn look_at_interface(server: &mut Server, watch: &mut Watch) -> Result<(), Error> {
+    server.look_at_next_hops().iter().for_each(News::tell);
+    server.look_at_link()?.iter().for_each(News::tell);
+    watch.look(server.plan())?.iter().for_each(News::tell);
+    let announced = server.note_link(watch.is_running()).and_then(|()| server.announce_again());
+    if let Err(error) = announced {
+        News::warning(error).tell();
     }
     Ok(())
 }

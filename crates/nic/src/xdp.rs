@@ -16,6 +16,7 @@
 //! | `queue` | rings and memory as a lane sees them: [`Queue`](crate::Queue) |
 //! | `stamped` | the same queue, whose frames say when they came |
 //! | `socket` | AF_XDP socket, bind, counts |
+//! | `again` | an interface that goes away under its sockets, and comes again |
 //! | `claims` | what is taken from the kernel, and where it is answered |
 //! | `refinements` | the part of it that depends on who asks, on VLANs and on ranges of ports |
 //! | `next_hops`, `sources` | the ways to askers that are not on the link, and how a source's prefix is found |
@@ -32,9 +33,10 @@
 //! The program is attached by a link, whose descriptor the [`Attachment`] holds: when it is dropped, or the process
 //! ends in whatever way, the kernel detaches the program and everything is the kernel's again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 
+mod again;
 pub mod bare;
 mod bpf;
 mod claims;
@@ -65,7 +67,7 @@ pub use claims::{
 };
 pub use error::{AttachedProgram, XdpError};
 pub use next_hops::NextHops;
-use program::Program;
+use program::{Attached, Program};
 pub use program::{CLAIMS_MAX, COUNT_MAX, Mode, ModeChoice, OWNED_MAX, PROGRAM_NAME, QUEUES_MAX};
 pub use queue::{Kernel, Kick, Kicks, Wake, XdpQueue};
 pub use refinements::{LIMIT_COUNT_MAX, Limit, Refinements, SourceLimit, Verdict};
@@ -163,10 +165,12 @@ impl Settings {
 /// claimed goes to a queue even if nobody reads there.
 #[derive(Debug)]
 pub struct Attachment {
-    /// First, so that nothing is redirected any more when the maps go.
-    _link: OwnedFd,
+    /// First, so that nothing is redirected any more when the maps go. Nothing while the interface is gone.
+    link: Option<OwnedFd>,
     program: Program,
     watches: Vec<Watch>,
+    /// What was counted for sockets that are no more, by queue: each of the queues is there.
+    before: BTreeMap<u32, Statistics>,
     mode: Mode,
     why_not_native: Option<String>,
     is_zero_copy: bool,
@@ -181,34 +185,54 @@ pub fn open(
     settings: &Settings,
     claims: &Claims,
 ) -> Result<(Attachment, Vec<XdpQueue<XdpSocket>>), XdpError> {
-    let layout = settings.check()?;
-    check_interface(settings)?;
-    let prepare = |&queue| Prepared::new(settings, layout, queue);
-    let prepared = settings.queues.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
+    let prepared = prepare(settings)?;
     let queue_count = settings.queues.iter().max().map_or(1, |last| last + 1);
     let nothing = Claims { mac: claims.mac, ..Claims::default() };
     let mut program = Program::load(queue_count, &nothing, settings.arrivals)?;
+    let Taken { attached, watches, queues, is_zero_copy, page_size } = take(settings, prepared, &program)?;
+    program.set_claims(claims)?;
+    let attachment = Attachment {
+        link: Some(attached.link),
+        program,
+        watches,
+        before: settings.queues.iter().map(|&queue| (queue, Statistics::default())).collect(),
+        mode: attached.mode,
+        why_not_native: attached.why_not_native,
+        is_zero_copy,
+        page_size,
+    };
+    Ok((attachment, queues))
+}
+
+/// Memory and rings for each queue: what can fail without touching the interface.
+fn prepare(settings: &Settings) -> Result<Vec<Prepared>, XdpError> {
+    let layout = settings.check()?;
+    check_interface(settings)?;
+    settings.queues.iter().map(|&queue| Prepared::new(settings, layout, queue)).collect()
+}
+
+/// An interface with the program on it and a socket on each queue.
+struct Taken {
+    attached: Attached,
+    watches: Vec<Watch>,
+    queues: Vec<XdpQueue<XdpSocket>>,
+    is_zero_copy: bool,
+    page_size: PageSize,
+}
+
+/// Attaches the program, binds the sockets, and enters them into the program's map.
+fn take(settings: &Settings, prepared: Vec<Prepared>, program: &Program) -> Result<Taken, XdpError> {
     let attached = program.attach(settings)?;
     let bind = |socket: Prepared| socket.bind(settings, attached.mode);
     let bound = prepared.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
     for queue in &bound {
         program.set_socket(queue.watch.number, queue.watch.socket())?;
     }
-    program.set_claims(claims)?;
-
     let is_zero_copy = bound.iter().all(|queue| queue.is_zero_copy);
     let has_huge_pages = bound.iter().all(|queue| queue.queue.page_size() == PageSize::Huge);
+    let page_size = if has_huge_pages { PageSize::Huge } else { PageSize::Normal };
     let (watches, queues) = bound.into_iter().map(|Bound { watch, queue, .. }| (watch, queue)).unzip();
-    let attachment = Attachment {
-        _link: attached.link,
-        program,
-        watches,
-        mode: attached.mode,
-        why_not_native: attached.why_not_native,
-        is_zero_copy,
-        page_size: if has_huge_pages { PageSize::Huge } else { PageSize::Normal },
-    };
-    Ok((attachment, queues))
+    Ok(Taken { attached, watches, queues, is_zero_copy, page_size })
 }
 
 /// In copy mode the kernel binds to an interface that is down, and then nothing ever comes.
@@ -279,9 +303,11 @@ impl Attachment {
         self.program.counts()
     }
 
-    /// The kernel's counts of each queue.
+    /// The kernel's counts of each queue, over all sockets that it has had.
     pub fn statistics(&self) -> Result<Vec<(u32, Statistics)>, XdpError> {
-        self.watches.iter().map(|watch| Ok((watch.number, watch.statistics()?))).collect()
+        let watch = |queue| self.watches.iter().find(|watch| watch.number == queue);
+        let now = |queue| watch(queue).map_or(Ok(Statistics::default()), Watch::statistics);
+        self.before.iter().map(|(&queue, before)| Ok((queue, before.with(now(queue)?)))).collect()
     }
 
     /// Who drives the NIC, for each queue.

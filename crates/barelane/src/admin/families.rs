@@ -70,6 +70,10 @@ impl Families {
             names.map(|(label, field)| (label, area.text(field).unwrap_or_default())).collect();
         let help = "What serves, and where: always 1.";
         self.add("barelane", Kind::Info, "", help, labels, Value::Number(1));
+        let help =
+            "Whether packets can come by the link: 0 where it has no carrier, is set down, or is gone.";
+        let is_up = area.text("link").is_some_and(|link| link == "up");
+        self.gauge("barelane_link_up", "", help, &[], Value::Number(u64::from(is_up)));
         let help = "A gap between two turns of a lane is a stall where it is longer.";
         let limit = Value::Ns(area.number("stall_limit").unwrap_or(0));
         self.gauge("barelane_stall_limit_seconds", "seconds", help, &[], limit);

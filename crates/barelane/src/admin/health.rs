@@ -27,8 +27,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// What of a server is watched beside its segment.
 #[derive(Debug)]
 pub(crate) struct Watched {
-    /// The interface's index and the kernel's number of the program there; nothing in shared memory.
-    pub(super) program: Option<(u32, u32)>,
+    /// The kernel's number of the program on the interface; nothing in shared memory.
+    pub(super) program: Option<u32>,
     /// The lanes' cores.
     pub(super) cores: Vec<usize>,
     /// The threads of lanes that may sleep, in the order of the lanes. Where nothing comes they turn a hundred times a second and
@@ -43,7 +43,7 @@ impl Watched {
         let is_on_interface = !plan.facts.is_memif();
         let program = is_on_interface.then(|| program_at(index).unwrap_or(0));
         Self {
-            program: program.map(|id| (index, id)),
+            program,
             cores: plan.lanes.iter().map(|lane| lane.core).collect(),
             sleepers: lanes.filter(|_| plan.card.may_sleep()).map(WatchedThread::open).collect(),
         }
@@ -80,15 +80,19 @@ impl fmt::Display for Report {
     }
 }
 
-/// Whether every lane turns, as its published counts say.
+/// Whether packets can come, and every lane turns, as is published.
 pub(super) async fn ready(reader: &Reader, watched: &Watched) -> Report {
-    Report(vec![("segment-fresh", fresh(reader)), ("lanes-turn", turning(reader, watched).await)])
+    Report(vec![
+        ("segment-fresh", fresh(reader)),
+        ("link", link(reader)),
+        ("lanes-turn", turning(reader, watched).await),
+    ])
 }
 
 /// The same, and whether the program is still attached.
 pub(super) async fn healthy(reader: &Reader, watched: &Watched) -> Report {
     let Report(mut found) = ready(reader, watched).await;
-    found.extend(watched.program.map(|(index, id)| ("program-attached", attached(index, id))));
+    found.extend(watched.program.map(|id| ("program-attached", attached(reader, id))));
     Report(found)
 }
 
@@ -98,6 +102,24 @@ fn fresh(reader: &Reader) -> Result<String, String> {
     let age_ns = unix_ns().saturating_sub(oldest_ns);
     let said = format!("published {} ms ago", age_ns / 1_000_000);
     if age_ns <= FRESH_MAX_NS { Ok(said) } else { Err(format!("{said}: housekeeping stands still")) }
+}
+
+/// The area of the whole server.
+fn server(reader: &Reader) -> Result<Area, String> {
+    let found = read(reader)?.of_kind("server").next().cloned();
+    found.ok_or_else(|| "the segment does not tell of its server".to_owned())
+}
+
+fn link(reader: &Reader) -> Result<String, String> {
+    let area = server(reader)?;
+    let nic = area.text("nic").unwrap_or_default();
+    match area.text("link").unwrap_or_default().as_str() {
+        "gone" => {
+            Err(format!("link gone: there is no interface {nic}, and it is taken again when it is back"))
+        }
+        "down" => Err(format!("link down: no packet comes by {nic} until it is up")),
+        word => Ok(format!("{nic} is {word}")),
+    }
 }
 
 async fn turning(reader: &Reader, watched: &Watched) -> Result<String, String> {
@@ -127,8 +149,9 @@ fn turns(snapshot: &Snapshot, watched: &Watched) -> Vec<(u64, u64)> {
     lanes.map(|(lane, asleep)| (lane.index, published(lane).wrapping_add(asleep))).collect()
 }
 
-fn attached(index: u32, id: u32) -> Result<String, String> {
-    match program_at(index) {
+fn attached(reader: &Reader, id: u32) -> Result<String, String> {
+    let index = server(reader)?.number("interface_index").unwrap_or(0);
+    match program_at(u32::try_from(index).unwrap_or(0)) {
         Ok(found) if found == id && id > 0 => Ok(format!("number {id}")),
         Ok(0) => Err("none is attached to the interface".to_owned()),
         Ok(found) => Err(format!("number {found} is attached to the interface, and ours is {id}")),

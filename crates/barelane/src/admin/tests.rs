@@ -12,7 +12,7 @@ use super::families::Families;
 use super::health::Watched;
 use super::page::Looks;
 use super::settings::Token;
-use crate::side_channel::tests::{Place, figures, memif_areas, snapshot, wanted};
+use crate::side_channel::tests::{Place, facts, figures, memif_areas, snapshot, wanted};
 use crate::side_channel::{self, Reader, Segment, Wanted};
 
 const DOCUMENT: &str = include_str!("../../../../docs/metrics.md");
@@ -270,7 +270,7 @@ fn a_program_that_is_not_there_any_more_is_said() {
     run(async {
         let (mut served, mut answerer) = Served::new(None);
         // The loopback, which has none.
-        answerer.watched.program = Some((host::links::link("lo").unwrap().index, 7));
+        answerer.watched.program = Some(7);
         let ((status, said), ()) =
             tokio::join!(get(&answerer, "/healthz"), async { served.publish([20, 20]) });
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{said}");
@@ -281,6 +281,23 @@ fn a_program_that_is_not_there_any_more_is_said() {
         let ((status, said), ()) =
             tokio::join!(get(&answerer, "/readyz"), async { served.publish([30, 30]) });
         assert!(status == StatusCode::OK && !said.contains("program"), "{said}");
+    });
+}
+
+#[test]
+fn a_server_whose_link_is_down_or_gone_is_not_ready_and_says_which() {
+    run(async {
+        let (mut served, answerer) = Served::new(None);
+        for (count, link) in [(20, "down"), (30, "gone")] {
+            let (_, _, image) = served.areas.iter_mut().find(|(kind, ..)| *kind == "server").unwrap();
+            image.restart();
+            side_channel::server(image, &facts(link));
+            served.publish([count; 2]);
+            let ((status, said), ()) =
+                tokio::join!(get(&answerer, "/readyz"), async { served.publish([count + 1; 2]) });
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{said}");
+            assert!(said.contains(&format!("bad  link: link {link}: ")), "{said}");
+        }
     });
 }
 

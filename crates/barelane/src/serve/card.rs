@@ -1,7 +1,9 @@
 //! The card of a server, whichever it is: an interface of this host, or one in shared memory.
 
 use nic::memif::{Control, Frames, Happening, News as PeerNews, Peers};
-use nic::xdp::{Attachment, Claims, NextHops, RouteCount, Statistics};
+use nic::xdp::{
+    Attachment, Claims, NextHops, RouteCount, Settings, Statistics, XdpError, XdpQueue, XdpSocket,
+};
 
 use crate::counts::{rows_of_frames, rows_of_peers};
 use crate::error::Error;
@@ -47,6 +49,29 @@ impl Card {
         match self {
             Self::Xdp(attachment) => Ok(attachment.set_next_hops(next_hops)?),
             Self::Memif(_) => Ok(()),
+        }
+    }
+
+    /// Detaches the program from an interface that is gone.
+    pub(super) fn detach(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Xdp(attachment) => Ok(attachment.detach()?),
+            Self::Memif(_) => Ok(()),
+        }
+    }
+
+    /// Takes an interface again that was gone, and gives new queues for the lanes.
+    pub(super) fn attach_again(&mut self, settings: &Settings) -> Result<Vec<XdpQueue<XdpSocket>>, XdpError> {
+        match self {
+            Self::Xdp(attachment) => attachment.attach_again(settings),
+            Self::Memif(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Counts answers of a queue as lost with an interface that went away.
+    pub(super) fn count_lost(&mut self, queue: u32, answers: u32) {
+        if let Self::Xdp(attachment) = self {
+            attachment.count_lost(queue, answers);
         }
     }
 
@@ -142,7 +167,7 @@ fn rows_of_queue(queue: u32, statistics: &Statistics) -> impl Iterator<Item = (S
 }
 
 /// The same by the kernel's names.
-fn lost_of_queue(statistics: &Statistics) -> [(&'static str, u64, &'static str); 5] {
+fn lost_of_queue(statistics: &Statistics) -> [(&'static str, u64, &'static str); 6] {
     // In copy mode the kernel counts a frame that found the fill ring empty in both (`xsk_rcv_check` and
     // `__xsk_rcv` in net/xdp/xsk.c): each is told once.
     let otherwise = statistics.rx_dropped.saturating_sub(statistics.fill_ring_empty);
@@ -152,5 +177,6 @@ fn lost_of_queue(statistics: &Statistics) -> [(&'static str, u64, &'static str);
         ("rx_dropped", otherwise, "Before a lane: dropped by the kernel for another reason."),
         ("rx_invalid", statistics.rx_invalid, "A fault of the lane: a buffer that the kernel did not take."),
         ("tx_invalid", statistics.tx_invalid, "A fault of the lane: an answer that the kernel did not take."),
+        ("tx_lost", statistics.tx_lost, "Answers that had not left when the interface went away."),
     ]
 }

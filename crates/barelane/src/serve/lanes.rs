@@ -1,10 +1,9 @@
 //! Lane threads: one pinned core each, spinning until told to stop.
 //!
 //! A thread pins itself, calibrates nothing, allocates nothing and says nothing once its loop has begun. What it
-//! shares with the rest of the process is one flag that it reads seldom, its counter page, and its mailbox.
+//! shares with the rest of the process is one word that it reads seldom ([`orders`]), its counter page, and its mailbox.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -14,14 +13,18 @@ use host::memory::Thread;
 use lane::{GatewaysUsed, Lane, Mailbox, MailboxFull, TableSender, mailbox};
 use nic::Queue;
 use nic::memif::MemifQueue;
-use nic::xdp::{Stamped, XdpQueue, XdpSocket};
+use nic::xdp::{ArrivalStamps, Stamped, XdpQueue, XdpSocket};
 use route::{LaneTables, NextHops, RouteCount, RouteTotals};
 use telemetry::{ArrivalClock, Counters, Histogram, Ns, Page, Tick, TickRate, WallClock};
 
 use crate::error::Error;
 use crate::plan::LanePlan;
 
-/// Turns between two looks at the stop flag. An empty turn takes some 20 ns and a full one some 10 µs, so a lane
+mod orders;
+
+use orders::{Giver, Order, Taker, orders};
+
+/// Turns between two looks at what it is told. An empty turn takes some 20 ns and a full one some 10 µs, so a lane
 /// stops within 10 ms. Fewer would show in the turn; more would make SIGTERM slow.
 const TURNS_PER_LOOK: u32 = 1024;
 
@@ -63,32 +66,62 @@ pub(super) enum CardQueue {
     Memif(Box<MemifQueue>),
 }
 
-impl From<XdpQueue<XdpSocket>> for CardQueue {
-    fn from(queue: XdpQueue<XdpSocket>) -> Self {
-        Self::Xdp(Box::new(queue))
-    }
-}
-
-impl From<Stamped<XdpSocket>> for CardQueue {
-    fn from(queue: Stamped<XdpSocket>) -> Self {
-        Self::Stamped(Box::new(queue))
-    }
-}
-
 impl From<MemifQueue> for CardQueue {
     fn from(queue: MemifQueue) -> Self {
         Self::Memif(Box::new(queue))
     }
 }
 
-/// A queue that knows how many frames its lane has.
-trait Held: Queue {
+impl CardQueue {
+    /// A queue of an interface, whose program stamps what it hands on or does not.
+    pub(super) fn of_interface(queue: XdpQueue<XdpSocket>, arrivals: ArrivalStamps) -> Self {
+        match arrivals {
+            ArrivalStamps::None => Self::Xdp(Box::new(queue)),
+            ArrivalStamps::Program => Self::Stamped(Box::new(Stamped::new(queue))),
+        }
+    }
+
+    /// How many frames its lane has.
+    pub(super) fn held(&self) -> i64 {
+        match self {
+            Self::Xdp(queue) => queue.held(),
+            Self::Stamped(queue) => queue.queue().held(),
+            Self::Memif(queue) => queue.held(),
+        }
+    }
+
+    /// How many answers were given to it and have not left.
+    pub(super) fn unsent(&mut self) -> u32 {
+        match self {
+            Self::Xdp(queue) => queue.depths().tx,
+            Self::Stamped(queue) => Queue::depths(&mut **queue).map_or(0, |depths| depths.tx),
+            Self::Memif(queue) => Queue::depths(&mut **queue).map_or(0, |depths| depths.tx),
+        }
+    }
+}
+
+/// A queue that knows how many frames its lane has, and which kind it is.
+trait Held: Queue + Sized {
     fn held(&self) -> i64;
+
+    /// The queue, where it is of this kind.
+    fn of(queue: CardQueue) -> Option<Box<Self>>;
+
+    /// The same back.
+    fn boxed(queue: Box<Self>) -> CardQueue;
 }
 
 impl Held for XdpQueue<XdpSocket> {
     fn held(&self) -> i64 {
         Self::held(self)
+    }
+
+    fn of(queue: CardQueue) -> Option<Box<Self>> {
+        if let CardQueue::Xdp(queue) = queue { Some(queue) } else { None }
+    }
+
+    fn boxed(queue: Box<Self>) -> CardQueue {
+        CardQueue::Xdp(queue)
     }
 }
 
@@ -96,11 +129,27 @@ impl Held for Stamped<XdpSocket> {
     fn held(&self) -> i64 {
         self.queue().held()
     }
+
+    fn of(queue: CardQueue) -> Option<Box<Self>> {
+        if let CardQueue::Stamped(queue) = queue { Some(queue) } else { None }
+    }
+
+    fn boxed(queue: Box<Self>) -> CardQueue {
+        CardQueue::Stamped(queue)
+    }
 }
 
 impl Held for MemifQueue {
     fn held(&self) -> i64 {
         Self::held(self)
+    }
+
+    fn of(queue: CardQueue) -> Option<Box<Self>> {
+        if let CardQueue::Memif(queue) = queue { Some(queue) } else { None }
+    }
+
+    fn boxed(queue: Box<Self>) -> CardQueue {
+        CardQueue::Memif(queue)
     }
 }
 
@@ -121,6 +170,9 @@ pub(super) struct Ended {
     pub(super) residence: Histogram,
     /// Frames that it took from its queue and neither sent nor gave back: 0, or the lane is at fault.
     pub(super) held: i64,
+    /// Its queue, and how many answers that had not sent.
+    pub(super) queue: u32,
+    pub(super) unsent: u32,
 }
 
 /// A lane at work. Dropping it stops the lane and waits for its end.
@@ -139,7 +191,9 @@ pub(super) struct Running {
     page: Arc<Page>,
     /// Known when it has started.
     watched: Option<Thread>,
-    stop: Arc<AtomicBool>,
+    orders: Giver,
+    /// Frames that it had of queues that it has no more: 0, or the lane is at fault.
+    held_before: i64,
 }
 
 impl Running {
@@ -159,18 +213,17 @@ impl Running {
         let sent = sender.send_next_hops(Box::new(next_hops));
         debug_assert!(sent.is_ok(), "a new mailbox is empty");
         let page = Arc::new(Page::default());
-        let stop = Arc::new(AtomicBool::new(false));
+        let (giver, taker) = orders();
         let (started, starting) = mpsc::sync_channel(1);
         let counts = Arc::clone(&tables.counts);
         let (clock, age_limit) = (LaneClock(clock), ages.limit);
         let task = Task { plan, clock, tables, page: Arc::clone(&page), mailbox, age_limit };
-        let stop_seen = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name(format!("lane-{}", plan.queue))
             .spawn(move || match queue {
-                CardQueue::Xdp(queue) => task.run(*queue, &stop_seen, &started),
-                CardQueue::Stamped(queue) => task.run(*queue, &stop_seen, &started),
-                CardQueue::Memif(queue) => task.run(*queue, &stop_seen, &started),
+                CardQueue::Xdp(queue) => task.run(*queue, &taker, &started),
+                CardQueue::Stamped(queue) => task.run(*queue, &taker, &started),
+                CardQueue::Memif(queue) => task.run(*queue, &taker, &started),
             })
             .map_err(|cause| {
                 Error::Failed(format!("no thread for the lane of queue {}: {cause}", plan.queue))
@@ -184,7 +237,8 @@ impl Running {
             next_hops: None,
             page,
             watched: None,
-            stop,
+            orders: giver,
+            held_before: 0,
         };
         running.wait_until_started(&starting)
     }
@@ -297,16 +351,31 @@ impl Running {
         self.page.read().unwrap_or_default().counters
     }
 
+    /// Has the lane go on with another queue. Gives how many answers the one before has not sent.
+    pub(super) fn exchange_queue(&mut self, queue: CardQueue) -> Result<u32, Error> {
+        let mut before = self.orders.exchange(queue, MAILBOX_PATIENCE).ok_or_else(|| {
+            let LanePlan { queue, core } = self.plan;
+            Error::Failed(format!(
+                "the lane of queue {queue} does not take another queue: core {core} is busy with something else"
+            ))
+        })?;
+        self.held_before += before.held();
+        Ok(before.unsent())
+    }
+
     /// Tells the lane to stop; [`Running::join`] waits for it.
     pub(super) fn tell_to_stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.orders.stop();
     }
 
     /// Waits for the lane's end and gives what it leaves behind.
     pub(super) fn join(mut self) -> Result<Ended, Error> {
         let died = || Error::Failed(format!("the lane of queue {} has died", self.plan.queue));
         let (counters, held) = self.thread.take().ok_or_else(died)?.join().map_err(|_| died())?;
-        Ok(Ended { counters, residence: self.residence(), held })
+        let (queue, held) = (self.plan.queue, held + self.held_before);
+        let unsent = self.page.read().map_or(0, |published| published.depths.tx);
+        let unsent = u32::try_from(unsent).unwrap_or(u32::MAX);
+        Ok(Ended { counters, residence: self.residence(), held, queue, unsent })
     }
 }
 
@@ -334,7 +403,7 @@ impl Task {
     fn run(
         self,
         queue: impl Held,
-        stop: &AtomicBool,
+        orders: &Taker,
         started: &SyncSender<Result<Thread, String>>,
     ) -> (Counters, i64) {
         let Self { plan, clock, tables, page, mailbox, age_limit } = self;
@@ -345,8 +414,12 @@ impl Task {
         }
         spin(&mut lane, &clock, TURNS_WARM);
         let _gone = started.try_send(Ok(Thread::current()));
-        while !stop.load(Ordering::Relaxed) {
-            spin(&mut lane, &clock, TURNS_PER_LOOK);
+        loop {
+            match orders.look() {
+                Order::GoOn => spin(&mut lane, &clock, TURNS_PER_LOOK),
+                Order::Exchange => orders.exchange(lane.queue_mut()),
+                Order::Stop => break,
+            }
         }
         // What was redirected before the claims went away is still answered.
         spin(&mut lane, &clock, TURNS_PER_LOOK);

@@ -174,8 +174,7 @@ fn fill(
     Counted { losses, driver, routes }: &Counted,
     nic: Option<&NicWatch>,
 ) {
-    facts.tier = server.plan().earliest.tier.to_string();
-    (facts.log_lost_count, facts.log_suppressed_count) = (events::lost_count(), events::suppressed_count());
+    follow(facts, server);
     for ((running, figures), watch) in server.lanes.iter().zip(figures.iter_mut()).zip(stalls) {
         update(figures, running.page(), watch);
     }
@@ -214,6 +213,15 @@ fn card(image: &mut Image, kind: &str, nic: &NicWatch) {
     }
 }
 
+/// What of a server's facts changes while it runs.
+fn follow(facts: &mut ServerFacts, server: &Server) {
+    facts.tier = server.plan().earliest.tier.to_string();
+    (facts.log_lost_count, facts.log_suppressed_count) = (events::lost_count(), events::suppressed_count());
+    (facts.link, facts.interface_index) =
+        (server.link().text().to_owned(), server.plan().facts.link.index.into());
+    (facts.mode, facts.zero_copy) = (server.mode(), server.zero_copy().to_owned());
+}
+
 /// What no lane has seen of a queue.
 fn queue(image: &mut Image, losses: &Losses, index: usize) {
     match losses {
@@ -235,15 +243,11 @@ fn facts(server: &Server) -> ServerFacts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         nic: link.name.clone(),
         driver: link.driver_name().unwrap_or_default().to_owned(),
-        mode: server.mode(),
-        zero_copy: server.zero_copy().to_owned(),
         kernel_release: kernel_release.trim().to_owned(),
-        tier: String::new(),
-        log_lost_count: 0,
-        log_suppressed_count: 0,
         stall_limit_ns: STALL_LIMIT.0,
         arrival_clock: arrival_clock(server).to_owned(),
         age_limit_ns: server.plan().config.lane.age_limit.map_or(0, |limit| limit.0),
+        ..ServerFacts::default()
     }
 }
 

@@ -62,10 +62,17 @@ impl Server {
     /// Everything that can be refused.
     fn prepare(&self, config: &Config, stop: &AtomicBool) -> Result<Successor, Error> {
         refuse_changes(&self.plan.config, config)?;
+        if self.is_without_interface() {
+            let problem = "the interface is gone; reload when it is back";
+            return Err(Error::Failed(problem.to_owned()));
+        }
         Facts::settle(config, stop)?;
         let mut facts = Facts::gather(config)?;
         // The program that is attached now is our own.
         facts.link.program = None;
+        if facts.link.index != self.plan.facts.link.index {
+            return Err(Error::Failed("the interface is another one now; it is taken first".to_owned()));
+        }
         let mut plan = Plan::resolve(config, facts)?;
         // Queues that have come or gone since do not change which of them have a lane.
         plan.lanes.clone_from(&self.plan.lanes);

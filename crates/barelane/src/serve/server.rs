@@ -10,7 +10,7 @@ use host::groups::SolicitedNode;
 use host::wall::{Line, Wall};
 use lane::GatewaysUsed;
 use nic::memif::{self, MemifError};
-use nic::xdp::{self, ArrivalStamps, Claims, Stamped, XdpError};
+use nic::xdp::{self, ArrivalStamps, Claims, XdpError};
 use telemetry::{ArrivalClock, Counter, Counters, Histogram, Ns, Page, Tick, TickRate, WallClock, WallTime};
 
 use super::address_check::{self, Announced};
@@ -18,6 +18,7 @@ use super::card::{Card, Losses};
 use super::lanes::{Ages, CardQueue, Running};
 use super::next_hops::KernelWays;
 use super::print::Summary;
+use super::recovery::{Absence, LinkWord};
 use super::routes::RouteTally;
 use super::tell;
 use crate::config::keys::{INTERFACE, MEMIF, MODE, ZERO_COPY};
@@ -56,6 +57,10 @@ pub struct Server {
     is_told_of_stamps: bool,
     time_told: Instant,
     link_looked_at: Instant,
+    /// Whether the link carried at the last look.
+    pub(super) link: LinkWord,
+    /// There while the interface is gone.
+    pub(super) absence: Option<Absence>,
 }
 
 impl Server {
@@ -114,6 +119,8 @@ impl Server {
             is_told_of_stamps: false,
             time_told,
             link_looked_at,
+            link: LinkWord::default(),
+            absence: None,
         }))
     }
 
@@ -199,12 +206,19 @@ impl Server {
     /// answer it.
     pub(super) fn change_over(&mut self, plan: &Plan) -> Result<(), Error> {
         self.claim(&plan.claims().common(&self.plan.claims()))?;
+        self.exchange_tables(plan)?;
+        self.claim(&plan.claims())
+    }
+
+    /// Has the lanes answer by the tables of another plan, and keeps what was counted of the routes by those before. Nothing may be
+    /// redirected to a lane that only the old ones or only the new ones answer.
+    pub(super) fn exchange_tables(&mut self, plan: &Plan) -> Result<(), Error> {
         for lane in &mut self.lanes {
             let counted = lane.exchange(plan.tables())?;
             self.routes.add_lane(&counted);
         }
         self.routes.renumber(self.plan.routes.routes(), plan.routes.routes());
-        self.claim(&plan.claims())
+        Ok(())
     }
 
     /// From here on exactly this is redirected to the lanes.
@@ -292,7 +306,11 @@ impl Server {
         for lane in &self.lanes {
             lane.tell_to_stop();
         }
+        let is_without_interface = self.is_without_interface();
         let lanes = self.lanes.into_iter().map(Running::join).collect::<Result<Vec<_>, _>>()?;
+        for lane in lanes.iter().filter(|_| is_without_interface) {
+            self.card.count_lost(lane.queue, lane.unsent);
+        }
         let driver = driver_counters(&self.card)?;
         let losses = self.card.losses()?;
         let held = lanes.iter().map(|lane| lane.held).collect();
@@ -307,10 +325,7 @@ fn open(plan: &Plan) -> Result<(Card, Vec<CardQueue>), Error> {
     Ok(match &plan.card {
         CardPlan::Xdp(settings) => {
             let (attachment, queues) = xdp::open(settings, &nothing(plan)).map_err(refusal)?;
-            let queues = queues.into_iter().map(|queue| match settings.arrivals {
-                ArrivalStamps::None => CardQueue::from(queue),
-                ArrivalStamps::Program => Stamped::new(queue).into(),
-            });
+            let queues = queues.into_iter().map(|queue| CardQueue::of_interface(queue, settings.arrivals));
             (Card::Xdp(Box::new(attachment)), queues.collect())
         }
         CardPlan::Memif(settings) => {
@@ -380,7 +395,7 @@ fn merged(lanes: impl Iterator<Item = Histogram>) -> Histogram {
 }
 
 /// Refuses where another host has one of `ours`, once the link is there to ask on.
-fn check_addresses(plan: &mut Plan, ours: &[IpAddr], stop: &AtomicBool) -> Result<(), Error> {
+pub(super) fn check_addresses(plan: &mut Plan, ours: &[IpAddr], stop: &AtomicBool) -> Result<(), Error> {
     if ours.is_empty() || plan.address_check().is_zero() {
         return Ok(());
     }
@@ -392,12 +407,12 @@ fn check_addresses(plan: &mut Plan, ours: &[IpAddr], stop: &AtomicBool) -> Resul
 }
 
 /// Claims under which every packet passes to the kernel.
-fn nothing(plan: &Plan) -> Claims {
+pub(super) fn nothing(plan: &Plan) -> Claims {
     Claims { mac: plan.lane.mac.0, ..Claims::default() }
 }
 
 /// What a card that will not open says, by the name of the setting that has to change, where there is one.
-fn refusal(error: XdpError) -> Error {
+pub(super) fn refusal(error: XdpError) -> Error {
     match error {
         XdpError::ZeroCopyAbsent { interface, queue, source } => Wrong::new(ZERO_COPY, "yes")
             .because(format_args!("the driver of {interface} has none for queue {queue}: {source}"))

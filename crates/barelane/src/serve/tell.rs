@@ -4,6 +4,7 @@ use route::RouteTable;
 use telemetry::{Counters, Kind};
 
 use super::print::Summary;
+use super::recovery::Absence;
 use super::reload::ReloadError;
 use super::server::Server;
 use crate::Plan;
@@ -93,6 +94,27 @@ pub(super) fn tier(plan: &Plan) -> News {
         Event::Tier { tier: plan.earliest.tier.to_string() },
         format_args!("tier {}", plan.explain_tier()),
     )
+}
+
+/// The interface is gone.
+pub(super) fn gone(plan: &Plan) -> News {
+    let nic = plan.facts.link.name.clone();
+    let line = format!(
+        "the interface {nic} is gone: nothing can be answered until one of that name is there and up; what was counted is kept"
+    );
+    News::new(Event::InterfaceGone { nic }, line)
+}
+
+/// An interface of that name is served again.
+pub(super) fn back(server: &Server, absence: &Absence) -> News {
+    let (nic, length) = (server.plan().facts.link.name.clone(), absence.length());
+    let (mode, zero_copy) = (server.mode(), server.zero_copy());
+    let line = format!(
+        "the interface {nic} is back after {:.1} s and served again: mode={mode} zero-copy={zero_copy}",
+        length.as_secs_f64()
+    );
+    let absent_ns = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+    News::new(Event::InterfaceBack { nic, mode, is_zero_copy: zero_copy == "yes", absent_ns }, line)
 }
 
 /// A lane was not there.

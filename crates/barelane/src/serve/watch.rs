@@ -1,9 +1,9 @@
 //! Is the interface still the one that was opened?
 //!
 //! Whoever removes it, gives it another Ethernet address or takes its cable out does not tell this process. So it is
-//! looked at about once a second. Without it nothing can be answered ever again, and with another address nothing will
-//! be, because the program redirects only what is addressed to the one that it knows: both end the server. Whatever
-//! else has changed is said once, in one line, and serving goes on.
+//! looked at about once a second. With another address nothing will be answered, because the program redirects only what is
+//! addressed to the one that it knows: that ends the server. Whatever else has changed is said once, in one line, and
+//! serving goes on. That it is gone is heard otherwise, and sooner: see [`recovery`](super::recovery).
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -35,6 +35,11 @@ impl Watch {
         Self { due: Instant::now() + LOOK_INTERVAL, was_running, said: Vec::new() }
     }
 
+    /// Whether packets could come at the last look.
+    pub(super) const fn is_running(&self) -> bool {
+        self.was_running
+    }
+
     /// What has changed since the last look, if another look is due. Fails where nothing can be answered
     /// any more.
     pub(super) fn look(&mut self, plan: &Plan) -> Result<Vec<News>, Error> {
@@ -59,11 +64,7 @@ impl Watch {
         addresses: &[InterfaceAddress],
     ) -> Result<Vec<News>, Error> {
         let name = &plan.facts.link.name;
-        let Some(state) = state else {
-            return Err(Error::Failed(format!(
-                "the interface {name} is gone: nothing can be answered any more"
-            )));
-        };
+        let Some(state) = state else { return Ok(Vec::new()) };
         if state.mac != plan.facts.link.mac {
             return Err(Error::Failed(format!(
                 "{name} has the Ethernet address {} now, no longer {}, by which packets are told: start the server \

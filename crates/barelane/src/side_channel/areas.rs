@@ -15,7 +15,7 @@ const NAME_SIZE: usize = 64;
 /// Room for what an operator has written, or a sentence.
 const LINE_SIZE: usize = 256;
 
-/// What does not change while a server runs, but for its tier.
+/// What the whole of a server is, and how it stands to its interface.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServerFacts {
     /// Of the program.
@@ -32,6 +32,10 @@ pub(crate) struct ServerFacts {
     pub kernel_release: String,
     /// The earliest tier that may answer.
     pub tier: String,
+    /// Whether anything can come: up, down or gone.
+    pub link: String,
+    /// The kernel's number of the interface.
+    pub interface_index: u64,
     /// A gap between two turns is a stall where it is longer.
     pub stall_limit_ns: u64,
     /// Lines of its log that nobody read.
@@ -167,6 +171,11 @@ pub(crate) fn server(image: &mut Image, facts: &ServerFacts) {
     image.text("zero_copy", NAME_SIZE, sentence, &facts.zero_copy);
     image.text("kernel_release", NAME_SIZE, "The release of the kernel.", &facts.kernel_release);
     image.text("tier", NAME_SIZE, "The earliest tier that may answer: driver or lane.", &facts.tier);
+    let sentence =
+        "Whether packets can come: up; down: no carrier, or set down; gone: there is no such interface.";
+    image.text("link", NAME_SIZE, sentence, &facts.link);
+    let sentence = "The kernel's number of the interface: another one after it was gone; 0 in shared memory.";
+    image.gauge("interface_index", "", sentence, facts.interface_index);
     let sentence = "A gap between two turns of a lane is a stall where it is longer.";
     image.gauge("stall_limit", "ns", sentence, facts.stall_limit_ns);
     let sentence = "Lines of the log that were lost, because nobody read it.";
@@ -237,6 +246,7 @@ pub(crate) fn queue(image: &mut Image, KernelQueue { queue, statistics }: &Kerne
         ("rx_invalid", statistics.rx_invalid, "A fault of the lane: a buffer that the kernel did not take."),
         ("tx_invalid", statistics.tx_invalid, "A fault of the lane: an answer that the kernel did not take."),
         ("tx_ring_empty", statistics.tx_ring_empty, "Looks of the kernel at a transmit ring that was empty."),
+        ("tx_lost", statistics.tx_lost, "Answers that had not left when the interface went away."),
     ];
     for (name, count, sentence) in rows {
         image.count(name, "frames", sentence, count);

@@ -86,8 +86,14 @@ fn card(count: u64) -> NicCounts {
     }
 }
 
+/// A server whose link is like this, on the loopback.
+pub(crate) fn facts(link: &str) -> ServerFacts {
+    let (nic, link) = ("lane0".to_owned(), link.to_owned());
+    ServerFacts { nic, link, interface_index: 1, stall_limit_ns: 9, ..ServerFacts::default() }
+}
+
 pub(crate) fn wanted(count: u64) -> Vec<Wanted> {
-    let facts = ServerFacts { nic: "lane0".to_owned(), stall_limit_ns: 9, ..ServerFacts::default() };
+    let facts = facts("up");
     let told = ("udp to port 7 \u{2192} échö".repeat(20), "lane".to_owned());
     vec![
         ("server", 0, filled(|image| server(image, &facts))),

@@ -59,6 +59,8 @@ pub struct Facts {
     pub kernel_release: String,
     /// The earliest tier that may answer.
     pub tier: String,
+    /// Whether packets can come: up, down or gone.
+    pub link: String,
     /// What is longer is a stall.
     pub stall_limit_ns: u64,
     /// The clock of arrival stamps, and who reads it.

@@ -27,8 +27,13 @@ pub fn title(figures: &Figures) -> String {
     let seconds = figures.published_unix_ns.saturating_sub(figures.began_unix_ns) / 1_000_000_000;
     let copies = if facts.zero_copy == "yes" { "zero-copy" } else { "copy" };
     let state = if figures.is_served { "up" } else { "ENDED after" };
+    let link = if matches!(facts.link.as_str(), "" | "up") {
+        String::new()
+    } else {
+        format!("link {}, ", facts.link)
+    };
     printable(&format!(
-        "{} ({}, {} {copies}), tier {}, process {}, {state} {}, version {}",
+        "{} ({}, {} {copies}), {link}tier {}, process {}, {state} {}, version {}",
         facts.nic,
         facts.driver_name,
         facts.mode,

@@ -258,18 +258,6 @@ fn a_signal_to_end_while_others_are_asked_for_the_address_ends_it_before_it_is_r
 
 #[test]
 #[ignore = "needs root: a network namespace"]
-fn a_server_whose_interface_is_removed_says_so_and_exits_with_1() {
-    let topology = Topology::new();
-    let server = Server::start(&topology, &["--respond", "icmp-echo"]);
-    ip(&topology.server, &["link", "delete", SERVER_NIC]);
-    let (status, said) = server.wait_for_end("its interface was removed");
-    assert_eq!(status.code(), Some(1), "{said:#?}");
-    let last = said.last().unwrap();
-    assert!(last.starts_with("barelane: error: the interface lane0 is gone"), "{said:#?}");
-}
-
-#[test]
-#[ignore = "needs root: a network namespace"]
 fn a_server_whose_interface_gets_another_ethernet_address_says_so_and_exits_with_1() {
     let topology = Topology::new();
     let server = Server::start(&topology, &["--respond", "icmp-echo"]);

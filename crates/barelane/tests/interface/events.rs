@@ -174,7 +174,7 @@ fn a_stall_a_loss_and_a_limit_are_told_when_they_come_and_the_latter_two_once() 
 
 #[test]
 #[ignore = "needs root: a network namespace"]
-fn a_reload_that_is_refused_and_an_interface_that_goes_away_are_told_with_their_reasons() {
+fn a_reload_that_is_refused_and_an_interface_that_goes_and_comes_are_told_with_their_reasons() {
     let topology = Topology::new();
     let file = File::new("events-refused");
     file.set("[serve]\nrespond = [\"icmp-echo\"]\n");
@@ -188,10 +188,17 @@ fn a_reload_that_is_refused_and_an_interface_that_goes_away_are_told_with_their_
     );
     assert_eq!((refused["is_unchanged"].as_bool(), &refused["level"]), (Some(true), &"ERROR".into()));
     ip(&topology.server, &["link", "delete", SERVER_NIC]);
+    let gone = teller.hear("interface_gone", |_| true);
+    assert_eq!((&gone["level"], &gone["nic"]), (&"WARN".into(), &SERVER_NIC.into()));
+    topology.lay(1, [2, 0, 0, 1, 9, 1]);
+    let back = teller.hear("interface_back", |_| true);
+    assert_eq!((&back["nic"], back["is_zero_copy"].as_bool()), (&SERVER_NIC.into(), Some(false)));
+    assert!(back["absent_ns"].as_u64() > Some(0), "{back}");
+    ip(&topology.server, &["link", "set", SERVER_NIC, "address", "02:00:00:00:00:77"]);
     let failed = teller.hear("failed", |_| true);
     assert_eq!(failed["exit_code"].as_u64(), Some(1));
-    assert!(failed["message"].as_str().unwrap().starts_with("the interface lane0 is gone"), "{failed}");
-    let (status, _) = teller.server.wait_for_end("its interface was removed");
+    assert!(failed["message"].as_str().unwrap().starts_with("lane0 has the Ethernet address"), "{failed}");
+    let (status, _) = teller.server.wait_for_end("its interface got another Ethernet address");
     assert_eq!(status.code(), Some(1));
 }
 

@@ -44,6 +44,7 @@
 //! | `tls` | … and by TLS, to curl, whatever the files are, and however slowly somebody shakes hands? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
 //! | `leftovers` | … of programs, maps, pins and namespaces? |
+//! | `vanishing` | does a server outlive its interface, and answer again when one of that name is there? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
 //!
 //! They need root and the clients, so they are marked `#[ignore]`: `cargo xtask test` installs what is missing and
@@ -96,3 +97,4 @@ mod tls;
 mod top;
 mod topology;
 mod under_load;
+mod vanishing;

@@ -38,7 +38,7 @@ pub(crate) fn when(reader: &Reader, is_so: impl Fn(&Snapshot) -> bool) -> Snapsh
     }
 }
 
-fn replied_udp(snapshot: &Snapshot) -> u64 {
+pub(crate) fn replied_udp(snapshot: &Snapshot) -> u64 {
     snapshot.of_kind("lane").filter_map(|lane| lane.number("replied_udp")).sum()
 }
 

@@ -55,25 +55,25 @@ impl Topology {
     /// A cable with this many queues at each end.
     pub(crate) fn with_queues(queue_count: u32) -> Self {
         let topology = Self { clients: Namespace::new().unwrap(), server: Namespace::new().unwrap() };
+        topology.lay(queue_count, [2, 0, 0, 0, 9, 1]);
+        topology
+    }
+
+    /// Lays the cable, whose end at the server has this Ethernet address; or lays it again after it was taken away.
+    pub(crate) fn lay(&self, queue_count: u32, server_mac: [u8; 6]) {
         let addresses = [CLIENT, KERNEL].map(|pair| pair.map(|address| address.parse::<IpAddr>().unwrap()));
         let [clients, kernel] = addresses.map(|[ipv4, ipv6]| [(ipv4, 24), (ipv6, 64)]);
         let a = End {
-            namespace: Some(&topology.clients),
+            namespace: Some(&self.clients),
             name: CLIENT_NIC,
             mac: [2, 0, 0, 0, 9, 2],
             rx_queues: queue_count,
             tx_queues: queue_count,
             addresses: &clients,
         };
-        let b = End {
-            namespace: Some(&topology.server),
-            name: SERVER_NIC,
-            mac: [2, 0, 0, 0, 9, 1],
-            addresses: &kernel,
-            ..a
-        };
+        let b =
+            End { namespace: Some(&self.server), name: SERVER_NIC, mac: server_mac, addresses: &kernel, ..a };
         create(&VethPair { a, b, mtu: 1500 }).unwrap();
-        topology
     }
 
     /// Gives the clients' end a program that passes everything, without which a veth loses what the other end's driver

@@ -45,7 +45,7 @@ const _: () = assert!(BUDGET as usize == BURST_MAX);
 
 const PRIVILEGE: &str = "CAP_NET_RAW";
 
-/// Counts that the kernel keeps for one queue, since its socket was made (`struct xdp_statistics`).
+/// Counts that the kernel keeps for one queue, since its socket was made (`struct xdp_statistics`), and one more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Packets dropped because there was no buffer for them, or none long enough. A full receive ring counts apart.
@@ -60,6 +60,24 @@ pub struct Statistics {
     pub fill_ring_empty: u64,
     /// Looks of the kernel at a transmit ring that was empty.
     pub tx_ring_empty: u64,
+    /// Answers in transmit rings that an interface left behind when it went away. Not the kernel's count: see
+    /// [`Attachment::count_lost`](super::Attachment::count_lost).
+    pub tx_lost: u64,
+}
+
+impl Statistics {
+    /// These and others together.
+    pub(super) fn with(&self, other: Self) -> Self {
+        Self {
+            rx_dropped: self.rx_dropped + other.rx_dropped,
+            rx_invalid: self.rx_invalid + other.rx_invalid,
+            tx_invalid: self.tx_invalid + other.tx_invalid,
+            rx_ring_full: self.rx_ring_full + other.rx_ring_full,
+            fill_ring_empty: self.fill_ring_empty + other.fill_ring_empty,
+            tx_ring_empty: self.tx_ring_empty + other.tx_ring_empty,
+            tx_lost: self.tx_lost + other.tx_lost,
+        }
+    }
 }
 
 /// Who drives the NIC of one queue, as the kernel has settled it.
@@ -253,7 +271,16 @@ impl Watch {
             rx_ring_full: counts.rx_ring_full,
             fill_ring_empty: counts.rx_fill_ring_empty_descs,
             tx_ring_empty: counts.tx_ring_empty_descs,
+            tx_lost: 0,
         })
+    }
+
+    /// Whether the interface has gone away from under the socket: then the kernel leaves it `ENETDOWN` (`xsk_notifier` in
+    /// `net/xdp/xsk.c`). It is told once, to whoever asks first.
+    pub(super) fn has_lost_interface(&self) -> Result<bool, XdpError> {
+        let error: libc::c_int = sys::option(self.socket(), libc::SOL_SOCKET, libc::SO_ERROR)
+            .map_err(XdpError::of("asking an AF_XDP socket for its error", PRIVILEGE))?;
+        Ok(error == libc::ENETDOWN)
     }
 
     pub(super) fn busy_poll(&self) -> Result<BusyPoll, XdpError> {

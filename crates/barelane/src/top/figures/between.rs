@@ -118,6 +118,7 @@ fn facts(area: &Area) -> Facts {
         zero_copy: text("zero_copy"),
         kernel_release: text("kernel_release"),
         tier: text("tier"),
+        link: text("link"),
         stall_limit_ns: area.number("stall_limit").unwrap_or(0),
         arrival_clock: text("arrival_clock"),
         age_limit_ns: area.number("age_limit").unwrap_or(0),
