@@ -7,6 +7,7 @@
 //! | `--overload` | what an age limit makes of a lane that is asked for twice as much as it carries |
 //! | `--memif` | round trips and answers a second over memif, as ratios against DPDK |
 //! | `--telemetry` | what counting costs a packet in instructions, and what readers cost round trips and answers a second |
+//! | `--idle` | one question a second against a stream, and the processor time of a lane, for each idle policy |
 //! | `--road` | nanoseconds a packet from ring to ring, over memif in own memory, beside a straight C function |
 //! | `--instructions` | instructions a packet for each class, counted by callgrind, against the committed baseline |
 //! | `--checksum` | gigabytes a second for each checksum implementation and length |
@@ -16,6 +17,7 @@
 
 mod checksum;
 mod facts;
+mod idle;
 pub(crate) mod instructions;
 mod memif;
 mod overload;
@@ -59,6 +61,9 @@ pub(crate) struct Arguments {
     /// Measure what it costs to be seen instead.
     #[arg(long)]
     telemetry: bool,
+    /// Measure one question a second against a stream, for each idle policy, instead: nine minutes, whatever the rounds.
+    #[arg(long)]
+    idle: bool,
     /// How long to measure round trips, saturation or overload altogether, in seconds.
     #[arg(long, default_value_t = 30)]
     seconds: u32,
@@ -86,6 +91,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.overload {
         return overload::run(arguments.seconds, arguments.rounds, &arguments.age_limit);
+    }
+    if arguments.idle {
+        return idle::run(arguments.rounds);
     }
     if arguments.memif {
         return memif::run(arguments.seconds, arguments.rounds);

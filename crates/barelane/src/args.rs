@@ -154,7 +154,7 @@ pub struct ServeArguments {
     #[arg(long, value_name = "IF")]
     pub nic: Option<String>,
     /// Interface in shared memory to serve on in place of --nic, for DPDK, VPP or another Barelane: no kernel, no privileges.
-    /// More options: ring-size=N, buffer-size=N, idle=spin|sleep, secret-file=FILE
+    /// More options: ring-size=N, buffer-size=N, idle=spin|adaptive, secret-file=FILE
     #[arg(long, value_name = "SOCKET[,role=server|client][,id=N][,queues=N]", conflicts_with = "nic")]
     pub memif: Option<String>,
     /// Ethernet address to have on an interface that has none of its own
@@ -173,6 +173,10 @@ pub struct ServeArguments {
     /// Core for whatever is no lane: metrics, reloads, the side channel [default: one that no lane has]
     #[arg(long, value_name = "N")]
     pub housekeeping_core: Option<String>,
+    /// What a lane does where nothing comes: spin, adaptive (spins for a millisecond after the last packet, then sleeps),
+    /// interrupt (sleeps) [default: spin]
+    #[arg(long, value_name = "POLICY")]
+    pub idle: Option<String>,
     /// Queue for one lane; repeat it for more [default: every active queue, or one for each core]
     #[arg(long, value_name = "N")]
     pub queue: Vec<String>,

@@ -79,6 +79,10 @@ pub struct NicConfig {
 pub struct LaneConfig {
     /// The cores that get a lane, in the order of the queues; empty for as many as are needed.
     pub cores: Vec<usize>,
+    /// What they do where nothing comes.
+    pub idle: IdleChoice,
+    /// How long [`IdleChoice::Adaptive`] goes on looking after the last packet.
+    pub spin_for_us: u32,
     /// Time to live and hop limit of answers.
     pub hop_limit: u8,
     /// The most Port Unreachable messages of one lane in a second.
@@ -109,6 +113,17 @@ pub enum PartialChoice {
     Accept,
     /// Refuse them as wrong.
     Refuse,
+}
+
+/// What a lane does where nothing comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleChoice {
+    /// It looks again at once.
+    Spin,
+    /// It goes on looking for a while, and then sleeps.
+    Adaptive,
+    /// It sleeps.
+    Interrupt,
 }
 
 /// Where answers are made at the earliest, where a route does not say it.
@@ -260,6 +275,8 @@ impl Default for Config {
             },
             lane: LaneConfig {
                 cores: Vec::new(),
+                idle: IdleChoice::Spin,
+                spin_for_us: 1000,
                 hop_limit: 64,
                 errors_per_second: 100,
                 partial_checksums: PartialChoice::Auto,
@@ -334,6 +351,7 @@ impl Config {
             (keys::AGE_LIMIT, one(&arguments.age_limit)),
             (keys::QUEUES, arguments.queue.clone()),
             (keys::CORES, arguments.core.clone()),
+            (keys::IDLE, one(&arguments.idle)),
             (keys::ADDRESSES, arguments.address.clone()),
             (keys::RESPOND, arguments.respond.clone()),
             (keys::VLANS, arguments.vlan.clone()),

@@ -13,9 +13,10 @@ use crate::mailbox::GatewaysUsed;
 pub(crate) const TURNS: u64 = 1 << 12;
 
 impl<Q: nic::Queue, C: Clock> Lane<Q, C> {
+    /// Does the seldom work now. A lane that turns does it by itself; this is for one that sleeps, and so turns seldom.
     #[cold]
     #[inline(never)]
-    pub(crate) fn housekeeping(&mut self) {
+    pub fn housekeeping(&mut self) {
         if self.mailbox.exchange(&mut self.tables) {
             self.state.set_limits(&self.tables);
             self.state.counters.count(Counter::TablesTaken);

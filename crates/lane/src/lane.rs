@@ -111,6 +111,16 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
         taken
     }
 
+    /// Is about to sleep, at this instant, after a turn that found nothing: what that turn took is looked back at.
+    pub fn rest(&mut self, now: Tick) {
+        self.look_back.begin(now, &self.state.counters, &self.page);
+    }
+
+    /// Has slept until this instant because it meant to: that was no stall.
+    pub fn wake(&mut self, at: Tick) {
+        self.look_back.resume(at);
+    }
+
     /// Does what a verdict says.
     fn conclude(&mut self, mut frame: Frame, verdict: Verdict) {
         let (handed_on, counter, counter_else) = match verdict {

@@ -65,6 +65,11 @@ impl LookBack {
         self.limit = if taken == 0 { self.stall_limit } else { 0 };
     }
 
+    /// A gap that was meant ends at this instant.
+    pub(crate) fn resume(&mut self, at: Tick) {
+        self.last = at;
+    }
+
     /// Some thirty instructions where answers of one kind were given, whatever their number, and ten for each further kind.
     #[inline(never)]
     fn look(&mut self, gap: Stall, counters: &Counters, page: &Page) {

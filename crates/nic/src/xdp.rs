@@ -17,6 +17,7 @@
 //! | `stamped` | the same queue, whose frames say when they came |
 //! | `socket` | AF_XDP socket, bind, counts |
 //! | `again` | an interface that goes away under its sockets, and comes again |
+//! | `sleep` | waiting for packets without spinning |
 //! | `claims` | what is taken from the kernel, and where it is answered |
 //! | `refinements` | the part of it that depends on who asks, on VLANs and on ranges of ports |
 //! | `next_hops`, `sources` | the ways to askers that are not on the link, and how a source's prefix is found |
@@ -53,6 +54,7 @@ mod queue;
 mod refinements;
 mod rings;
 mod routes;
+mod sleep;
 mod socket;
 mod sources;
 mod stamped;
@@ -111,6 +113,8 @@ pub struct Settings {
     pub zero_copy: ZeroCopyChoice,
     /// Who wakes whom.
     pub wake: Wake,
+    /// Whether its lanes sleep where nothing comes: then the kernel may poll the NIC while they wait.
+    pub may_sleep: bool,
     /// Slots of the fill and the receive ring; the transmit and the completion ring have half as many.
     pub ring_size: u32,
     /// The interface's MTU.
@@ -131,6 +135,7 @@ impl Settings {
             mode: ModeChoice::Auto,
             zero_copy: ZeroCopyChoice::Auto,
             wake: Wake::NeedWakeup,
+            may_sleep: false,
             ring_size: RING_SIZE_DEFAULT,
             mtu,
             numa_node: None,

@@ -45,7 +45,7 @@ impl Watched {
         Self {
             program,
             cores: plan.lanes.iter().map(|lane| lane.core).collect(),
-            sleepers: lanes.filter(|_| plan.card.may_sleep()).map(WatchedThread::open).collect(),
+            sleepers: lanes.filter(|_| plan.may_sleep()).map(WatchedThread::open).collect(),
         }
     }
 

@@ -14,8 +14,8 @@ use wire::ethernet::Mac;
 
 use super::values::{self, Fault, address, choice, duration, number, prefix, unique};
 use super::{
-    AdminChoice, ArrivalChoice, Config, EarliestChoice, Hold, LogFormat, MemifConfig, PartialChoice,
-    RouteConfig,
+    AdminChoice, ArrivalChoice, Config, EarliestChoice, Hold, IdleChoice, LogFormat, MemifConfig,
+    PartialChoice, RouteConfig,
 };
 use crate::error::{Setting, Wrong};
 
@@ -36,6 +36,8 @@ settings! {
     RING_SIZE "nic.ring_size" None;
     ARRIVAL_STAMPS "nic.arrival_stamps" Some("--arrival-stamps");
     CORES "lane.cores" Some("--core");
+    IDLE "lane.idle" Some("--idle");
+    SPIN_FOR_US "lane.spin_for_us" None;
     HOP_LIMIT "lane.hop_limit" None;
     ERRORS_PER_SECOND "lane.errors_per_second" None;
     PARTIAL_CHECKSUMS "lane.partial_checksums" None;
@@ -84,6 +86,10 @@ pub const WAKES: &[(&str, Wake)] =
 /// Who says when a question came, by name.
 pub const ARRIVAL_STAMPERS: &[(&str, ArrivalChoice)] =
     &[("auto", ArrivalChoice::Auto), ("driver", ArrivalChoice::Driver), ("none", ArrivalChoice::None)];
+
+/// What lanes do where nothing comes, by name.
+pub const IDLES: &[(&str, IdleChoice)] =
+    &[("spin", IdleChoice::Spin), ("adaptive", IdleChoice::Adaptive), ("interrupt", IdleChoice::Interrupt)];
 
 /// What to do with partial checksums, by name.
 pub const PARTIALS: &[(&str, PartialChoice)] =
@@ -163,6 +169,8 @@ keys! {
     RING_SIZE Number |config, texts| config.nic.ring_size = ring_size(&texts.concat())?;
     ARRIVAL_STAMPS Text |config, texts| config.nic.arrival_stamps = choice(ARRIVAL_STAMPERS, texts)?;
     CORES Numbers |config, texts| config.lane.cores = unique(texts, |text| number(text, 0, 65_535))?;
+    IDLE Text |config, texts| config.lane.idle = choice(IDLES, texts)?;
+    SPIN_FOR_US Number |config, texts| config.lane.spin_for_us = number(&texts.concat(), 1, 1_000_000)?;
     HOP_LIMIT Number |config, texts| config.lane.hop_limit = number(&texts.concat(), 1, 255)?;
     ERRORS_PER_SECOND Number |config, texts|
         config.lane.errors_per_second = number(&texts.concat(), 0, 1_000_000)?;

@@ -16,10 +16,11 @@ use crate::stamp_key;
 const ROLES: &[(&str, Role)] = &[("server", Role::Server), ("client", Role::Client)];
 
 /// What a lane does when nothing waits, by name.
-const IDLES: &[(&str, Idle)] = &[("spin", Idle::Spin), ("sleep", Idle::Sleep)];
+/// `sleep` is what `adaptive` was called first.
+const IDLES: &[(&str, Idle)] = &[("spin", Idle::Spin), ("adaptive", Idle::Sleep), ("sleep", Idle::Sleep)];
 
 /// How it is written.
-const USE: &str = "write SOCKET[,role=server|client][,id=N][,queues=N][,ring-size=N][,buffer-size=N][,idle=spin|sleep]\
+const USE: &str = "write SOCKET[,role=server|client][,id=N][,queues=N][,ring-size=N][,buffer-size=N][,idle=spin|adaptive]\
                    [,secret-file=FILE]";
 
 /// An interface in shared memory, as the operator wants it.
@@ -136,6 +137,8 @@ mod tests {
         assert_eq!((settings.role, settings.id, settings.queues), (Role::Client, 7, 2));
         assert_eq!((settings.ring_size, settings.buffer_size, settings.idle), (512, 4096, Idle::Sleep));
         assert_eq!(secret_file, Some("/x".into()));
+        let adaptive = MemifConfig::parse("@a,idle=adaptive").unwrap().settings;
+        assert_eq!(adaptive.idle, Idle::Sleep);
     }
 
     #[test]

@@ -5,12 +5,12 @@ use nic::memif;
 use nic::xdp::{ArrivalStamps, Layout, ModeChoice, PROGRAM_NAME, Settings, Wake, ZeroCopyChoice};
 use route::NextHop;
 
-use super::{Facts, LanePlan, age};
+use super::{Facts, Idle, LanePlan, age};
 use crate::config::keys::{
-    INTERFACE, MAC, MEMIF, MODE, MODES, QUEUES, ROUTE_NEXT_HOP, TIER, WAKE, WAKES, ZERO_COPIES, ZERO_COPY,
-    name_of,
+    IDLE, IDLES, INTERFACE, MAC, MEMIF, MODE, MODES, QUEUES, ROUTE_NEXT_HOP, TIER, WAKE, WAKES, ZERO_COPIES,
+    ZERO_COPY, name_of,
 };
-use crate::config::{Config, EarliestChoice, MemifConfig};
+use crate::config::{Config, EarliestChoice, IdleChoice, MemifConfig};
 use crate::error::Wrong;
 
 /// What a card is opened with.
@@ -72,6 +72,11 @@ fn check_memif(config: &Config, memif: &MemifConfig) -> Result<(), Wrong> {
         (TIER, "driver".to_owned(), config.serve.tier == EarliestChoice::Driver),
         (ROUTE_NEXT_HOP, "auto".to_owned(), next_hop.is_some()),
     ];
+    if config.lane.idle != IdleChoice::Spin {
+        let wrong = Wrong::new(IDLE, name_of(IDLES, &config.lane.idle))
+            .because("lanes in shared memory sleep as their interface says");
+        return Err(wrong.remedy("leave it out, and write --memif SOCKET,idle=adaptive"));
+    }
     match foreign.into_iter().find(|(.., is_set)| *is_set) {
         None => Ok(()),
         Some((setting, value, _)) => {
@@ -132,6 +137,7 @@ pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Re
         mode: config.nic.mode,
         zero_copy: config.nic.zero_copy,
         wake: config.nic.wake,
+        may_sleep: Idle::of(config) != Idle::Spin,
         ring_size: age::ring_size(config, facts),
         mtu: facts.link.mtu,
         numa_node: facts.link.numa_node,

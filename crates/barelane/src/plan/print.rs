@@ -26,6 +26,9 @@ impl fmt::Display for Plan {
             row(out, "lane", format_args!("queue {} on core {}: {}", lane.queue, lane.core, seat.why))?;
         }
         row(out, "housekeeping", self.explain_housekeeping())?;
+        if !self.facts.is_memif() {
+            row(out, "idle", self.explain_idle())?;
+        }
         row(out, "memory", self.explain_memory())?;
         row(out, "hold", self.explain_hold())?;
         self.fmt_routes(out)?;

@@ -1,4 +1,4 @@
-//! Lane threads: one pinned core each, spinning until told to stop.
+//! Lane threads: one pinned core each, turning until told to stop.
 //!
 //! A thread pins itself, calibrates nothing, allocates nothing and says nothing once its loop has begun. What it
 //! shares with the rest of the process is one word that it reads seldom ([`orders`]), its counter page, and its mailbox.
@@ -18,10 +18,12 @@ use route::{LaneTables, NextHops, RouteCount, RouteTotals};
 use telemetry::{ArrivalClock, Counters, Histogram, Ns, Page, Tick, TickRate, WallClock};
 
 use crate::error::Error;
-use crate::plan::LanePlan;
+use crate::plan::{Idle, LanePlan};
 
+mod idle;
 mod orders;
 
+use idle::Sleeper;
 use orders::{Giver, Order, Taker, orders};
 
 /// Turns between two looks at what it is told. An empty turn takes some 20 ns and a full one some 10 µs, so a lane
@@ -109,6 +111,9 @@ trait Held: Queue + Sized {
 
     /// The same back.
     fn boxed(queue: Box<Self>) -> CardQueue;
+
+    /// Sleeps until something has come, and for so long at most.
+    fn sleep(&mut self, longest: Duration);
 }
 
 impl Held for XdpQueue<XdpSocket> {
@@ -122,6 +127,10 @@ impl Held for XdpQueue<XdpSocket> {
 
     fn boxed(queue: Box<Self>) -> CardQueue {
         CardQueue::Xdp(queue)
+    }
+
+    fn sleep(&mut self, longest: Duration) {
+        Self::sleep(self, longest);
     }
 }
 
@@ -137,6 +146,10 @@ impl Held for Stamped<XdpSocket> {
     fn boxed(queue: Box<Self>) -> CardQueue {
         CardQueue::Stamped(queue)
     }
+
+    fn sleep(&mut self, longest: Duration) {
+        Self::sleep(self, longest);
+    }
 }
 
 impl Held for MemifQueue {
@@ -151,15 +164,26 @@ impl Held for MemifQueue {
     fn boxed(queue: Box<Self>) -> CardQueue {
         CardQueue::Memif(queue)
     }
+
+    /// Sleeps in its turns, as its settings say: the plan has no other sleep for it.
+    fn sleep(&mut self, _longest: Duration) {}
 }
 
-/// What a lane is told of when questions came, beside their stamps.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ages {
-    /// The clock of the stamps.
-    pub(super) clock: ArrivalClock,
+/// What a lane begins with, beside its queue and its tables.
+#[derive(Clone, Debug)]
+pub(super) struct Beginning {
+    /// The clock of its turns.
+    pub(super) clock: Clock,
+    /// When it sleeps.
+    pub(super) idle: Idle,
     /// How old a question may be.
-    pub(super) limit: Option<Ns>,
+    pub(super) age_limit: Option<Ns>,
+    /// The time of day.
+    pub(super) wall: WallClock,
+    /// The clock of arrival stamps.
+    pub(super) arrival_clock: ArrivalClock,
+    /// How answers reach askers that are not on the link.
+    pub(super) next_hops: NextHops,
 }
 
 /// What a lane leaves behind.
@@ -197,27 +221,25 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a lane on `queue`, told the time of day and the ways, and waits until it spins.
+    /// Starts a lane on `queue`, and waits until it turns.
     pub(super) fn start(
         plan: LanePlan,
         queue: CardQueue,
         tables: LaneTables,
-        clock: Clock,
-        wall: WallClock,
-        ages: Ages,
-        next_hops: NextHops,
+        beginning: Beginning,
     ) -> Result<Self, Error> {
+        let Beginning { clock, idle, age_limit, wall, arrival_clock, next_hops } = beginning;
         let (mut sender, mailbox) = mailbox();
         sender.tell_time(wall);
-        sender.tell_arrival_clock(ages.clock);
+        sender.tell_arrival_clock(arrival_clock);
         let sent = sender.send_next_hops(Box::new(next_hops));
         debug_assert!(sent.is_ok(), "a new mailbox is empty");
         let page = Arc::new(Page::default());
         let (giver, taker) = orders();
         let (started, starting) = mpsc::sync_channel(1);
         let counts = Arc::clone(&tables.counts);
-        let (clock, age_limit) = (LaneClock(clock), ages.limit);
-        let task = Task { plan, clock, tables, page: Arc::clone(&page), mailbox, age_limit };
+        let clock = LaneClock(clock);
+        let task = Task { plan, idle, clock, tables, page: Arc::clone(&page), mailbox, age_limit };
         let thread = thread::Builder::new()
             .name(format!("lane-{}", plan.queue))
             .spawn(move || match queue {
@@ -390,6 +412,7 @@ impl Drop for Running {
 /// What a lane's thread is given, beside its queue.
 struct Task {
     plan: LanePlan,
+    idle: Idle,
     clock: LaneClock,
     tables: LaneTables,
     page: Arc<Page>,
@@ -406,7 +429,7 @@ impl Task {
         orders: &Taker,
         started: &SyncSender<Result<Thread, String>>,
     ) -> (Counters, i64) {
-        let Self { plan, clock, tables, page, mailbox, age_limit } = self;
+        let Self { plan, idle, clock, tables, page, mailbox, age_limit } = self;
         let mut lane = Lane::new(queue, Box::new(tables), clock, page, mailbox).with_age_limit(age_limit);
         if let Err(error) = host::cores::pin(plan.core) {
             let _gone = started.try_send(Err(error.to_string()));
@@ -414,9 +437,13 @@ impl Task {
         }
         spin(&mut lane, &clock, TURNS_WARM);
         let _gone = started.try_send(Ok(Thread::current()));
+        let mut sleeper = Sleeper::of(idle, &clock);
         loop {
             match orders.look() {
-                Order::GoOn => spin(&mut lane, &clock, TURNS_PER_LOOK),
+                Order::GoOn => match &mut sleeper {
+                    None => spin(&mut lane, &clock, TURNS_PER_LOOK),
+                    Some(sleeper) => sleeper.bout(&mut lane, &clock, TURNS_PER_LOOK),
+                },
                 Order::Exchange => orders.exchange(lane.queue_mut()),
                 Order::Stop => break,
             }

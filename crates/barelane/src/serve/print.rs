@@ -21,6 +21,7 @@ impl Server {
             Some(card) => vec![
                 format!("packet memory is locked, in pages of {}", card.page_size()),
                 self.wake_in_force(card),
+                self.idle_in_force(card),
             ],
             None => vec![plan.explain_card()],
         };
@@ -72,6 +73,23 @@ impl Server {
                 queues.join(", ")
             ),
         }
+    }
+
+    /// What lanes do where nothing comes, and for those that sleep, whether the kernel polls the NIC meanwhile.
+    fn idle_in_force(&self, card: &Attachment) -> String {
+        let idle = self.plan.explain_idle();
+        if !self.plan.may_sleep() {
+            return format!("idle {idle}");
+        }
+        let queues = card.busy_poll().unwrap_or_default();
+        let is_polled =
+            !queues.is_empty() && queues.iter().all(|(_, state)| matches!(state, BusyPoll::Napi(_)));
+        let word = if is_polled {
+            "in force"
+        } else {
+            "not in force: no NAPI instance is known, and interrupts wake it"
+        };
+        format!("idle {idle}; busy polling is {word}")
     }
 
     /// Where the program runs, or which end of shared memory this is, in a word.

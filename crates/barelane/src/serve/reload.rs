@@ -23,8 +23,8 @@ use super::server::{Server, addresses_to_look_after};
 use crate::Config;
 use crate::config::keys::{
     self, ADMIN, ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE, ADMIN_TOKEN_FILE, AGE_LIMIT, ARRIVAL_STAMPS, CORES,
-    HOLD, HOUSEKEEPING_CORE, INTERFACE, LOG_FORMAT, LOG_FORMATS, LOG_LEVEL, LOG_LEVELS, MAC, MEMIF, MODE,
-    QUEUES, RING_SIZE, WAKE, ZERO_COPY, name_of,
+    HOLD, HOUSEKEEPING_CORE, IDLE, INTERFACE, LOG_FORMAT, LOG_FORMATS, LOG_LEVEL, LOG_LEVELS, MAC, MEMIF,
+    MODE, QUEUES, RING_SIZE, SPIN_FOR_US, WAKE, ZERO_COPY, name_of,
 };
 use crate::config::values::duration_text;
 use crate::error::{Error, Wrong};
@@ -139,6 +139,8 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
         (CORES, list(&old.lane.cores), list(&new.lane.cores)),
         (HOUSEKEEPING_CORE, core(old), core(new)),
         (HOLD, format!("{:?}", old.serve.hold), format!("{:?}", new.serve.hold)),
+        (IDLE, name_of(keys::IDLES, &old.lane.idle).into(), name_of(keys::IDLES, &new.lane.idle).into()),
+        (SPIN_FOR_US, old.lane.spin_for_us.to_string(), new.lane.spin_for_us.to_string()),
     ];
     match fixed.into_iter().find(|(_, old, new)| old != new) {
         None => Ok(()),

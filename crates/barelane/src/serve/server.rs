@@ -15,7 +15,7 @@ use telemetry::{ArrivalClock, Counter, Counters, Histogram, Ns, Page, Tick, Tick
 
 use super::address_check::{self, Announced};
 use super::card::{Card, Losses};
-use super::lanes::{Ages, CardQueue, Running};
+use super::lanes::{Beginning, CardQueue, Running};
 use super::next_hops::KernelWays;
 use super::print::Summary;
 use super::recovery::{Absence, LinkWord};
@@ -80,25 +80,23 @@ impl Server {
         let clock = Clock::calibrate();
         let wall = Wall::new(clock);
         let monotonic = Wall::monotonic(clock);
-        let ages = Ages { clock: arrival_clock(monotonic.line()), limit: plan.config.lane.age_limit };
         let kernel_ways = KernelWays::of(&plan)?;
         let next_hops = kernel_ways.as_ref().map(KernelWays::next_hops).cloned().unwrap_or_default();
+        let beginning = Beginning {
+            clock,
+            idle: plan.idle(),
+            age_limit: plan.config.lane.age_limit,
+            wall: told(wall.line()),
+            arrival_clock: arrival_clock(monotonic.line()),
+            next_hops,
+        };
         for (&lane, queue) in plan.lanes.iter().zip(queues) {
-            let tables = plan.tables();
-            lanes.push(Running::start(
-                lane,
-                queue,
-                tables,
-                clock,
-                told(wall.line()),
-                ages,
-                next_hops.clone(),
-            )?);
+            lanes.push(Running::start(lane, queue, plan.tables(), beginning.clone())?);
         }
         if is_told_to_stop() {
             return Ok(None);
         }
-        card.set_next_hops(&next_hops_of(&next_hops))?;
+        card.set_next_hops(&next_hops_of(&beginning.next_hops))?;
         card.set_claims(&plan.claims())?;
         let announced = Announced::once(&plan, ours)?;
         let now = Instant::now();
@@ -113,7 +111,7 @@ impl Server {
             routes: RouteTally::default(),
             kernel_ways,
             ways_told: 0,
-            ways_in_program: next_hops.generation,
+            ways_in_program: beginning.next_hops.generation,
             wall,
             stamping,
             is_told_of_stamps: false,

@@ -44,6 +44,7 @@
 //! | `tls` | … and by TLS, to curl, whatever the files are, and however slowly somebody shakes hands? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
 //! | `leftovers` | … of programs, maps, pins and namespaces? |
+//! | `idle` | does a lane that sleeps answer everything, hardly run where nothing comes, and hear what it is told? |
 //! | `vanishing` | does a server outlive its interface, and answer again when one of that name is there? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
 //!
@@ -70,6 +71,7 @@ mod ends;
 mod events;
 mod flood;
 mod hold;
+mod idle;
 mod kernel;
 mod leftovers;
 mod limits;

@@ -56,6 +56,28 @@ fn what_is_dropped_or_not_there_has_no_residence() {
 }
 
 #[test]
+fn a_sleep_that_was_meant_is_no_stall_and_one_that_ended_late_is() {
+    let page = Arc::new(Page::default());
+    let (_, mailbox) = mailbox();
+    let card = Card::new(4, 0, Faults::default());
+    let mut lane = Lane::new(card, limited(1), Still::default(), page.clone(), mailbox);
+    let limit = STALL_LIMIT.0;
+    lane.turn(Tick(10));
+    lane.rest(Tick(20));
+    lane.wake(Tick(100 * limit));
+    lane.turn(Tick(101 * limit));
+    assert_eq!(page.stalls.count(), 0);
+    lane.rest(Tick(101 * limit + 5));
+    // It was to sleep until here, and turned only then.
+    lane.wake(Tick(200 * limit));
+    lane.turn(Tick(201 * limit + 1));
+    assert_eq!(page.stalls.stall(0), Some(Stall { began: Tick(200 * limit), ticks: limit + 1 }));
+    // What keeps it from going to sleep is one too.
+    lane.rest(Tick(203 * limit));
+    assert_eq!(page.stalls.count(), 2);
+}
+
+#[test]
 fn a_gap_between_two_turns_that_is_longer_than_the_limit_is_a_stall() {
     let page = Arc::new(Page::default());
     let (_, mailbox) = mailbox();

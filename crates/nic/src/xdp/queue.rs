@@ -249,6 +249,11 @@ impl<K: Kernel> XdpQueue<K> {
         }
     }
 
+    /// Whether answers wait in the transmit ring for the kernel to take them.
+    pub(super) fn has_unsent(&mut self) -> bool {
+        !self.rings.tx.is_drained()
+    }
+
     #[inline]
     fn with_receiver(&self) -> u32 {
         self.rings.fill.written().wrapping_sub(self.rings.rx.taken())

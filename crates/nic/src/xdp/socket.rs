@@ -83,7 +83,7 @@ impl Statistics {
 /// Who drives the NIC of one queue, as the kernel has settled it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BusyPoll {
-    /// Interrupts: busy polling was not asked for.
+    /// Interrupts: busy polling was not asked for, or for a lane that sleeps is not to be had.
     NotAsked,
     /// Interrupts: it was asked for, but the socket knows no NAPI instance. On a veth it never will; on a card it
     /// does from the first packet on.
@@ -98,6 +98,12 @@ pub struct XdpSocket {
     /// Unmapped before the socket is closed, which is the order of the fields.
     _pages: [Mapping; 4],
     socket: OwnedFd,
+}
+
+impl XdpSocket {
+    pub(super) fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
 }
 
 impl Kernel for XdpSocket {
@@ -163,11 +169,7 @@ impl Prepared {
         };
         bind_patiently(control.as_fd(), &address)
             .map_err(|source| bind_error(source, settings, number, queue.layout().ring_size()))?;
-        let is_busy_polled = settings.wake == Wake::BusyPoll;
-        if is_busy_polled {
-            ask_for_busy_poll(control.as_fd())
-                .map_err(XdpError::of("busy polling (SO_PREFER_BUSY_POLL)", "CAP_NET_ADMIN"))?;
-        }
+        let is_busy_polled = choose_busy_poll(settings, control.as_fd())?;
         let options: libc::xdp_options = sys::option(control.as_fd(), libc::SOL_XDP, libc::XDP_OPTIONS)
             .map_err(XdpError::of("asking whether zero-copy is in force", PRIVILEGE))?;
         let is_zero_copy = options.flags & libc::XDP_OPTIONS_ZEROCOPY != 0;
@@ -240,6 +242,22 @@ fn bind_error(source: io::Error, settings: &Settings, queue: u32, ring_size: u32
         Some(libc::ENODEV) => XdpError::InterfaceAbsent { interface, index: settings.ifindex },
         Some(libc::ENETDOWN) => XdpError::InterfaceDown { interface },
         _ => XdpError::of("binding an AF_XDP socket", PRIVILEGE)(source),
+    }
+}
+
+/// Asks for busy polling where it is wanted, and for lanes that sleep; gives whether it was granted. To those it is a gain where
+/// it can be had, and [`Attachment::busy_poll`](super::Attachment::busy_poll) says where not.
+fn choose_busy_poll(settings: &Settings, socket: BorrowedFd<'_>) -> Result<bool, XdpError> {
+    let is_demanded = settings.wake == Wake::BusyPoll;
+    if !is_demanded && !settings.may_sleep {
+        return Ok(false);
+    }
+    match ask_for_busy_poll(socket) {
+        Ok(()) => Ok(true),
+        Err(source) if is_demanded => {
+            Err(XdpError::of("busy polling (SO_PREFER_BUSY_POLL)", "CAP_NET_ADMIN")(source))
+        }
+        Err(_) => Ok(false),
     }
 }
 

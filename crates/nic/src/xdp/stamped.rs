@@ -46,6 +46,10 @@ impl<K: Kernel> Stamped<K> {
     pub fn queue(&self) -> &XdpQueue<K> {
         &self.0
     }
+
+    pub(super) fn queue_mut(&mut self) -> &mut XdpQueue<K> {
+        &mut self.0
+    }
 }
 
 /// The stamp in these bytes, which is not there any more afterwards.

@@ -1,0 +1,74 @@
+//! When a lane sleeps.
+
+use std::time::Duration;
+
+use super::Plan;
+use crate::config::keys::{IDLES, name_of};
+use crate::config::{Config, IdleChoice};
+
+/// How long a lane sleeps at most: so late are its counts published, tables taken, and orders followed. Shorter wakes a core that
+/// has nothing to do more often, which is 0.1 % of it for each 100 times a second; longer keeps a reload and a stop waiting.
+pub(crate) const SLEEP_MAX: Duration = Duration::from_millis(10);
+
+/// When a lane sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Never.
+    Spin,
+    /// Where nothing has come for so long.
+    SleepAfter(Duration),
+}
+
+impl Idle {
+    /// What the configuration means.
+    pub fn of(config: &Config) -> Self {
+        match config.lane.idle {
+            IdleChoice::Spin => Self::Spin,
+            IdleChoice::Adaptive => Self::SleepAfter(Duration::from_micros(config.lane.spin_for_us.into())),
+            IdleChoice::Interrupt => Self::SleepAfter(Duration::ZERO),
+        }
+    }
+}
+
+impl Plan {
+    /// When its lanes sleep. In shared memory a queue sleeps by itself, as `nic.memif` says.
+    pub fn idle(&self) -> Idle {
+        Idle::of(&self.config)
+    }
+
+    /// Whether its lanes sleep where nothing comes.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.card.may_sleep() || self.idle() != Idle::Spin
+    }
+
+    /// What its lanes do where nothing comes, in words.
+    pub fn explain_idle(&self) -> String {
+        let name = name_of(IDLES, &self.config.lane.idle);
+        match self.idle() {
+            Idle::Spin => format!("{name}: a lane never sleeps, and takes all of its core"),
+            Idle::SleepAfter(after) => {
+                let when = if after.is_zero() {
+                    "whenever nothing waits".to_owned()
+                } else {
+                    format!("where nothing has come for {} us", after.as_micros())
+                };
+                format!("{name}: a lane sleeps {when}, until a packet comes, and {SLEEP_MAX:?} at most")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_adaptive_lane_waits_for_is_what_was_said_and_an_interrupted_one_waits_for_nothing() {
+        let mut config = Config::default();
+        assert_eq!(Idle::of(&config), Idle::Spin);
+        config.lane.idle = IdleChoice::Interrupt;
+        assert_eq!(Idle::of(&config), Idle::SleepAfter(Duration::ZERO));
+        (config.lane.idle, config.lane.spin_for_us) = (IdleChoice::Adaptive, 250);
+        assert_eq!(Idle::of(&config), Idle::SleepAfter(Duration::from_micros(250)));
+    }
+}

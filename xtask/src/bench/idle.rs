@@ -1,0 +1,139 @@
+//! One packet a second against a stream, for each idle policy: `crates/barelane/examples/idle.rs` measures, in turns and in one
+//! run; this compares within each round.
+//!
+//! What is wanted: at one question a second a lane that spins answers as fast as at ten thousand, and one that is adaptive leaves its
+//! core to others where nothing comes. `bare` is a program in the driver with no process behind it: how much slower that is at one a
+//! second than in a stream is the client's and the kernel's, and no lane's.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::facts;
+use super::ratios::Spread;
+use crate::clients;
+use crate::step::{cargo, line, output, run as run_command};
+use crate::workspace;
+
+const ANSWERERS: [&str; 4] = ["spin", "adaptive", "interrupt", "bare"];
+const SLOW: [(&str, &str); 2] = [("one_a_second", "1/s"), ("ten_a_second", "10/s")];
+/// The most that is wanted of a spinning lane's p50 at one a second, over that of the stream.
+const SPIN_WANTED: f64 = 1.2;
+/// The most of a core that an adaptive lane shall take where nothing comes.
+const IDLE_WANTED: f64 = 0.05;
+/// How many questions at one a second, all rounds together: each costs a second for each of those who answer.
+const SAMPLES: u32 = 60;
+
+pub(super) fn run(rounds: u32) -> Result<()> {
+    ensure!(
+        clients::can_make_namespaces(),
+        "it needs root, and a place where root may make network namespaces"
+    );
+    let build = ["build", "--release", "--package", "barelane", "--bin", "barelane", "--example", "idle"];
+    ensure!(run_command(&mut cargo(&build))?.success(), "the release build failed");
+    let rounds = rounds.max(1);
+    let mut command = Command::new(workspace::target().join("release/examples/idle"));
+    command.arg(workspace::target().join("release/barelane"));
+    command.args([rounds.to_string(), SAMPLES.div_ceil(rounds).to_string()]);
+    println!("   $ {}", line(&command));
+    let rows: Vec<Value> = serde_json::from_str(&output(&mut command)?)?;
+    let comparisons = compare(&rows)?;
+    facts::write(
+        "idle",
+        &json!({ "schema": "barelane-bench-idle-1", "rows": rows, "comparisons": comparisons }),
+    )
+    .map(drop)
+}
+
+/// Prints what was measured, and gives the ratios.
+fn compare(rows: &[Value]) -> Result<Vec<Value>> {
+    let mut ratios = Vec::new();
+    println!(
+        "   round trips at a low rate over those of a stream of 10,000/s, within one round: min / median / max"
+    );
+    for answerer in ANSWERERS {
+        let own: Vec<&Value> = rows.iter().filter(|row| row["answerer"] == answerer).collect();
+        for (key, rate) in SLOW {
+            for percentile in ["p50", "p99"] {
+                let name = format!("rtt_{percentile}_ns");
+                let of_round = |row: &&Value| Some(number(row, key, &name)? / number(row, "stream", &name)?);
+                let found = sorted(own.iter().filter_map(of_round));
+                ensure!(!found.is_empty(), "{answerer} was not answered at {rate}");
+                let is_wanted = (answerer, key, percentile) == ("spin", "one_a_second", "p50");
+                let wanted = is_wanted.then_some(SPIN_WANTED);
+                println!(
+                    "   {answerer:<10} {rate:>4} {percentile} {}{}",
+                    Spread(&found),
+                    verdict(&found, wanted)
+                );
+                ratios.push(json!({
+                    "answerer": answerer, "rate": rate, "percentile": percentile, "ratios": found, "ratio_wanted_max": wanted,
+                }));
+            }
+        }
+        say_absolute(answerer, &own)?;
+        say_shares(answerer, &own);
+    }
+    Ok(ratios)
+}
+
+fn say_absolute(answerer: &str, own: &[&Value]) -> Result<()> {
+    let microseconds = |key: &str, name: &str| {
+        let all = sorted(own.iter().filter_map(|row| Some(number(row, key, name)? / 1_000.0)));
+        all.get(all.len() / 2).copied().with_context(|| format!("{answerer} has no {key}"))
+    };
+    let both = |key: &str| {
+        Ok::<_, anyhow::Error>(format!(
+            "{:.1} and {:.1}",
+            microseconds(key, "rtt_p50_ns")?,
+            microseconds(key, "rtt_p99_ns")?
+        ))
+    };
+    println!(
+        "   {answerer:<10} p50 and p99 in us: {} in the stream, {} at 10/s, {} at 1/s",
+        both("stream")?,
+        both("ten_a_second")?,
+        both("one_a_second")?
+    );
+    Ok(())
+}
+
+/// A figure of one of a row's measurements.
+fn number(row: &Value, measurement: &str, name: &str) -> Option<f64> {
+    row.get(measurement)?.get(name)?.as_f64()
+}
+
+/// What share of its core the lane took; nothing where there is no lane.
+fn say_shares(answerer: &str, own: &[&Value]) {
+    for (what, key) in [
+        ("where nothing comes", "core_share_idle"),
+        ("at 1/s", "core_share_one_a_second"),
+        ("at 10/s", "core_share_ten_a_second"),
+        ("in the stream", "core_share_stream"),
+    ] {
+        let shares = sorted(own.iter().filter_map(|row| row[key].as_f64()));
+        if shares.is_empty() {
+            continue;
+        }
+        let wanted = ((answerer, key) == ("adaptive", "core_share_idle")).then_some(IDLE_WANTED);
+        let percent: Vec<f64> = shares.iter().map(|share| share * 100.0).collect();
+        println!("   {answerer:<10} % of a core {what}: {}{}", Spread(&percent), verdict(&shares, wanted));
+    }
+}
+
+/// Whether the median is what was wanted, where anything was.
+fn verdict(sorted: &[f64], wanted: Option<f64>) -> String {
+    let median = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
+    match wanted {
+        Some(wanted) if median <= wanted => format!("  wanted at most {wanted:.2}: holds"),
+        Some(wanted) => format!("  wanted at most {wanted:.2}: DOES NOT HOLD"),
+        None => String::new(),
+    }
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
