@@ -6,7 +6,8 @@
 //! carries them, and both sides account for every one. Ten million random and mutated frames go to the lane and to the driver
 //! tier, which must do the same; and every question of every vector over a virtual cable. A thousand million questions go over
 //! memif, from DPDK, in both roles, with copies and without; and a hostile peer writes ten million times over rings,
-//! buffers and messages while a lane answers over them, and once more under `AddressSanitizer`.
+//! buffers and messages while a lane answers over them, and once more under `AddressSanitizer`. A hundred million packets go to
+//! sixty-four simulated lanes, which must have counted together what one would have.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -30,6 +31,7 @@ const SHORT: Form = Form {
     garbage: "1000..1045",
     vectors: Vectors::AsTested,
     over_memif: "1000000",
+    packets: "1000000",
 };
 /// What is asked for by hand; its time is an argument.
 const LONG: Form = Form {
@@ -43,6 +45,7 @@ const LONG: Form = Form {
     garbage: "2000..3000",
     vectors: Vectors::Whole,
     over_memif: "250000000",
+    packets: "100000000",
 };
 /// The build whose questions are as fast as this machine carries them.
 const RELEASE: &[&str] = &["--release"];
@@ -65,6 +68,8 @@ struct Form {
     vectors: Vectors,
     /// Questions over memif, of each of four setups.
     over_memif: &'static str,
+    /// Packets to sixty-four simulated lanes.
+    packets: &'static str,
 }
 
 /// What of the vectors goes over a cable.
@@ -109,6 +114,8 @@ enum Part {
     Vectors,
     /// Questions over memif.
     Memif,
+    /// Packets to many simulated lanes.
+    ManyLanes,
     /// Garbage of a memif peer.
     MemifHostile,
 }
@@ -163,6 +170,9 @@ fn parts(steps: &mut Steps, only: Option<Part>, form: Form) {
     if is_wanted(Part::Memif) {
         over_memif(steps, form);
     }
+    if is_wanted(Part::ManyLanes) {
+        steps.test("sixty-four lanes", many_lanes().env("BARELANE_PACKETS", form.packets));
+    }
     if is_wanted(Part::MemifHostile) {
         steps.test("garbage of a memif peer", garbage().env("BARELANE_GARBAGE", form.garbage));
     }
@@ -184,6 +194,14 @@ fn over_memif(steps: &mut Steps, form: Form) {
     command.args(["--ignored", "--nocapture", "--test-threads=1"]);
     command.env("BARELANE_QUESTIONS", form.over_memif).env("BARELANE_TOOLS", clients::tools());
     steps.test(name, &mut command);
+}
+
+/// The tests of sixty-four lanes over simulated cards.
+fn many_lanes() -> Command {
+    let mut command =
+        cargo(&["test", "--quiet", "--release", "--package", "barelane-lane", "--test", "conformance"]);
+    command.args(["--", "sixty_four_lanes"]);
+    command
 }
 
 /// The tests of a lane over memif with a peer that writes garbage.

@@ -3,6 +3,12 @@
 
 use std::process::ExitCode;
 
+use host::lines::WholeLines;
+
+/// No two lanes have a cache line in common, whatever they have on the heap.
+#[global_allocator]
+static ALLOCATOR: WholeLines = WholeLines;
+
 fn main() -> ExitCode {
     barelane::main()
 }

@@ -14,6 +14,7 @@
 //! | may a socket drive its NIC itself? | [`busy_poll`] |
 //! | frames that no socket would carry | [`packet`], [`groups`] |
 //! | where does a thread run, and on what memory? | [`cores`], [`memory`] |
+//! | does a block of memory have its cache lines to itself? | [`lines`] |
 //! | what time is it? | [`clock`], [`wall`] |
 //! | who had our core, and what did a thread wait for? | [`steal`], [`usage`], [`interrupts`] |
 //! | may we? | [`privileges`] |
@@ -22,8 +23,8 @@
 //! Interfaces, addresses, queues and offloads are read by netlink, never by parsing a program's output and never
 //! from `/sys/class/net`: that directory shows the network namespace of whoever mounted it, not that of the reader.
 //!
-//! Unsafe code stands in three files: `sys.rs` (system calls that have no safe wrapper), `ethtool/request.rs` (one more of them, and
-//! its memory) and `clock.rs` (the time-stamp counter).
+//! Unsafe code stands in four files: `sys.rs` (system calls that have no safe wrapper), `ethtool/request.rs` (one more of them, and
+//! its memory), `clock.rs` (the time-stamp counter) and `lines.rs` (an allocator).
 
 pub mod busy_poll;
 pub mod changes;
@@ -34,6 +35,7 @@ pub mod error;
 pub mod ethtool;
 pub mod groups;
 pub mod interrupts;
+pub mod lines;
 pub mod links;
 pub mod memory;
 pub mod namespace;

@@ -27,6 +27,7 @@
 //! | `kernel` | does the kernel keep everything that no route claims? |
 //! | `routes` | does the first route that matches answer, and the kernel what is left to it? |
 //! | `limits` | do askers of one prefix share what one source may be answered? |
+//! | `many_lanes` | does each of two lanes answer its own flow, and count it alone? |
 //! | `reload` | does another configuration take over without losing a packet? |
 //! | `under_load` | … and under load, in either tier, without one lost, doubled or falsified? |
 //! | `probe` | does the measuring client get every answer, by both of its backends? |
@@ -75,6 +76,7 @@ mod idle;
 mod kernel;
 mod leftovers;
 mod limits;
+mod many_lanes;
 mod neighbours;
 mod next_hop;
 mod page;

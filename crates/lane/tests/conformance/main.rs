@@ -14,6 +14,7 @@ mod counts;
 mod faults;
 mod limits;
 mod look_back;
+mod many;
 mod next_hops;
 mod routes;
 mod simulated;
