@@ -1,4 +1,7 @@
 //! What the card counts itself, read once a second: the frames that were lost before anything of Barelane saw them.
+//!
+//! An interface that comes back counts its own life, and may be another one. So its counts begin anew with it: those at the start are
+//! then those at its return. While there is none, the last ones stay.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -23,6 +26,8 @@ const STATISTICS_TOLD_MAX: usize = 512;
 #[derive(Debug)]
 pub(super) struct NicWatch {
     index: u32,
+    /// The number of the interface's return that it is of.
+    return_count: u64,
     statistics: Option<Statistics>,
     at_start: NicCounts,
     now: NicCounts,
@@ -39,12 +44,11 @@ impl NicWatch {
         if facts.is_memif() {
             return None;
         }
-        let (index, due) = (facts.link.index, Instant::now());
+        let (index, return_count, due) = (facts.link.index, server.return_count, Instant::now());
         let (at_start, now) = (NicCounts::default(), NicCounts::default());
-        let mut watch =
-            Self { index, statistics: None, at_start, now, due, failure: None, has_failed: false };
-        let opened = Statistics::open(&facts.link.name);
-        watch.statistics = watch.or_failure(opened).flatten();
+        let (statistics, failure, has_failed) = (None, None, false);
+        let mut watch = Self { index, return_count, statistics, at_start, now, due, failure, has_failed };
+        watch.open(&facts.link.name);
         let queues: BTreeSet<u32> = server.plan().lanes.iter().map(|lane| lane.queue).collect();
         watch.choose(&queues);
         watch.read();
@@ -52,9 +56,14 @@ impl NicWatch {
         Some(watch)
     }
 
-    /// Asks the card where that is due. Gives what to tell.
-    pub(super) fn look(&mut self) -> Option<News> {
-        if Instant::now() >= self.due {
+    /// Asks the card where that is due, and there is one. Gives what to tell.
+    pub(super) fn look(&mut self, server: &Server) -> Option<News> {
+        if server.is_without_interface() {
+            return None;
+        }
+        if self.return_count != server.return_count {
+            self.begin_anew(server);
+        } else if Instant::now() >= self.due {
             self.read();
         }
         self.failure.take()
@@ -65,9 +74,23 @@ impl NicWatch {
         &self.now
     }
 
-    /// What it had counted when the server started.
+    /// What it had counted when the server started, or when its interface came back.
     pub(super) const fn at_start(&self) -> &NicCounts {
         &self.at_start
+    }
+
+    /// Goes on with the interface that has come back. Which of its driver's numbers are told stays: the fields of a segment do.
+    fn begin_anew(&mut self, server: &Server) {
+        let link = &server.plan().facts.link;
+        (self.index, self.return_count, self.has_failed) = (link.index, server.return_count, false);
+        self.open(&link.name);
+        self.read();
+        self.at_start = self.now.clone();
+    }
+
+    fn open(&mut self, name: &str) {
+        let opened = Statistics::open(name);
+        self.statistics = self.or_failure(opened).flatten();
     }
 
     /// Chooses which of the driver's numbers are told.

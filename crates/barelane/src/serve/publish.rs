@@ -93,7 +93,7 @@ impl Publisher {
             return news;
         }
         self.due = Instant::now() + INTERVAL;
-        news.extend(self.nic.as_mut().and_then(NicWatch::look));
+        news.extend(self.nic.as_mut().and_then(|nic| nic.look(server)));
         let published = self.publish(server);
         // What goes on failing is said once: a log that grows ten times a second helps nobody.
         let failed = published.err().filter(|_| !std::mem::replace(&mut self.has_failed, true));
@@ -215,10 +215,11 @@ fn card(image: &mut Image, kind: &str, nic: &NicWatch) {
 
 /// What of a server's facts changes while it runs.
 fn follow(facts: &mut ServerFacts, server: &Server) {
+    let link = &server.plan().facts.link;
     facts.tier = server.plan().earliest.tier.to_string();
+    facts.driver = link.driver_name().unwrap_or_default().to_owned();
     (facts.log_lost_count, facts.log_suppressed_count) = (events::lost_count(), events::suppressed_count());
-    (facts.link, facts.interface_index) =
-        (server.link().text().to_owned(), server.plan().facts.link.index.into());
+    (facts.link, facts.interface_index) = (server.link().text().to_owned(), link.index.into());
     (facts.mode, facts.zero_copy) = (server.mode(), server.zero_copy().to_owned());
 }
 
@@ -242,7 +243,6 @@ fn facts(server: &Server) -> ServerFacts {
     ServerFacts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         nic: link.name.clone(),
-        driver: link.driver_name().unwrap_or_default().to_owned(),
         kernel_release: kernel_release.trim().to_owned(),
         stall_limit_ns: STALL_LIMIT.0,
         arrival_clock: arrival_clock(server).to_owned(),

@@ -26,6 +26,7 @@ use super::lanes::CardQueue;
 use super::next_hops::KernelWays;
 use super::server::{Server, addresses_to_look_after, check_addresses, nothing, refusal};
 use super::tell;
+use crate::config::Hold;
 use crate::error::Error;
 use crate::events::{Event, News};
 use crate::plan::{CardPlan, Facts, Plan};
@@ -175,6 +176,7 @@ impl Server {
             settings.queues = plan.lanes.iter().map(|lane| lane.queue).collect();
         }
         plan.admin.clone_from(&self.plan.admin);
+        warn_of_interrupts(&mut plan);
         Ok(Some(plan))
     }
 
@@ -203,6 +205,7 @@ impl Server {
         self.exchange_tables(&plan)?;
         self.claim(&plan.claims())?;
         (self.plan, self.groups, self.link) = (plan, groups, LinkWord::Up);
+        self.return_count += 1;
         let mut news: Vec<News> = self.plan.warnings.iter().map(News::warning).collect();
         // Where it is gone again already, the next look hears of it.
         match Announced::once(&self.plan, ours) {
@@ -231,5 +234,16 @@ impl Server {
             self.announced = Announced::once(&self.plan, self.plan.own_addresses().collect())?;
         }
         Ok(())
+    }
+}
+
+/// What was moved for the interface before is not moved for the next one.
+fn warn_of_interrupts(plan: &mut Plan) {
+    if plan.config.serve.hold.as_ref().is_some_and(|holds| holds.contains(&Hold::Irqs)) {
+        plan.warnings.push(
+            "hold: the interrupts of the interface that has come back are where the kernel puts them; start the server again \
+             to have them leave the lanes' cores"
+                .to_owned(),
+        );
     }
 }

@@ -61,6 +61,8 @@ pub struct Server {
     pub(super) link: LinkWord,
     /// There while the interface is gone.
     pub(super) absence: Option<Absence>,
+    /// How often it has come back.
+    pub(super) return_count: u64,
 }
 
 impl Server {
@@ -119,6 +121,7 @@ impl Server {
             link_looked_at,
             link: LinkWord::default(),
             absence: None,
+            return_count: 0,
         }))
     }
 

@@ -109,6 +109,18 @@ pub(crate) fn wanted(count: u64) -> Vec<Wanted> {
     ]
 }
 
+/// The same of a server whose interface came back when that had counted `count` of everything.
+pub(crate) fn back_at(mut areas: Vec<Wanted>, count: u64) -> Vec<Wanted> {
+    for (kind, _, image) in &mut areas {
+        match *kind {
+            "link_at_start" => *image = filled(|image| link(image, &card(count))),
+            "nic_at_start" => *image = filled(|image| statistics(image, &card(count))),
+            _ => {}
+        }
+    }
+    areas
+}
+
 /// The areas of a server in shared memory.
 pub(crate) fn memif_areas(count: u64) -> Vec<Wanted> {
     let mut areas = wanted(count);

@@ -30,7 +30,7 @@ fn by_ethtool(topology: &Topology) -> BTreeMap<String, u64> {
 }
 
 /// What a segment says of it.
-fn by_segment(snapshot: &Snapshot, kind: &str) -> BTreeMap<String, u64> {
+pub(crate) fn by_segment(snapshot: &Snapshot, kind: &str) -> BTreeMap<String, u64> {
     let area = snapshot.of_kind(kind).next().unwrap();
     area.fields.iter().map(|field| (field.name.clone(), area.number(&field.name).unwrap())).collect()
 }
@@ -51,7 +51,7 @@ pub(crate) fn flood_while_stopped(topology: &Topology, server: &Server) {
 }
 
 /// Both at an instant between which nothing changed.
-fn settled(topology: &Topology, reader: &Reader) -> (BTreeMap<String, u64>, Snapshot) {
+pub(crate) fn settled(topology: &Topology, reader: &Reader) -> (BTreeMap<String, u64>, Snapshot) {
     let deadline = Instant::now() + SETTLED_MAX;
     loop {
         let before = by_ethtool(topology);

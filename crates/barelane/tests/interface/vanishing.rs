@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use barelane::side_channel::Reader;
+use barelane::side_channel::{Reader, Snapshot};
 use serde_json::Value;
 
 use crate::admin::{get, hosts};
+use crate::card::{by_segment, settled};
 use crate::reload::{File, ONE, hang_up};
 use crate::server::Server;
 use crate::side_channel::{ask, replied_udp, segment_of, when};
@@ -66,6 +67,11 @@ fn link_of(server: &Server) -> (String, String) {
     (document["servers"][0]["link"].as_str().unwrap().to_owned(), title.lines().next().unwrap().to_owned())
 }
 
+/// How many packets the routes have taken, at this tier.
+fn taken(snapshot: &Snapshot, tier: &str) -> u64 {
+    snapshot.of_kind("route").filter_map(|route| route.number(&format!("{tier}_taken"))).sum()
+}
+
 #[test]
 #[ignore = "needs root: a network namespace"]
 fn an_interface_that_is_removed_and_made_anew_is_served_again_and_counts_go_on() {
@@ -82,7 +88,7 @@ fn an_interface_that_is_removed_and_made_anew_is_served_again_and_counts_go_on()
     assert_eq!(replied_udp(&reader.read().unwrap()), COUNT);
     lay_again(&topology, &server, 1);
     ask(&topology, COUNT);
-    when(&reader, |snapshot| replied_udp(snapshot) == 2 * COUNT);
+    when(&reader, |snapshot| replied_udp(snapshot) == 2 * COUNT && taken(snapshot, "lane") == 2 * COUNT);
     let ping = topology.client("ping", &["-n", "-q", "-c", "5", "-i", "0.05", SERVER[1]]);
     assert!(ping.said.contains("5 received"), "solicitations have to come in: {}", ping.said);
     health_when(&topology, "/readyz", "good link: lane0 is up");
@@ -98,13 +104,63 @@ fn the_driver_tier_answers_again_too_and_counts_go_on() {
     let topology = Topology::new();
     let carried = topology.carry_what_drivers_answer();
     let server = Server::alone_with(&topology, &["--tier", "driver"]);
+    let reader = Reader::open(&segment_of(&server)).unwrap();
     ask(&topology, COUNT);
+    when(&reader, |snapshot| taken(snapshot, "driver") == COUNT);
     remove(&topology, &server);
     drop(carried);
     lay_again(&topology, &server, 1);
     let _carried = topology.carry_what_drivers_answer();
     ask(&topology, COUNT);
+    when(&reader, |snapshot| taken(snapshot, "driver") == 2 * COUNT);
     assert_eq!(server.counts()["driver_replied_udp"], 2 * COUNT);
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_lane_whose_questions_are_stamped_has_stamps_of_the_next_interface_too_whether_it_sleeps_or_not() {
+    const COUNT: u64 = 100;
+    for idle in ["spin", "interrupt"] {
+        let topology = Topology::new();
+        let server =
+            Server::alone_with(&topology, &["--tier", "lane", "--arrival-stamps", "driver", "--idle", idle]);
+        let reader = Reader::open(&segment_of(&server)).unwrap();
+        let has_waits = |count: u64| {
+            move |snapshot: &Snapshot| {
+                let lane = snapshot.of_kind("lane").next().unwrap();
+                replied_udp(snapshot) == count && lane.histogram("queueing").unwrap().count() >= count
+            }
+        };
+        ask(&topology, COUNT);
+        when(&reader, has_waits(COUNT));
+        remove(&topology, &server);
+        lay_again(&topology, &server, 1);
+        ask(&topology, COUNT);
+        when(&reader, has_waits(2 * COUNT));
+        assert_eq!(server.counts()["replied_udp"], 2 * COUNT, "{idle}");
+    }
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn what_the_card_counts_stays_while_there_is_none_and_is_that_of_the_next_one_then() {
+    let topology = Topology::new();
+    let server = Server::alone_with(&topology, &["--tier", "lane"]);
+    let reader = Reader::open(&segment_of(&server)).unwrap();
+    ask(&topology, 100);
+    let is_read = |snapshot: &Snapshot| by_segment(snapshot, "link")["rx_packets"] >= 100;
+    when(&reader, is_read);
+    remove(&topology, &server);
+    // Longer than until the card would be asked again.
+    thread::sleep(Duration::from_secs(2));
+    assert!(is_read(&reader.read().unwrap()));
+    lay_again(&topology, &server, 1);
+    let (counted, snapshot) = settled(&topology, &reader);
+    assert_eq!(by_segment(&snapshot, "nic"), counted);
+    let read = ["link", "link_at_start"].map(|kind| by_segment(&snapshot, kind)["read"]);
+    assert!(read[0] > read[1] && read[1] > reader.began_unix_ns, "{read:?}");
+    let (status, said) = server.end("TERM");
+    assert!(status.code() == Some(0) && !said.iter().any(|line| line.contains("own counters")), "{said:#?}");
 }
 
 /// What a client has asked, and which answers it has got.

@@ -27,7 +27,7 @@ pub struct NicCount {
     pub queue: Option<u32>,
     /// Since the card came to be.
     pub count: u64,
-    /// Since the server started.
+    /// Since the server started, or since the interface came back.
     pub since_start: u64,
     /// Between the two looks.
     pub per_second: f64,
@@ -47,15 +47,19 @@ struct Looks<'a> {
 impl Nic {
     /// What was counted between two looks at the same segment; nothing where the server has no card.
     pub(super) fn between(before: &Snapshot, now: &Snapshot) -> Option<Self> {
-        let read = |snapshot: &Snapshot| first(snapshot, "link").and_then(|link| link.number("read"));
-        let over_ns = read(now).unwrap_or(0).saturating_sub(read(before).unwrap_or(0));
+        let read = |snapshot, kind| first(snapshot, kind).and_then(|link| link.number("read")).unwrap_or(0);
+        // An interface that came back between the two looks has counted since it did.
+        let is_same = read(before, "link_at_start") == read(now, "link_at_start");
+        let began = if is_same { read(before, "link") } else { read(now, "link_at_start") };
+        let over_ns = read(now, "link").saturating_sub(began);
         let looks = |kind, at_start| {
-            let now = first(now, kind)?;
-            Some(Looks { before: first(before, kind), now, at_start: first(before, at_start), over_ns })
+            let at_start = first(now, at_start);
+            let before = if is_same { first(before, kind) } else { at_start };
+            Some(Looks { before, now: first(now, kind)?, at_start, over_ns })
         };
         let link = looks("link", "link_at_start")?;
         Some(Self {
-            read_unix_ns: read(now).unwrap_or(0),
+            read_unix_ns: read(now, "link"),
             left_out: link.now.number("statistics_left_out").unwrap_or(0),
             link: link.counts(),
             driver: looks("nic", "nic_at_start").map(|nic| nic.counts()).unwrap_or_default(),
@@ -91,7 +95,7 @@ fn first<'a>(snapshot: &'a Snapshot, kind: &str) -> Option<&'a Area> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::side_channel::tests::{memif_areas, snapshot, wanted};
+    use crate::side_channel::tests::{back_at, memif_areas, snapshot, wanted};
 
     #[test]
     fn a_cards_counts_are_told_since_the_start_and_a_second_by_the_times_at_which_it_was_asked() {
@@ -113,5 +117,21 @@ mod tests {
     fn a_card_that_began_anew_has_counted_what_it_says() {
         let card = Nic::between(&snapshot(wanted(2), 0), &snapshot(wanted(3), 1)).unwrap();
         assert_eq!(card.driver[1].since_start, 3);
+    }
+
+    #[test]
+    fn an_interface_that_came_back_between_two_looks_has_counted_since_then() {
+        let back = |count| snapshot(back_at(wanted(count), 1_000_000), 1);
+        let missed = |card: Nic| {
+            let found = card.link.into_iter().find(|count| count.name == "rx_missed_errors").unwrap();
+            (found.count, found.since_start, found.per_second.to_bits())
+        };
+        // 500 within half a second, and not a million.
+        let card = Nic::between(&snapshot(wanted(10), 0), &back(1_000_500)).unwrap();
+        assert_eq!(missed(card), (1_000_500, 500, 1_000.0_f64.to_bits()));
+        let card = Nic::between(&back(1_000_000), &back(1_000_250)).unwrap();
+        assert_eq!(missed(card), (1_000_250, 250, 1_000.0_f64.to_bits()));
+        let card = Nic::between(&snapshot(wanted(10), 0), &back(1_000_000)).unwrap();
+        assert_eq!(missed(card), (1_000_000, 0, 0));
     }
 }
