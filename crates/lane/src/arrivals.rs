@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Found is when the ring was looked into, by a clock that is read behind it, and not the instant that the turn was given: a lane
-//! whose core is taken away between the two would find a full ring and, by the older instant, think all of it fresh. A server
-//! that was stopped in a test did so in one case of three. It is read once for each turn that finds a frame.
+//! whose core is taken away between the two would find a full ring and, by the older instant, think all of it fresh. It is read
+//! once for each turn that finds a frame.
 //!
 //! A queue longer than what can be answered in time is not worth answering from its head: each answer would be late, and each
 //! next one later. So a frame that has waited for longer than the age limit is dropped before a byte of it is looked at, which

@@ -3,6 +3,7 @@
 //! A server that is stopped takes nothing from its ring, while the kernel goes on to fill it. When it goes on, all of that is
 //! too old, whatever else the machine does.
 
+use std::fs;
 use std::net::UdpSocket;
 use std::process::Command;
 use std::thread;
@@ -25,6 +26,23 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn signal(server: &Server, name: &str) {
     let process = server.id().to_string();
     assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
+}
+
+/// Whether every thread of the server stands still: the third word of its line, behind the name in parentheses (proc(5)).
+fn is_stopped(server: &Server) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.id())).unwrap().flatten();
+    let mut lines = tasks.map(|task| fs::read_to_string(task.path().join("stat")).unwrap());
+    lines.all(|line| line.rsplit_once(") ").unwrap().1.starts_with('T'))
+}
+
+/// Stops it, and waits until its lane has stopped too: on a busy machine that takes the time of a thread to get its core.
+fn stop(server: &Server) {
+    signal(server, "STOP");
+    let deadline = Instant::now() + PATIENCE;
+    while !is_stopped(server) {
+        assert!(Instant::now() < deadline, "it does not stop within {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Asks until this question is answered, or the patience ends; what else comes back is looked at by `check`.
@@ -61,7 +79,7 @@ fn what_waited_while_the_server_was_stopped_is_too_old_and_what_comes_then_is_no
     socket.connect((SERVER[0], 7)).unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     ask_until_answered(&socket, b"before", |_| {});
-    signal(&server, "STOP");
+    stop(&server);
     for _ in 0..COUNT {
         socket.send(b"stale").unwrap();
     }
@@ -93,7 +111,7 @@ fn without_a_limit_nothing_is_stamped_and_what_waited_is_answered() {
     let socket = topology.clients.run(|| UdpSocket::bind("0.0.0.0:0")).unwrap().unwrap();
     socket.connect((SERVER[0], 7)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    signal(&server, "STOP");
+    stop(&server);
     socket.send(b"stale").unwrap();
     thread::sleep(STOPPED);
     signal(&server, "CONT");
