@@ -77,7 +77,8 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     };
     tell::start(&server).tell();
     tell::plan(&server).iter().for_each(News::tell);
-    server.facts().iter().for_each(|line| News::of_plan(line).tell());
+    let facts = server.facts();
+    facts.iter().chain(holding.facts()).for_each(|line| News::of_plan(line).tell());
     let housekeeping = Housekeeping::begin(server.plan());
     let mut publisher = publish(&server);
     let admin = answer_metrics(&server, listener, publisher.as_ref());

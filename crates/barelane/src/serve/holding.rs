@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use host::cores::as_list;
-use host::doctor::{Change, Held, Machine, Outcome, Power, Step, Tree, give_back_left, interrupts_off_lanes};
+use host::doctor::{Held, Machine, Outcome, Power, Step, Tree, give_back_left, interrupts_off_lanes};
 
 use crate::config::Hold;
 use crate::config::keys::{HOLD, HOLDS, name_of};
@@ -12,11 +12,13 @@ use crate::error::{Error, Wrong};
 use crate::events::News;
 use crate::{Plan, state};
 
-/// What is held. What is dropped goes back too; [`Holding::give_back`] also says what came of it.
+/// What is held, and the facts to say of it once the server runs: one that is refused says why, and nothing else. What is dropped
+/// goes back too; [`Holding::give_back`] also says what came of it.
 #[derive(Debug, Default)]
 pub(super) struct Holding {
-    _power: Option<Power>,
+    power: Option<Power>,
     interrupts: Option<Held>,
+    facts: Vec<String>,
 }
 
 impl Holding {
@@ -27,15 +29,22 @@ impl Holding {
     pub(super) fn begin(plan: &Plan) -> Result<Self, Error> {
         let state = state::directory();
         give_back_of_the_dead(&state);
-        let wanted = |hold| plan.config.serve.hold.as_ref().is_some_and(|holds| holds.contains(&hold));
-        Ok(Self {
-            _power: power(plan)?,
-            interrupts: if wanted(Hold::Irqs) { Some(interrupts(plan, &state)?) } else { None },
-        })
+        let mut holding = Self::default();
+        holding.hold_power(plan)?;
+        if plan.config.serve.hold.as_ref().is_some_and(|holds| holds.contains(&Hold::Irqs)) {
+            holding.hold_interrupts(plan, &state)?;
+        }
+        Ok(holding)
+    }
+
+    /// What an operator should know of it, one line each.
+    pub(super) fn facts(&self) -> &[String] {
+        &self.facts
     }
 
     /// Puts everything back, and says what somebody else has changed since.
     pub(super) fn give_back(self) {
+        drop(self.power);
         match self.interrupts.map(Held::give_back) {
             None => {}
             Some(Ok(outcomes)) => {
@@ -48,56 +57,65 @@ impl Holding {
     }
 }
 
-/// Where nothing is said, power is held if it can be.
-fn power(plan: &Plan) -> Result<Option<Power>, Error> {
-    let named = plan.config.serve.hold.as_ref();
-    if named.is_some_and(|holds| !holds.contains(&Hold::Power)) {
-        return Ok(None);
+impl Holding {
+    /// Where nothing is said, power is held if it can be.
+    fn hold_power(&mut self, plan: &Plan) -> Result<(), Wrong> {
+        let named = plan.config.serve.hold.as_ref();
+        if named.is_some_and(|holds| !holds.contains(&Hold::Power)) {
+            return Ok(());
+        }
+        match Power::hold(&Tree::of_this_machine()) {
+            Ok(power) => {
+                self.power = Some(power);
+                self.facts.push("hold: cores wake at once while this runs (/dev/cpu_dma_latency)".to_owned());
+            }
+            Err(error) if named.is_some() => {
+                return Err(Wrong::new(HOLD, name_of(HOLDS, &Hold::Power))
+                    .because(format_args!("/dev/cpu_dma_latency cannot be held: {error}"))
+                    .remedy("run it as root, or leave power out"));
+            }
+            Err(error) => self.facts.push(format!(
+                "warning: cores may take their time to wake, for /dev/cpu_dma_latency cannot be held: {error}"
+            )),
+        }
+        Ok(())
     }
-    match Power::hold(&Tree::of_this_machine()) {
-        Ok(power) => {
-            News::of("hold: cores wake at once while this runs (/dev/cpu_dma_latency)").tell();
-            Ok(Some(power))
+
+    /// Moves interrupts off the lanes' cores. One that the kernel refuses to move is said; where none can be moved, that is an
+    /// error.
+    fn hold_interrupts(&mut self, plan: &Plan, state: &Path) -> Result<(), Error> {
+        let wrong = |why: &dyn std::fmt::Display| {
+            let wrong = Wrong::new(HOLD, name_of(HOLDS, &Hold::Irqs)).because(why);
+            wrong.remedy("put that right, or leave irqs out")
+        };
+        let mut lanes: Vec<usize> = plan.lanes.iter().map(|lane| lane.core).collect();
+        lanes.sort_unstable();
+        let nic = (!plan.facts.is_memif()).then_some(plan.facts.link.name.as_str());
+        let machine = Machine::this(nic, &lanes)?;
+        let changes = interrupts_off_lanes(&machine).map_err(|why| wrong(&why))?;
+        let mut go_on = |_: Step<'_>| ControlFlow::Continue(());
+        let held = Held::hold(machine, &changes, state, &mut go_on);
+        let (held, outcomes) = held.map_err(|why| wrong(&why))?;
+        let moved = restored(&outcomes);
+        if moved == 0 && !outcomes.is_empty() {
+            let why = "the kernel moves none of the interrupts that come to the lanes' cores";
+            return Err(wrong(&why).into());
         }
-        Err(error) if named.is_some() => Err(Wrong::new(HOLD, name_of(HOLDS, &Hold::Power))
-            .because(format_args!("/dev/cpu_dma_latency cannot be held: {error}"))
-            .remedy("run it as root, or leave power out")
-            .into()),
-        Err(error) => {
-            News::warning(format_args!("cores may take their time to wake: /dev/cpu_dma_latency: {error}"))
-                .tell();
-            Ok(None)
-        }
+        let cores = as_list(&lanes);
+        self.facts.push(format!("hold: {moved} interrupts leave the cores {cores} while this runs"));
+        self.facts.extend(outcomes.iter().map(word_of));
+        self.interrupts = Some(held);
+        Ok(())
     }
 }
 
-/// Moves interrupts off the lanes' cores. One that the kernel refuses to move is said; where none can be moved, that is an error.
-fn interrupts(plan: &Plan, state: &Path) -> Result<Held, Error> {
-    let wrong = |why: &dyn std::fmt::Display| {
-        Wrong::new(HOLD, name_of(HOLDS, &Hold::Irqs)).because(why).remedy("put that right, or leave irqs out")
-    };
-    let mut lanes: Vec<usize> = plan.lanes.iter().map(|lane| lane.core).collect();
-    lanes.sort_unstable();
-    let nic = (!plan.facts.is_memif()).then_some(plan.facts.link.name.as_str());
-    let machine = Machine::this(nic, &lanes)?;
-    let changes = interrupts_off_lanes(&machine).map_err(|why| wrong(&why))?;
-    let (held, outcomes) = hold(machine, &changes, state).map_err(|why| wrong(&why))?;
-    warn_of_failed(&outcomes);
-    let moved = restored(&outcomes);
-    if moved == 0 && !outcomes.is_empty() {
-        return Err(wrong(&"the kernel moves none of the interrupts that come to the lanes' cores").into());
+/// What came of one interrupt.
+fn word_of(outcome: &Outcome) -> String {
+    let Outcome { setting, from, to, failed, .. } = outcome;
+    match failed {
+        None => format!("hold: {setting}: {from} -> {to}"),
+        Some(why) => format!("warning: hold: {setting}: {why}"),
     }
-    News::of(&format!("hold: {moved} interrupts leave the cores {} while this runs", as_list(&lanes))).tell();
-    Ok(held)
-}
-
-fn hold(machine: Machine, changes: &[Change], state: &Path) -> Result<(Held, Vec<Outcome>), String> {
-    Held::hold(machine, changes, state, &mut |step| {
-        if let Step::Begin { setting, from, to, .. } = step {
-            News::of(&format!("hold: {setting}: {from} -> {to}")).tell();
-        }
-        ControlFlow::Continue(())
-    })
 }
 
 /// What a server left that was killed is put back whatever this one holds.
