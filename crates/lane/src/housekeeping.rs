@@ -1,4 +1,4 @@
-//! The seldom work of a lane: publishing its counters and how full its rings are, taking new tables, ways and the time of day, and saying
+//! The seldom work of a lane: publishing its counters and how full its rings are, taking new tables, ways, taps and the time of day, and saying
 //! which gateways it has answers for.
 
 use nic::Depths;
@@ -21,6 +21,7 @@ impl<Q: nic::Queue, C: Clock> Lane<Q, C> {
             self.state.set_limits(&self.tables);
             self.state.counters.count(Counter::TablesTaken);
         }
+        self.mailbox.exchange_tap(&mut self.tap);
         self.tell_gateways_used();
         if self.mailbox.exchange_next_hops(&mut self.state.next_hops) {
             // What could not be told of the ways before is noted anew by the next answer.

@@ -18,6 +18,7 @@ use crate::housekeeping;
 use crate::look_back::LookBack;
 use crate::mailbox::Mailbox;
 use crate::respond::{self, State, respond};
+use crate::tap::{Nobody, Tap, Witness};
 use crate::verdict::{Answer, Reply, Verdict, verdict_of};
 
 /// What a short frame has as its room: what is summed in blocks, behind an Ethernet header.
@@ -37,6 +38,8 @@ pub struct Lane<Q: Queue, C: Clock> {
     pub(crate) mailbox: Mailbox,
     pub(crate) page: Arc<Page>,
     pub(crate) arrivals: Arrivals,
+    /// There while somebody captures.
+    pub(crate) tap: Option<Box<Tap>>,
     look_back: LookBack,
     turns: u64,
 }
@@ -55,7 +58,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
         if let Some(clock) = mailbox.arrival_clock() {
             arrivals.set_clock(clock);
         }
-        Self { queue, tables, state, mailbox, page, arrivals, look_back, turns: 0 }
+        Self { queue, tables, state, mailbox, page, arrivals, tap: None, look_back, turns: 0 }
     }
 
     /// The same lane, which drops what has waited for longer than this when it comes to it, or nothing for that reason. It
@@ -68,6 +71,18 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
 
     /// One pass: everything that waits now, from wire to wire. Gives the number of frames taken.
     pub fn turn(&mut self, now: Tick) -> usize {
+        let taken = if self.tap.is_none() { self.turn_with(now, &mut Nobody) } else { self.turn_tapped(now) };
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(housekeeping::TURNS) {
+            self.housekeeping();
+        }
+        taken
+    }
+
+    /// The pass itself, seen by a witness. It is not so much as called where it sees nothing: arguments that nobody takes cost up to
+    /// seven instructions a packet.
+    #[inline(always)]
+    fn turn_with<W: Witness>(&mut self, now: Tick, witness: &mut W) -> usize {
         self.look_back.begin(now, &self.state.counters, &self.page);
         if Q::HAS_ARRIVALS {
             self.arrivals.begin(now, &self.page);
@@ -85,10 +100,16 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
             }
             let len = frame.len();
             let room = self.queue.room_mut(&frame);
+            if W::SEES {
+                witness.asked(room, len, &self.tables, self.state.wall_time(now));
+            }
             let answer = match short(room, len) {
                 Some(room) => answer(room, len, &self.tables, &mut self.state, now),
                 None => Err(answer_long(room, len, &self.tables, &mut self.state, now)),
             };
+            if W::SEES {
+                witness.decided(room, answer, &self.state.counters, self.state.wall_time_now());
+            }
             match answer {
                 Ok(Reply { len, counter }) => {
                     frame.set_len(len);
@@ -99,15 +120,24 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
                 }
                 Err(verdict) => self.conclude(frame, verdict),
             }
+            if W::SEES {
+                witness.ended(&self.state.counters);
+            }
         }
         self.queue.flush();
         self.look_back.end(taken);
         self.state.counters.add(Counter::Rx, taken as u64);
         self.state.counters.count(if taken == 0 { Counter::TurnEmpty } else { Counter::Turn });
-        self.turns = self.turns.wrapping_add(1);
-        if self.turns.is_multiple_of(housekeeping::TURNS) {
-            self.housekeeping();
-        }
+        taken
+    }
+
+    /// A turn while somebody captures: the tap is its witness.
+    #[cold]
+    #[inline(never)]
+    fn turn_tapped(&mut self, now: Tick) -> usize {
+        let mut tap = self.tap.take();
+        let taken = self.turn_with(now, &mut tap);
+        self.tap = tap;
         taken
     }
 

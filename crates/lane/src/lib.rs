@@ -14,12 +14,14 @@
 mod arrivals;
 mod bucket;
 mod classify;
+pub mod filter;
 mod housekeeping;
 mod lane;
 mod limits;
 mod look_back;
 mod mailbox;
 mod respond;
+pub mod tap;
 #[cfg(test)]
 mod testing;
 mod verdict;
@@ -27,6 +29,6 @@ mod verdict;
 pub use classify::classify;
 pub use lane::Lane;
 pub use look_back::STALL_LIMIT;
-pub use mailbox::{GatewaysUsed, Mailbox, MailboxFull, TableSender, mailbox};
+pub use mailbox::{GatewaysUsed, Mailbox, MailboxFull, TableSender, TapSender, mailbox};
 pub use respond::{State, respond};
 pub use verdict::{Verdict, verdict_of};

@@ -2,7 +2,7 @@
 //!
 //! Two wait-free rings of one place each. New tables travel to the lane; the ones they replace travel back, so that
 //! it is the sender who frees them and never the lane. The ways to askers that are not on the link change by themselves, as
-//! the kernel's do, and have two such rings of their own.
+//! the kernel's do, and have two such rings of their own. So has the tap of who captures, whose other end is another thread's.
 //!
 //! What is small is copied, in one direction: the lines by which the lane's ticks are times of day; and from the lane, which
 //! gateways it has answers for.
@@ -10,6 +10,8 @@
 use route::{LaneTables, NextHops};
 use rtrb::{Consumer, Producer, RingBuffer};
 use telemetry::{ArrivalClock, WallClock};
+
+use crate::tap::Tap;
 
 /// How many lines wait for a lane, at most. One comes a second, and a lane looks hundreds of times a second; more wait
 /// only where its core is taken away for seconds.
@@ -21,8 +23,9 @@ const USES: usize = 4;
 /// The lane's end.
 #[derive(Debug)]
 pub struct Mailbox {
-    tables: Taker<LaneTables>,
-    next_hops: Taker<NextHops>,
+    tables: Taker<Box<LaneTables>>,
+    next_hops: Taker<Box<NextHops>>,
+    tap: Taker<Option<Box<Tap>>>,
     lines: Consumer<WallClock>,
     arrival_lines: Consumer<ArrivalClock>,
     uses: Producer<GatewaysUsed>,
@@ -31,16 +34,22 @@ pub struct Mailbox {
 /// The other end, on a housekeeping core.
 #[derive(Debug)]
 pub struct TableSender {
-    tables: Giver<LaneTables>,
-    next_hops: Giver<NextHops>,
+    tables: Giver<Box<LaneTables>>,
+    next_hops: Giver<Box<NextHops>>,
+    /// There until somebody takes it.
+    taps: Option<TapSender>,
     lines: Producer<WallClock>,
     arrival_lines: Producer<ArrivalClock>,
     uses: Consumer<GatewaysUsed>,
 }
 
-/// The lane has not yet taken what was sent before; here are the tables again.
+/// The other end for taps, with whoever captures.
 #[derive(Debug)]
-pub struct MailboxFull<T>(pub Box<T>);
+pub struct TapSender(Giver<Option<Box<Tap>>>);
+
+/// The lane has not yet taken what was sent before; here is what was to be sent.
+#[derive(Debug)]
+pub struct MailboxFull<T>(pub T);
 
 /// Which gateways a lane had answers for since it last said so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +65,16 @@ pub struct GatewaysUsed {
 pub fn mailbox() -> (TableSender, Mailbox) {
     let (tables, tables_taker) = exchange();
     let (next_hops, next_hops_taker) = exchange();
+    let (taps, tap) = exchange();
     let (lines, lines_incoming) = RingBuffer::new(LINES);
     let (arrival_lines, arrivals_incoming) = RingBuffer::new(LINES);
     let (uses, uses_incoming) = RingBuffer::new(USES);
-    let sender = TableSender { tables, next_hops, lines, arrival_lines, uses: uses_incoming };
+    let taps = Some(TapSender(taps));
+    let sender = TableSender { tables, next_hops, taps, lines, arrival_lines, uses: uses_incoming };
     let mailbox = Mailbox {
         tables: tables_taker,
         next_hops: next_hops_taker,
+        tap,
         lines: lines_incoming,
         arrival_lines: arrivals_incoming,
         uses,
@@ -72,18 +84,18 @@ pub fn mailbox() -> (TableSender, Mailbox) {
 
 impl TableSender {
     /// Sends new tables. The lane takes them within its next housekeeping.
-    pub fn send(&mut self, tables: Box<LaneTables>) -> Result<(), MailboxFull<LaneTables>> {
+    pub fn send(&mut self, tables: Box<LaneTables>) -> Result<(), MailboxFull<Box<LaneTables>>> {
         self.tables.send(tables)
     }
 
     /// Frees the tables that the lane has given back, and says whether there were any: the lane now answers by the
     /// newer ones.
     pub fn collect(&mut self) -> bool {
-        self.tables.collect()
+        self.tables.collect().is_some()
     }
 
     /// Sends new ways, and frees those that the lane has given back meanwhile.
-    pub fn send_next_hops(&mut self, next_hops: Box<NextHops>) -> Result<(), MailboxFull<NextHops>> {
+    pub fn send_next_hops(&mut self, next_hops: Box<NextHops>) -> Result<(), MailboxFull<Box<NextHops>>> {
         self.next_hops.collect();
         self.next_hops.send(next_hops)
     }
@@ -103,6 +115,24 @@ impl TableSender {
     pub fn tell_arrival_clock(&mut self, line: ArrivalClock) {
         let _full = self.arrival_lines.push(line);
     }
+
+    /// The end for taps, for the thread that captures; once.
+    pub fn take_taps(&mut self) -> Option<TapSender> {
+        self.taps.take()
+    }
+}
+
+impl TapSender {
+    /// Sends a tap, or nothing, which takes the tap away. The lane takes it within its next housekeeping, and gives back what it
+    /// had: [`TapSender::collect`].
+    pub fn send(&mut self, tap: Option<Box<Tap>>) -> Result<(), MailboxFull<Option<Box<Tap>>>> {
+        self.0.send(tap)
+    }
+
+    /// What the lane has given back, a tap or nothing, if it has taken what was sent.
+    pub fn collect(&mut self) -> Option<Option<Box<Tap>>> {
+        self.0.collect()
+    }
 }
 
 impl Mailbox {
@@ -114,6 +144,11 @@ impl Mailbox {
     /// The same of the ways.
     pub(crate) fn exchange_next_hops(&mut self, next_hops: &mut Box<NextHops>) -> bool {
         self.next_hops.exchange(next_hops)
+    }
+
+    /// The same of the tap, which may be none.
+    pub(crate) fn exchange_tap(&mut self, tap: &mut Option<Box<Tap>>) -> bool {
+        self.tap.exchange(tap)
     }
 
     /// Says which gateways answers were for, if there is room for the word.
@@ -135,15 +170,15 @@ impl Mailbox {
 /// Who sends something whole, and gets back what it replaced.
 #[derive(Debug)]
 struct Giver<T> {
-    outgoing: Producer<Box<T>>,
-    returned: Consumer<Box<T>>,
+    outgoing: Producer<T>,
+    returned: Consumer<T>,
 }
 
 /// Who has it, and takes newer ones.
 #[derive(Debug)]
 struct Taker<T> {
-    incoming: Consumer<Box<T>>,
-    outgoing: Producer<Box<T>>,
+    incoming: Consumer<T>,
+    outgoing: Producer<T>,
 }
 
 fn exchange<T>() -> (Giver<T>, Taker<T>) {
@@ -153,17 +188,17 @@ fn exchange<T>() -> (Giver<T>, Taker<T>) {
 }
 
 impl<T> Giver<T> {
-    fn send(&mut self, newer: Box<T>) -> Result<(), MailboxFull<T>> {
+    fn send(&mut self, newer: T) -> Result<(), MailboxFull<T>> {
         self.outgoing.push(newer).map_err(|rtrb::PushError::Full(newer)| MailboxFull(newer))
     }
 
-    fn collect(&mut self) -> bool {
-        self.returned.pop().is_ok()
+    fn collect(&mut self) -> Option<T> {
+        self.returned.pop().ok()
     }
 }
 
 impl<T> Taker<T> {
-    fn exchange(&mut self, held: &mut Box<T>) -> bool {
+    fn exchange(&mut self, held: &mut T) -> bool {
         if self.outgoing.is_full() {
             return false;
         }

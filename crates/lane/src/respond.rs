@@ -19,7 +19,7 @@ mod udp;
 use std::sync::Arc;
 
 use route::{Class, Decision, LaneTables, NextHops, Responder};
-use telemetry::{Clock, Counters, Ns, Page, Reason, Tick, WallClock};
+use telemetry::{Clock, Counters, Ns, Page, Reason, Tick, WallClock, WallTime};
 use wire::headers::{Headers, Kind};
 use wire::stamp::{ErrorEstimate, Format, Synchronised};
 
@@ -96,6 +96,16 @@ impl<C: Clock> State<C> {
         let rate = self.clock.rate();
         self.errors = Bucket::new(rate, tables.errors_per_second, ERRORS_BURST);
         self.limits.set(rate, &tables.limits);
+    }
+
+    /// The time of day of an instant of the lane's clock.
+    pub(crate) fn wall_time(&self, tick: Tick) -> WallTime {
+        self.wall.at(tick)
+    }
+
+    /// The time of day, by a look at the lane's clock.
+    pub(crate) fn wall_time_now(&self) -> WallTime {
+        self.wall_time(self.clock.now())
     }
 
     /// Begins to go by a newer line.

@@ -80,9 +80,19 @@ impl Compiled {
     /// The class of a packet as a lane finds it, step by step; nothing where no route takes it and its address's owner
     /// has nothing to say of it.
     pub fn decide(&self, packet: &Question) -> Option<Decision> {
-        let family = Family::of(packet.to);
-        let (kind, selector) = asked(packet.asks, family);
-        let target = target_of(packet.to);
+        let (kind, selector) = asked(packet.asks, Family::of(packet.to));
+        self.decision(kind, selector, target_of(packet.to), Some(number(packet.from)), packet.vid)
+    }
+
+    /// The same of a packet that has such headers. One without a source has no refinements.
+    pub(crate) fn decision(
+        &self,
+        kind: Kind,
+        selector: u16,
+        target: [u64; 2],
+        source: Option<u128>,
+        vid: u16,
+    ) -> Option<Decision> {
         if let Some(decision) = self.find(kind, target, question(kind, selector)) {
             return Some(*decision);
         }
@@ -90,7 +100,7 @@ impl Compiled {
         if any.refinement == 0 {
             return Some(*any);
         }
-        self.refinements.decide(any, family, selector, number(packet.from), packet.vid)
+        self.refinements.decide(any, Family::of_kind(kind), selector, source?, vid)
     }
 
     /// Every question about which routes or an address's owner have something to say, in no order; ARP and NDP are the

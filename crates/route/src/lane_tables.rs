@@ -183,10 +183,7 @@ impl LaneTables {
     /// route takes it and the address's owner has nothing to say. `source` is the asker's address as a number,
     /// its first bit the highest of the family's.
     pub fn refine(&self, any: &Decision, headers: Headers, source: u128, vid: u16) -> Option<Decision> {
-        let family = match headers.kind {
-            Kind::Arp | Kind::Icmpv4 | Kind::Udpv4 => Family::V4,
-            Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => Family::V6,
-        };
+        let family = Family::of_kind(headers.kind);
         self.compiled.refinements.decide(any, family, headers.selector, source, vid)
     }
 
@@ -194,6 +191,13 @@ impl LaneTables {
     #[inline(always)]
     pub fn count(&self, route: u16) -> Option<&RouteCount> {
         self.counts.get(usize::from(route))
+    }
+
+    /// All of the above at once, beside the road: what is decided of a packet, for who looks over a lane's shoulder.
+    pub fn decision(&self, headers: Headers, frame: &[u8]) -> Option<Decision> {
+        let Headers { kind, selector, .. } = headers;
+        let (target, source) = (headers.target(frame)?, headers.source(frame));
+        self.compiled.decision(kind, selector, target, source, headers.vid(frame))
     }
 
     /// The index of the limit of a route, where it has one.

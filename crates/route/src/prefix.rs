@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use thiserror::Error;
+use wire::headers::Kind;
 
 /// All addresses of one family that begin with the same bits. Bits behind them are zero in `network`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +47,14 @@ impl Family {
     /// That of an address.
     pub const fn of(ip: IpAddr) -> Self {
         if ip.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
+    /// That of the addresses of such packets.
+    pub(crate) const fn of_kind(kind: Kind) -> Self {
+        match kind {
+            Kind::Arp | Kind::Icmpv4 | Kind::Udpv4 => Self::V4,
+            Kind::Icmpv6 | Kind::Solicitation | Kind::Udpv6 => Self::V6,
+        }
     }
 
     /// How many bits its addresses have.

@@ -28,7 +28,7 @@ const MISPLACED: Faults = Faults {
 };
 
 /// All of that, and frames that change on their way.
-const DAMAGED: Faults = Faults { corruption_ppm: 200_000, truncation_ppm: 100_000, ..MISPLACED };
+pub(crate) const DAMAGED: Faults = Faults { corruption_ppm: 200_000, truncation_ppm: 100_000, ..MISPLACED };
 
 /// Sends bursts over a wire with faults and gives every turn's answers to `check`.
 fn simulate(seed: u64, faults: Faults, mut send: impl FnMut(&mut Card, usize), mut check: impl FnMut(&[u8])) {

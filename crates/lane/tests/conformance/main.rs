@@ -21,6 +21,7 @@ mod simulated;
 mod stamp;
 mod sweeps;
 mod tables;
+mod taps;
 
 use route::{PartialChecksums, ShortPackets};
 use testkit::allocations::{self, CountingAllocator};
