@@ -6,9 +6,12 @@
 //! | [`pcap`] | a capture in, a capture out | yes, to nobody |
 //! | [`memif`] | an interface in shared memory, to another process | no: there is no stack behind |
 //! | [`xdp`] | a queue of a network card, by AF_XDP | no: its program decides before |
+//!
+//! [`pcapng`] is no card: it writes down what lanes saw.
 
 pub mod memif;
 pub mod pcap;
+pub mod pcapng;
 pub mod queue;
 pub mod sim;
 pub mod xdp;
