@@ -52,7 +52,25 @@ pub enum Verb {
         after_help = "Example:\n  barelane top\n  barelane top --once\n  barelane top --json --interval 10"
     )]
     Top(TopArguments),
+    /// Write down what the lanes of a running server see and send, as a capture file with a comment for each packet
+    #[command(after_help = CAPTURE_EXAMPLES)]
+    Capture(CaptureArguments),
 }
+
+const CAPTURE_EXAMPLES: &str = "\
+Example:
+  barelane capture --write echo.pcapng --filter 'udp port 7' --count 1000
+      a thousand questions with their answers; each comment says verdict, reason, responder and route
+  barelane capture --write all.pcapng --seconds 10 --sample 100 --snaplen 96
+      of every hundredth question, the first 96 bytes, for ten seconds
+  barelane capture --write - --filter 'icmp and not src net 10.0.0.0/8' eth1 | wireshark -k -i -
+      of the server on eth1, as it comes, until Ctrl-C
+
+Filters: arp, icmp, icmp6, ip, ip6, tcp, udp, [src|dst] port N, [src|dst] host A, [src|dst] net A/LEN,
+joined by and, or, not and parentheses. An answer is there if its question is. What the driver tier
+answers comes to no lane: serve with --tier lane to see all.
+
+Exit codes: 0 done; 1 no server runs, it refuses, or it has ended; 2 an option is wrong.";
 
 const PROBE_EXAMPLES: &str = "\
 Example:
@@ -449,6 +467,32 @@ pub struct TopArguments {
     /// Segment of one server, as it says at its start [default: those of all servers that run]
     #[arg(long, value_name = "FILE")]
     pub segment: Option<PathBuf>,
+}
+
+/// What to capture, how long, and of which server.
+#[derive(Debug, Args)]
+pub struct CaptureArguments {
+    /// File to write, pcapng; - for standard output
+    #[arg(long, value_name = "FILE.pcapng")]
+    pub write: PathBuf,
+    /// Which questions to take, in the language of pcap-filter(7), a part of it [default: all]
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// End after so many questions, each with its answer [default: never]
+    #[arg(long, value_name = "N")]
+    pub count: Option<String>,
+    /// End after so many seconds [default: never]
+    #[arg(long, value_name = "N")]
+    pub seconds: Option<String>,
+    /// Take one in so many of the questions that match
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub sample: String,
+    /// Keep so many bytes of each packet, at most
+    #[arg(long, value_name = "BYTES", default_value = "65535")]
+    pub snaplen: String,
+    /// Interface of the server, or its segment [default: the only one that runs]
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// How to demonstrate.

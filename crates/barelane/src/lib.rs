@@ -9,6 +9,7 @@
 //!                                demo      both ends of a link in memory, measured
 //!                                doctor    what of this host costs latency, put right and back
 //!                                top       what servers do, by their side channel
+//!                                capture   what their lanes see and send
 //! ```
 //!
 //! Whoever writes a server of his own needs the lane, its tables and a card, under the names that the project uses
@@ -69,6 +70,7 @@ use clap::error::ErrorKind;
 
 pub mod admin;
 pub mod args;
+pub mod capture;
 pub mod check;
 pub mod config;
 mod counts;
@@ -144,6 +146,7 @@ fn run(verb: Verb) -> Result<(), Error> {
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Top(arguments) => top::run(&arguments),
+        Verb::Capture(arguments) => capture::run(&arguments),
     }
 }
 

@@ -27,6 +27,7 @@ use sd_notify::NotifyState;
 
 use crate::admin::{self, Admin, Watched};
 use crate::args::ServeArguments;
+use crate::capture::Service;
 use crate::config::keys::INTERFACE;
 use crate::error::{Error, Wrong};
 use crate::events::{self, Event, News};
@@ -82,6 +83,7 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     let housekeeping = Housekeeping::begin(server.plan());
     let mut publisher = publish(&server);
     let admin = answer_metrics(&server, listener, publisher.as_ref());
+    let captures = serve_captures(&mut server, publisher.as_ref());
     tell::ready(&server).tell();
     tell_systemd(&[NotifyState::Ready]);
     let ended =
@@ -89,6 +91,7 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     tell_systemd(&[NotifyState::Stopping]);
     // Whoever balances load by it learns of the end before the first question is not answered.
     drop(admin);
+    drop(captures);
     let stopped = server.stop();
     if let Ok(summary) = &stopped {
         tell::stop(summary).tell();
@@ -133,6 +136,25 @@ fn answer_metrics(
         }
         Err(error) => {
             News::warning(error).tell();
+            None
+        }
+    }
+}
+
+/// Lets captures of the lanes be asked for, beside the segment. A server that answers is worth more than one that is looked at.
+fn serve_captures(server: &mut Server, publisher: Option<&Publisher>) -> Option<Service> {
+    let segment = publisher?.path();
+    let plan = server.plan();
+    let core = plan.placement.housekeeping.as_ref().map(|seat| seat.core);
+    let nic = plan.facts.link.name.clone();
+    let lanes = server.lanes.iter_mut().filter_map(Running::lane_end).collect();
+    match Service::start(segment, &nic, lanes, core) {
+        Ok(service) => {
+            News::of(&service.fact()).tell();
+            Some(service)
+        }
+        Err(error) => {
+            News::warning(format_args!("nothing can be captured here: {error}")).tell();
             None
         }
     }

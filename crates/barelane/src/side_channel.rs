@@ -48,6 +48,7 @@ pub(crate) use card::{NicCounts, is_loss, link, statistics};
 pub(crate) use image::Image;
 pub use image::{Field, Form};
 pub(crate) use layout::Wanted;
+pub(crate) use places::capture_socket_of;
 pub use places::running;
 pub use reader::{Reader, SegmentError};
 pub(crate) use segment::{Segment, unix_ns};

@@ -17,6 +17,7 @@ use nic::xdp::{ArrivalStamps, Stamped, XdpQueue, XdpSocket};
 use route::{LaneTables, NextHops, RouteCount, RouteTotals};
 use telemetry::{ArrivalClock, Counters, Histogram, Ns, Page, Tick, TickRate, WallClock};
 
+use crate::capture::LaneEnd;
 use crate::error::Error;
 use crate::plan::{Idle, LanePlan};
 
@@ -341,6 +342,11 @@ impl Running {
     /// The same of the clock that stamps arrivals.
     pub(super) fn tell_arrival_clock(&mut self, clock: ArrivalClock) {
         self.tables.tell_arrival_clock(clock);
+    }
+
+    /// What captures need of it; once.
+    pub(super) fn lane_end(&mut self) -> Option<LaneEnd> {
+        Some(LaneEnd { queue: self.plan.queue, taps: self.tables.take_taps()? })
     }
 
     /// T3 − T2 of the lane's STAMP answers so far.

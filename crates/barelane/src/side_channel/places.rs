@@ -40,6 +40,11 @@ pub(super) fn name(process: u32, number: usize) -> String {
     format!("{BEGINNING}{process}-{number}{ENDING}")
 }
 
+/// Where the server of this segment is asked for captures.
+pub(crate) fn capture_socket_of(segment: &Path) -> PathBuf {
+    segment.with_extension("capture")
+}
+
 /// The segments of all servers that run; and those, dead or alive, that this process may not read.
 pub fn running() -> (Vec<PathBuf>, Vec<PathBuf>) {
     let mut found: Vec<PathBuf> = directories().iter().flat_map(|directory| segments_in(directory)).collect();

@@ -121,13 +121,14 @@ fn check_memory(directory: &Path) -> io::Result<()> {
     if is_there { Ok(()) } else { DirBuilder::new().mode(DIRECTORY_MODE).create(directory) }
 }
 
-/// Removes the segments that servers left behind which were killed. What cannot be removed is another user's.
+/// Removes the segments that servers left behind which were killed, and the sockets beside them. What cannot be removed is another user's.
 fn sweep(directory: &Path) {
     for path in segments_in(directory) {
         let Ok(file) = open(OpenOptions::new().read(true).write(true), &path) else { continue };
         // Whoever has the lock is the only one who may remove it; a server that is just creating it has it, or notices.
         if !is_owned(&file) && own(&file).is_ok() && is_at(&file, &path) {
             let _anothers = fs::remove_file(&path);
+            let _none = fs::remove_file(places::capture_socket_of(&path));
         }
     }
 }

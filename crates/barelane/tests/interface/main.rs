@@ -40,6 +40,7 @@
 //! | `card` | are frames that the card lost before any lane told as the card counts them? |
 //! | `events` | is what happens told as events that programs can read, and does nobody wait who tells them? |
 //! | `top` | does `barelane top` say so too? |
+//! | `capture` | does a capture say what the lanes saw and sent, and does nobody who captures disturb a server? |
 //! | `admin` | does Prometheus hear it as well, and can nobody who asks badly hold a server up? |
 //! | `page` | does a browser show it, in every window, and does it say when nobody answers? |
 //! | `tls` | … and by TLS, to curl, whatever the files are, and however slowly somebody shakes hands? |
@@ -66,6 +67,7 @@
 mod admin;
 mod age;
 mod asking;
+mod capture;
 mod card;
 mod echo;
 mod ends;
