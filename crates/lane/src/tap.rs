@@ -145,7 +145,7 @@ pub struct Exchanges {
 }
 
 /// Both ends of a new tap, with all memory that it will need.
-pub fn tap(settings: TapSettings) -> (Box<Tap>, Exchanges) {
+pub fn tap(settings: TapSettings) -> (Tap, Exchanges) {
     let (ring, taken) = RingBuffer::new(RING_SIZE);
     let snaplen = settings.snaplen.clamp(SNAPLEN_MIN, SNAPLEN_MAX);
     let settings = TapSettings { snaplen, sample: settings.sample.max(1), ..settings };
@@ -153,7 +153,7 @@ pub fn tap(settings: TapSettings) -> (Box<Tap>, Exchanges) {
     let fates = Fates { wanted: Counter::Passed, before: 0, otherwise: Counter::Passed };
     let counts = TapCounts::default();
     let tap = Tap { settings, leave_out: 0, draft, head: None, fates, ring, counts };
-    (Box::new(tap), Exchanges { ring: taken })
+    (tap, Exchanges { ring: taken })
 }
 
 /// How many bytes [`tap`] takes, about.
@@ -214,6 +214,9 @@ const fn word(len: usize) -> u32 {
 
 impl Exchanges {
     /// Appends the next exchange to `out`, where there is one and `out` then has at most `most` bytes. Says whether it did.
+    ///
+    /// # Panics
+    /// Where the ring holds a part of an exchange, which no tap puts there.
     pub fn take(&mut self, out: &mut Vec<u8>, most: usize) -> bool {
         let Some(size) = self.next_size() else { return false };
         let begin = out.len();

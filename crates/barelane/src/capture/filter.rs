@@ -70,8 +70,8 @@ pub(crate) fn compile(text: &str) -> Result<Filter, FilterError> {
 
 /// What a text asks of packets.
 fn parse(text: &str) -> Result<Expression, FilterError> {
-    let mut words = Words { words: split(text), at: 0, depth: 0 };
-    if words.words.is_empty() {
+    let mut words = Words { all: split(text), at: 0, depth: 0 };
+    if words.all.is_empty() {
         return Ok(Expression::Anything);
     }
     let expression = words.filter()?;
@@ -104,10 +104,9 @@ fn split(text: &str) -> Vec<&str> {
 
 fn word_len(rest: &str) -> usize {
     match rest.as_bytes() {
-        [b'(' | b')' | b'!', ..] => 1,
         [b'&', b'&', ..] | [b'|', b'|', ..] => 2,
-        // A sign by itself is a word that nobody knows.
-        [b'&' | b'|', ..] => 1,
+        // One of the last two by itself is a word that nobody knows.
+        [b'(' | b')' | b'!' | b'&' | b'|', ..] => 1,
         _ => rest.find(['(', ')', '!', '&', '|']).unwrap_or(rest.len()),
     }
 }
@@ -123,7 +122,7 @@ fn is_known(word: &str) -> bool {
 
 /// The words that are left.
 struct Words<'text> {
-    words: Vec<&'text str>,
+    all: Vec<&'text str>,
     at: usize,
     depth: usize,
 }
@@ -137,7 +136,7 @@ struct Qualified<'text> {
 
 impl<'text> Words<'text> {
     fn peek(&self) -> Option<&'text str> {
-        self.words.get(self.at).copied()
+        self.all.get(self.at).copied()
     }
 
     fn take(&mut self) -> Option<&'text str> {

@@ -1,5 +1,6 @@
 //! One capture, as the server sees it: from its request to the totals.
 
+use std::hint::black_box;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
@@ -78,14 +79,14 @@ impl Tapped {
     async fn begin(&mut self, stream: &UnixStream) -> Result<Vec<Exchanges>, String> {
         let request = timeout(REQUEST_MAX, request(stream)).await;
         let request = request.map_err(|_| format!("no request came within {REQUEST_MAX:?}"))??;
+        let queues = self.lanes.iter().map(|lane| lane.queue).collect();
+        let granted = line(&Answer::Granted(Granted::new(&self.nic, queues)));
+        let granted = granted.map_err(|cause| cause.to_string())?;
         let (taps, exchanges) = self.taps(&request)?;
         if !self.hand_out(taps).await {
             self.take_back().await;
             return Err("a lane does not take a tap: its core is busy with something else".to_owned());
         }
-        let queues = self.lanes.iter().map(|lane| lane.queue).collect();
-        let granted = line(&Answer::Granted(Granted::new(&self.nic, queues)));
-        let granted = granted.map_err(|cause| cause.to_string())?;
         let told = timeout(REST_MAX, write_all(stream, &granted)).await;
         if !matches!(told, Ok(Ok(()))) {
             self.take_back().await;
@@ -95,14 +96,19 @@ impl Tapped {
     }
 
     /// A tap for each lane, with its memory.
-    fn taps(&self, request: &Request) -> Result<(Vec<Box<Tap>>, Vec<Exchanges>), String> {
+    fn taps(&self, request: &Request) -> Result<(Vec<Tap>, Vec<Exchanges>), String> {
         let filter = filter::compile(&request.filter).map_err(|error| error.to_string())?;
         if !(SNAPLEN_MIN..=SNAPLEN_MAX).contains(&request.snaplen) || request.sample == 0 {
             return Err("a snaplen or a sample that there is not".to_owned());
         }
         // What is taken is locked at once, and a process that is not given memory dies: better asked before.
         let size = tap::memory_of(request.snaplen) * self.lanes.len();
-        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| {
+        let mut tried = Vec::<u8>::new();
+        let is_there = tried.try_reserve_exact(size);
+        // Or the compiler leaves out what is not used.
+        black_box(&tried);
+        drop(tried);
+        is_there.map_err(|_| {
             format!(
                 "the server has no {} MiB of memory for it: raise RLIMIT_MEMLOCK, or capture fewer bytes",
                 size >> 20
@@ -118,10 +124,10 @@ impl Tapped {
     }
 
     /// Gives each lane its tap. Says whether all have taken it.
-    async fn hand_out(&mut self, taps: Vec<Box<Tap>>) -> bool {
+    async fn hand_out(&mut self, taps: Vec<Tap>) -> bool {
         let deadline = Instant::now() + EXCHANGE_MAX;
         for (lane, tap) in self.lanes.iter_mut().zip(taps) {
-            if swap(&mut lane.taps, Some(tap), deadline).await.is_none() {
+            if swap(&mut lane.taps, Some(Box::new(tap)), deadline).await.is_none() {
                 return false;
             }
         }
@@ -200,7 +206,9 @@ impl Carrier<'_> {
         self.outbox.clear();
         self.sent = 0;
         let Self { exchanges, outbox, .. } = self;
-        while exchanges.iter_mut().fold(false, |took, ring| ring.take(outbox, OUTBOX_SIZE) || took) {}
+        let mut take =
+            || exchanges.iter_mut().map(|ring| ring.take(outbox, OUTBOX_SIZE)).filter(|took| *took).count();
+        while take() > 0 {}
     }
 
     /// Gives the socket what it takes.

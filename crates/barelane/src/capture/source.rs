@@ -1,6 +1,6 @@
 //! Which server is captured, and what its segment says of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Wrong};
 use crate::side_channel::{self, Reader, SegmentError, Snapshot};
@@ -26,7 +26,7 @@ impl Source {
     pub(super) fn find(name: Option<&str>) -> Result<Self, Error> {
         let (paths, refused) = side_channel::running();
         // One that has ended meanwhile is none that runs.
-        let mut found: Vec<(String, Self)> = paths.iter().filter_map(Self::open).collect();
+        let mut found: Vec<(String, Self)> = paths.iter().filter_map(|path| Self::open(path)).collect();
         let names: Vec<String> = found.iter().map(|(nic, _)| nic.clone()).collect();
         if let Some(name) = name {
             found.retain(|(nic, source)| nic == name || source.reader.path().as_os_str() == name);
@@ -49,7 +49,7 @@ impl Source {
         }
     }
 
-    fn open(path: &PathBuf) -> Option<(String, Self)> {
+    fn open(path: &Path) -> Option<(String, Self)> {
         let source = Self { reader: Reader::open(path).ok()? };
         Some((source.look().ok()?.nic, source))
     }

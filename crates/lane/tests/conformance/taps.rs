@@ -10,7 +10,7 @@ use barelane_lane::tap::{
 };
 use nic::sim::{Card, Faults};
 use route::PartialChecksums;
-use telemetry::{Counter, Counters, Kind, Ns};
+use telemetry::{Counter, Counters, Kind, Ns, Reason};
 use testkit::endpoint;
 use testkit::packets::Packets;
 use testkit::vectors::{self, Outcome, Tier, Vector};
@@ -39,7 +39,7 @@ impl<Q: Window> TappedLane<Q> {
         let mut inner = SimulatedLane::new(queue, PartialChecksums::Refuse, Summer::fastest());
         let mut taps = inner.sender.take_taps().unwrap();
         let (tap, exchanges) = tap::tap(settings);
-        taps.send(Some(tap)).unwrap();
+        taps.send(Some(Box::new(tap))).unwrap();
         (0..TURNS).for_each(|_| inner.turn(Ns(0)));
         assert!(matches!(taps.collect(), Some(None)), "the lane had none before");
         Self { inner, taps, exchanges }
@@ -81,7 +81,7 @@ impl<Q: Window> Tier for TappedLane<Q> {
                 assert_eq!(Counter::ALL[usize::from(head.reason)].row().kind, Kind::Dropped);
             }
             Outcome::Drop(reason) => {
-                assert_eq!((Some(fate), answered.len()), (reason.map(|one| one.counter()), 0))
+                assert_eq!((Some(fate), answered.len()), (reason.map(Reason::counter), 0));
             }
             Outcome::Silence | Outcome::Nonsense(_) => panic!("{outcome:?}"),
         }
