@@ -217,7 +217,7 @@ fn card(image: &mut Image, kind: &str, nic: &NicWatch) {
 fn follow(facts: &mut ServerFacts, server: &Server) {
     let link = &server.plan().facts.link;
     facts.tier = server.plan().earliest.tier.to_string();
-    facts.driver = link.driver_name().unwrap_or_default().to_owned();
+    link.driver_name().unwrap_or_default().clone_into(&mut facts.driver);
     (facts.log_lost_count, facts.log_suppressed_count) = (events::lost_count(), events::suppressed_count());
     (facts.link, facts.interface_index) = (server.link().text().to_owned(), link.index.into());
     (facts.mode, facts.zero_copy) = (server.mode(), server.zero_copy().to_owned());

@@ -16,10 +16,10 @@ use std::io;
 use super::bpf::{Map, MapPlan, MapType};
 
 /// The routes that are counted, from the first one on: `ROUTE_COUNT_MAX` of `bpf/routes.h`.
-pub const ROUTES_COUNTED_MAX: usize = 1 << 10;
+pub const ROUTES_COUNTED_MAX: u32 = 1 << 10;
 
 /// `struct route_count`.
-const COUNT_SIZE: usize = 16;
+const COUNT_SIZE: u32 = 16;
 
 /// What the program has counted of one route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,8 +43,8 @@ impl RouteCounts {
             name: "routes",
             map_type: MapType::PerCpuArray,
             key_size: 4,
-            value_size: COUNT_SIZE as u32,
-            entries_max: 2 * ROUTES_COUNTED_MAX as u32,
+            value_size: COUNT_SIZE,
+            entries_max: 2 * ROUTES_COUNTED_MAX,
             flags: 0,
         };
         Ok(Self { map: Map::new(&plan, cpu_count)?, cpu_count })
@@ -62,7 +62,7 @@ impl RouteCounts {
     /// The same for the last time, and they are 0 again.
     pub(super) fn take(&self, generation: u32, route_count: usize) -> io::Result<Vec<RouteCount>> {
         let counts = self.read(generation, route_count)?;
-        let zeros = vec![0; COUNT_SIZE * self.cpu_count];
+        let zeros = vec![0; COUNT_SIZE as usize * self.cpu_count];
         keys(generation, route_count).try_for_each(|key| self.map.set(&key, &zeros))?;
         Ok(counts)
     }
@@ -70,8 +70,8 @@ impl RouteCounts {
 
 /// The entries of the first routes of the claims with this number.
 fn keys(generation: u32, route_count: usize) -> impl Iterator<Item = [u8; 4]> {
-    let first = (generation & 1) * ROUTES_COUNTED_MAX as u32;
-    (first..).take(route_count.min(ROUTES_COUNTED_MAX)).map(u32::to_ne_bytes)
+    let first = (generation & 1) * ROUTES_COUNTED_MAX;
+    (first..).take(route_count.min(ROUTES_COUNTED_MAX as usize)).map(u32::to_ne_bytes)
 }
 
 /// The counts of all cores together.
