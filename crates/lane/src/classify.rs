@@ -46,6 +46,7 @@ impl Rest {
 /// It may still be that a route takes it by more than address and port; or it is for an address of ours alone; or an ARP
 /// packet that uses our address as its sender. What nothing claims goes on to the stack behind, unless it was sent to
 /// another station.
+#[inline(always)]
 pub(crate) fn classify_the_rest(headers: Headers, room: &[u8], tables: &LaneTables) -> Result<Rest, Verdict> {
     let Some(target) = headers.target(room) else { return Err(Verdict::Drop(Reason::FrameTruncated)) };
     if let Some(rest) = tables.rest(headers.kind, target) {

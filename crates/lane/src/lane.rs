@@ -152,6 +152,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
     }
 
     /// Does what a verdict says.
+    #[inline(always)]
     fn conclude(&mut self, mut frame: Frame, verdict: Verdict) {
         let (handed_on, counter, counter_else) = match verdict {
             Verdict::Reply { len, counter } => {

@@ -175,6 +175,7 @@ impl LaneTables {
 
     /// What is said of what that does not find: a second lookup, which tells a closed port of our own address from a
     /// stranger's, and what has to be [refined](LaneTables::refine) first.
+    #[inline(always)]
     pub fn rest(&self, kind: Kind, target: [u64; 2]) -> Option<&Decision> {
         self.compiled.rest(kind, target)
     }

@@ -67,7 +67,7 @@ pub struct Refinements {
 impl Refinements {
     /// The class of a packet to a host, `any` being what was found there for any selector; nothing where no route takes
     /// it and its owner has nothing to say. `source` is a number whose highest bit is the address's first.
-    #[inline(never)]
+    #[inline(always)]
     pub fn decide(
         &self,
         any: &Decision,
