@@ -94,8 +94,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
         }
         while let Some(mut frame) = self.queue.next(&mut burst) {
             if Q::HAS_ARRIVALS && self.is_too_old(&frame) {
-                self.queue.release(frame);
-                self.state.counters.count(Counter::AnswerTooOld);
+                self.shed(frame, now, witness);
                 continue;
             }
             let len = frame.len();
@@ -187,6 +186,22 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
             self.state.counters.count(Counter::ArrivalUnknown);
         }
         age == Age::TooOld
+    }
+
+    /// Ends a frame that is too old. No route has taken it.
+    fn shed<W: Witness>(&mut self, frame: Frame, now: Tick, witness: &mut W) {
+        if W::SEES {
+            let len = frame.len();
+            let room = self.queue.room_mut(&frame);
+            witness.asked(room, len, &self.tables, self.state.wall_time(now));
+            let verdict = Err(Verdict::Drop(Reason::AnswerTooOld));
+            witness.decided(room, verdict, &self.state.counters, self.state.wall_time_now());
+        }
+        self.queue.release(frame);
+        self.state.counters.count(Counter::AnswerTooOld);
+        if W::SEES {
+            witness.ended(&self.state.counters);
+        }
     }
 
     /// Ends a frame here, and counts why.

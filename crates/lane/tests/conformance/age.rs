@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use barelane_lane::filter::{Expression, Filter};
+use barelane_lane::tap::{self, EXCHANGE_SIZE_MAX, ExchangeHead, SNAPLEN_MAX, TapSettings};
 use barelane_lane::{Lane, mailbox};
 use nic::sim::{Card, Faults, Stamped};
 use nic::{Arrival, Burst, Frame, Queue};
@@ -252,4 +254,40 @@ fn a_lane_whose_core_is_taken_away_before_it_looks_knows_how_old_is_what_it_find
     clock.set(Tick(1_000_000));
     lane.turn(Tick(1_000));
     assert_eq!((lane.counters().of(Counter::AnswerTooOld), lane.counters().sum(Kind::Replied)), (1, 0));
+}
+
+#[test]
+fn what_is_too_old_is_captured_as_that() {
+    let endpoint = endpoint::load().unwrap();
+    let settings = settings_of(&endpoint, PartialChecksums::Refuse, Summer::fastest());
+    let (mut sender, mailbox) = mailbox();
+    sender.tell_arrival_clock(ArrivalClock::new(Tick(0), STAMPS_AHEAD_NS, TickRate::NANOSECONDS));
+    let mut taps = sender.take_taps().unwrap();
+    let filter = Filter::new(&Expression::Anything).unwrap();
+    let (tap, mut exchanges) = tap::tap(TapSettings { filter, sample: 1, snaplen: SNAPLEN_MAX, lane: 0 });
+    taps.send(Some(Box::new(tap))).unwrap();
+    let clock = SimulatedClock::default();
+    let tables = Box::new(table_of(&endpoint).compile(&settings));
+    let queue = Stamped(Card::new(RING_SIZE, 1, Faults::default()));
+    let page = Arc::new(Page::default());
+    let mut lane = Lane::new(queue, tables, clock.clone(), page, mailbox).with_age_limit(Some(LIMIT));
+    while taps.collect().is_none() {
+        lane.turn(Tick(0));
+    }
+    let exchange = Packets::new(&endpoint, 1).valid();
+    for came in [0, LIMIT.0] {
+        lane.queue_mut().0.set_time(Some(Arrival(STAMPS_AHEAD_NS + came)));
+        lane.queue_mut().0.inject(&exchange.question);
+    }
+    clock.set(Tick(LIMIT.0 + 1));
+    assert_eq!(lane.turn(Tick(LIMIT.0 + 1)), 2);
+    let fates = [(); 2].map(|()| {
+        let mut bytes = Vec::new();
+        assert!(exchanges.take(&mut bytes, EXCHANGE_SIZE_MAX));
+        let (head, question, answer) = ExchangeHead::read(&bytes).unwrap();
+        assert_eq!(question, exchange.question);
+        (Counter::ALL[usize::from(head.fate)], answer.is_empty())
+    });
+    assert_eq!(fates[0], (Counter::AnswerTooOld, true));
+    assert!(fates[1].0.row().kind == Kind::Replied && !fates[1].1, "{fates:?}");
 }
