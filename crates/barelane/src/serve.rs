@@ -187,7 +187,7 @@ fn supervise(
     let mut watch = Watch::new(server.plan());
     while !signals.is_stopping() {
         if signals.take_reload() {
-            housekeeping.elsewhere(|| reload(server, arguments, &signals.stop_flag()));
+            reload(server, housekeeping, arguments, &signals.stop_flag());
             if let Some(admin) = admin {
                 admin.renew(&server.plan().admin);
             }
@@ -236,12 +236,12 @@ fn look_at_interface(server: &mut Server, watch: &mut Watch) -> Result<(), Error
 
 /// Takes over what has changed, or says why not and goes on as before: a running server is never stopped by a
 /// mistake in a file.
-fn reload(server: &mut Server, arguments: &ServeArguments, stop: &AtomicBool) {
+fn reload(server: &mut Server, housekeeping: &Housekeeping, arguments: &ServeArguments, stop: &AtomicBool) {
     let mut news = vec![NotifyState::Reloading];
     news.extend(NotifyState::monotonic_usec_now());
     tell_systemd(&news);
     let config = Config::new(arguments).map_err(ReloadError::Refused);
-    match config.and_then(|config| server.reload(&config, stop)) {
+    match config.and_then(|config| housekeeping.elsewhere(|| server.reload(&config, stop))) {
         Ok(()) => {
             let warning = |line: &String| News::new(Event::PlanWarning {}, line).tell();
             server.plan().warnings.iter().for_each(warning);
