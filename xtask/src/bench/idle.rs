@@ -116,9 +116,9 @@ fn say_shares(answerer: &str, own: &[&Value]) {
         if shares.is_empty() {
             continue;
         }
-        let wanted = ((answerer, key) == ("adaptive", "core_share_idle")).then_some(IDLE_WANTED);
+        let wanted = ((answerer, key) == ("adaptive", "core_share_idle")).then_some(IDLE_WANTED * 100.0);
         let percent: Vec<f64> = shares.iter().map(|share| share * 100.0).collect();
-        println!("   {answerer:<10} % of a core {what}: {}{}", Spread(&percent), verdict(&shares, wanted));
+        println!("   {answerer:<10} % of a core {what}: {}{}", Spread(&percent), verdict(&percent, wanted));
     }
 }
 
