@@ -14,15 +14,23 @@ use super::ratios::{ROUNDS_MIN, Spread, demo, of_rounds, row, spread, within_rou
 
 const P99: &str = "residence_p99_ns";
 const ANSWERED: &str = "answered_per_second";
+const IN_TIME: &str = "in_time_per_second";
+/// The loads of a lane with the limit, and of one without: the most of a round's is its maximum.
+const LIMITED: &[&str] = &["light_limited", "whole_limited", "over_limited", "heavy_limited"];
+const UNLIMITED: &[&str] = &["light", "whole", "over", "heavy"];
 
-/// What is compared, and which median is wanted of it.
-const COMPARISONS: [(&str, &str, &str, Wanted); 5] = [
-    ("heavy_limited", "light_limited", P99, Wanted::AtMost(3.0)),
-    ("heavy_limited", "heavy", ANSWERED, Wanted::AtLeast(0.95)),
-    ("heavy", "light", P99, Wanted::MoreThan(3.0)),
-    ("light_limited", "light", P99, Wanted::Nothing),
-    ("light_limited", "light", ANSWERED, Wanted::AtLeast(0.95)),
+/// What is compared with the most of which rows, and which median is wanted of it.
+const COMPARISONS: [Comparison; 7] = [
+    ("heavy_limited", &["light_limited"], P99, Wanted::AtMost(3.0)),
+    ("heavy_limited", LIMITED, IN_TIME, Wanted::AtLeast(0.95)),
+    ("heavy", &["light"], P99, Wanted::MoreThan(3.0)),
+    ("heavy", UNLIMITED, IN_TIME, Wanted::LessThan(0.95)),
+    ("heavy_limited", &["heavy"], ANSWERED, Wanted::Nothing),
+    ("light_limited", &["light"], P99, Wanted::Nothing),
+    ("light_limited", &["light"], ANSWERED, Wanted::AtLeast(0.95)),
 ];
+
+type Comparison = (&'static str, &'static [&'static str], &'static str, Wanted);
 
 /// What a median should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +38,7 @@ enum Wanted {
     AtMost(f64),
     AtLeast(f64),
     MoreThan(f64),
+    LessThan(f64),
     Nothing,
 }
 
@@ -37,7 +46,7 @@ enum Wanted {
 #[derive(Debug)]
 struct Ratio {
     ours: &'static str,
-    theirs: &'static str,
+    theirs: &'static [&'static str],
     key: &'static str,
     wanted: Wanted,
     /// In ascending order.
@@ -65,19 +74,19 @@ impl Wanted {
             Self::AtMost(most) => Some(median <= most),
             Self::AtLeast(least) => Some(median >= least),
             Self::MoreThan(less) => Some(median > less),
+            Self::LessThan(more) => Some(median < more),
             Self::Nothing => None,
         }
     }
 }
 
 impl Ratio {
-    fn of(
-        demo: &Value,
-        (ours, theirs, key, wanted): (&'static str, &'static str, &'static str, Wanted),
-    ) -> Result<Self> {
-        let [a, b] = [ours, theirs].map(|name| row(demo, name).and_then(|row| of_rounds(row, key)));
-        let rounds = within_rounds(&a?, &b?)
-            .with_context(|| format!("{ours} and {theirs} have fewer than {ROUNDS_MIN} rounds together"))?;
+    fn of(demo: &Value, (ours, theirs, key, wanted): Comparison) -> Result<Self> {
+        let of = |name: &str| row(demo, name).and_then(|row| of_rounds(row, key));
+        let beside: Result<Vec<_>> = theirs.iter().map(|name| of(name)).collect();
+        let rounds = within_rounds(&of(ours)?, &most_of_each_round(&beside?)).with_context(|| {
+            format!("{ours} and {} have fewer than {ROUNDS_MIN} rounds together", theirs.join(", "))
+        })?;
         Ok(Self { ours, theirs, key, wanted, rounds })
     }
 
@@ -90,12 +99,25 @@ impl Ratio {
     }
 }
 
+/// The largest value of each round that all of these rows have.
+fn most_of_each_round(rows: &[Vec<(u64, f64)>]) -> Vec<(u64, f64)> {
+    let Some((first, others)) = rows.split_first() else { return Vec::new() };
+    let of_round =
+        |row: &Vec<(u64, f64)>, number| row.iter().find(|(other, _)| *other == number).map(|found| found.1);
+    let most = |&(number, value): &(u64, f64)| {
+        let all: Option<Vec<f64>> = others.iter().map(|row| of_round(row, number)).collect();
+        Some((number, all?.into_iter().fold(value, f64::max)))
+    };
+    first.iter().filter_map(most).collect()
+}
+
 impl fmt::Display for Wanted {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AtMost(most) => write!(out, "at most {most:.2}"),
             Self::AtLeast(least) => write!(out, "at least {least:.2}"),
             Self::MoreThan(less) => write!(out, "more than {less:.2}"),
+            Self::LessThan(more) => write!(out, "less than {more:.2}"),
             Self::Nothing => out.write_str("whatever it is"),
         }
     }
@@ -104,7 +126,11 @@ impl fmt::Display for Wanted {
 impl fmt::Display for Ratio {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [_, median, _] = spread(&self.rounds);
-        write!(out, "{:<14} / {:<14} {:<20} {}", self.ours, self.theirs, self.key, Spread(&self.rounds))?;
+        let theirs = match self.theirs {
+            [one] => one,
+            _ => "the most",
+        };
+        write!(out, "{:<14} / {theirs:<14} {:<20} {}", self.ours, self.key, Spread(&self.rounds))?;
         match self.wanted.holds(median) {
             None => Ok(()),
             Some(true) => write!(out, "  wanted {}: holds", self.wanted),
@@ -132,16 +158,28 @@ mod tests {
             (Wanted::AtMost(2.0), "wanted at most 2.00: holds"),
             (Wanted::AtMost(1.9), "wanted at most 1.90: DOES NOT HOLD"),
             (Wanted::MoreThan(2.0), "wanted more than 2.00: DOES NOT HOLD"),
+            (Wanted::LessThan(2.0), "wanted less than 2.00: DOES NOT HOLD"),
             (Wanted::AtLeast(2.0), "wanted at least 2.00: holds"),
             (Wanted::Nothing, "3.00"),
         ] {
-            let ratio = Ratio::of(&demo(), ("a", "b", P99, wanted)).unwrap().to_string();
+            let ratio = Ratio::of(&demo(), ("a", &["b"], P99, wanted)).unwrap().to_string();
             assert!(ratio.contains("1.00 / 2.00 / 3.00") && ratio.ends_with(end), "{ratio}");
         }
     }
 
     #[test]
+    fn the_most_is_that_of_the_same_round() {
+        let rows = [vec![(1, 3.0), (2, 1.0), (3, 5.0)], vec![(1, 2.0), (2, 4.0)]];
+        assert_eq!(most_of_each_round(&rows), [(1, 3.0), (2, 4.0)]);
+        let ratio = Ratio::of(&demo(), ("b", &["a", "b"], P99, Wanted::Nothing)).unwrap().to_string();
+        assert!(
+            ratio.contains("b              / the most") && ratio.contains("0.33 / 0.50 / 1.00"),
+            "{ratio}"
+        );
+    }
+
+    #[test]
     fn rows_without_rounds_are_an_error() {
-        assert!(Ratio::of(&demo(), ("a", "c", P99, Wanted::Nothing)).is_err());
+        assert!(Ratio::of(&demo(), ("a", &["c"], P99, Wanted::Nothing)).is_err());
     }
 }

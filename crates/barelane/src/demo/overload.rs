@@ -8,12 +8,15 @@
 //! The kernel makes the questions ([`nic::xdp::generator`]), each with the same probability, so that their gaps are those of
 //! many askers who know nothing of each other; what becomes of answers has no say in it (an open loop). First the harness
 //! finds what a question costs it, what the lane gives at saturation, and the highest rate at which the lane loses at most
-//! [`LOSS_MAX`]. Then each round asks at [`LIGHT`] and at [`HEAVY`] of that rate, with the limit and without, each of a server
+//! [`LOSS_MAX`]. Then each round asks at parts of that rate from [`LIGHT`] to [`HEAVY`], with the limit and without, each of a server
 //! of its own.
 //!
 //! Times are the server's own: from the stamp that the program made when the question came to the beginning of the lane's
 //! next turn, when the answer was handed over. So all of what the server can do something about is in them; the veth's way is
 //! not, nor is a question that never got into the ring, whose asker waits for ever. Those are counted as lost.
+//!
+//! What an overloaded server is good for are the answers that come in time, within [`IN_TIME`] limits: an answer that comes when its
+//! asker has given up is work for nothing.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,7 +36,7 @@ use crate::{json, say};
 mod load;
 mod outcome;
 
-use load::Load;
+use load::{Load, Stretch};
 use outcome::Outcome;
 
 /// The shortest stretch whose p99 is one of some hundred values.
@@ -44,9 +47,15 @@ const TRIAL: Duration = Duration::from_millis(300);
 const LOSS_MAX: f64 = 0.001;
 /// How often the search asks: each time the rate is known twice as well, at last within 2 %.
 const TRIALS: u32 = 6;
+/// How often a rate is tried before it counts as too high.
+const TRIALS_OF_RATE: u32 = 3;
 /// The parts of the rate without loss that are asked for.
 const LIGHT: f64 = 0.8;
+const WHOLE: f64 = 1.0;
+const OVER: f64 = 1.5;
 const HEAVY: f64 = 2.0;
+/// In how many limits an answer is in time: one of waiting, and two of answering what came within one (decision 0016).
+const IN_TIME: u64 = 3;
 
 /// One row: how much is asked, and whether there is a limit.
 #[derive(Debug)]
@@ -59,9 +68,13 @@ struct Row {
 }
 
 /// All rows, in the order of a round: beside each other stand those that differ in the limit alone.
-static ROWS: [Row; 4] = [
+static ROWS: [Row; 8] = [
     Row { name: "light", title: "80 %, no limit", asked: LIGHT, is_limited: false },
     Row { name: "light_limited", title: "80 %, age limit", asked: LIGHT, is_limited: true },
+    Row { name: "whole", title: "100 %, no limit", asked: WHOLE, is_limited: false },
+    Row { name: "whole_limited", title: "100 %, age limit", asked: WHOLE, is_limited: true },
+    Row { name: "over", title: "150 %, no limit", asked: OVER, is_limited: false },
+    Row { name: "over_limited", title: "150 %, age limit", asked: OVER, is_limited: true },
     Row { name: "heavy", title: "200 %, no limit", asked: HEAVY, is_limited: false },
     Row { name: "heavy_limited", title: "200 %, age limit", asked: HEAVY, is_limited: true },
 ];
@@ -142,7 +155,7 @@ fn capacity(load: &mut Load<'_>, signals: &Signals) -> Result<Capacity, Unmeasur
     let (mut passes, mut fails, mut without_loss) = (0.0, 2.0 * saturated, None);
     for _ in 0..TRIALS {
         let middle = f64::midpoint(passes, fails);
-        let trial = load.ask(&server, middle, TRIAL, signals)?;
+        let trial = best_trial(load, &server, middle, signals)?;
         if trial.loss() > LOSS_MAX {
             fails = middle;
         } else {
@@ -152,6 +165,27 @@ fn capacity(load: &mut Load<'_>, signals: &Signals) -> Result<Capacity, Unmeasur
     }
     server.stop()?.check()?;
     Ok(Capacity { saturated, without_loss })
+}
+
+/// Asks so many times a second, and again where too much was lost: a core that is taken away for a moment loses at every rate, and
+/// a rate that is too high loses each time.
+fn best_trial(
+    load: &Load<'_>,
+    server: &Server,
+    per_second: f64,
+    signals: &Signals,
+) -> Result<Stretch, Error> {
+    let mut best = load.ask(server, per_second, TRIAL, signals)?;
+    for _ in 1..TRIALS_OF_RATE {
+        if best.loss() <= LOSS_MAX {
+            break;
+        }
+        let again = load.ask(server, per_second, TRIAL, signals)?;
+        if again.loss() < best.loss() {
+            best = again;
+        }
+    }
+    Ok(best)
 }
 
 /// A lane with this limit, whose questions are stamped with or without one: what is compared differs in the limit alone, and in

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nic::xdp::bare::Bare;
 use nic::xdp::generator::Generator;
-use telemetry::{Counter, Histogram, Page};
+use telemetry::{Counter, Histogram, Ns, Page};
 
 use super::{Cable, Hosts};
 use crate::demo::saturation::client::{frame, received, send, send_for};
@@ -94,6 +94,12 @@ impl Stretch {
     /// What came of it in time to count for it.
     pub(super) fn answered_per_second(&self) -> f64 {
         as_float(self.answered_within) / self.length.as_secs_f64()
+    }
+
+    /// The same of those that had resided for no longer than this.
+    pub(super) fn in_time_per_second(&self, Ns(most): Ns) -> f64 {
+        let in_time: u64 = self.residence.iter().filter(|&(ns, _)| ns <= most).map(|(_, count)| count).sum();
+        self.answered_per_second() * as_float(in_time) / as_float(self.residence.count().max(1))
     }
 
     /// The part of questions that got no answer.
@@ -215,6 +221,17 @@ mod tests {
         }
         assert!((cost.most() - 1e7 / 3.0).abs() < 1.0);
         assert_eq!((cost.share(3.4e6), cost.share(6e6)), (None, None));
+    }
+
+    #[test]
+    fn goodput_is_what_was_answered_in_time() {
+        let mut after = Look { arrived: 10, answered: 4, ..Look::default() };
+        for ns in [100, 200, 300, 5_000] {
+            after.residence.record(ns);
+        }
+        let stretch = Stretch::of(&Look::default(), 4, &after, Duration::from_millis(500));
+        let in_time = [50, 250, 400, 10_000].map(|most| stretch.in_time_per_second(Ns(most)));
+        assert!(in_time.iter().zip([0.0, 4.0, 6.0, 8.0]).all(|(a, b)| (a - b).abs() < 1e-9), "{in_time:?}");
     }
 
     #[test]

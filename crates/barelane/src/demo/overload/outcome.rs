@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use telemetry::{Histogram, Ns};
 
 use super::load::{Load, Stretch};
-use super::{Capacity, LOSS_MAX, ROWS, Row};
+use super::{Capacity, IN_TIME, LOSS_MAX, ROWS, Row};
 use crate::config::values::duration_text;
 use crate::demo::asking::SIZE;
 use crate::demo::outcome::{Spread, machine};
 use crate::error::Error;
 
 /// Which keys there are.
-const SCHEMA: &str = "barelane-overload-1";
+const SCHEMA: &str = "barelane-overload-2";
 
 /// What came of all rows.
 #[derive(Debug)]
@@ -48,6 +48,11 @@ impl Outcome {
         spread.map_or(f64::NAN, |spread| spread.median)
     }
 
+    /// The latest that an answer is worth something.
+    fn in_time(&self) -> Ns {
+        Ns(self.limit.0.saturating_mul(IN_TIME))
+    }
+
     pub(super) fn to_json(&self) -> Result<String, Error> {
         let value = json!({
             "schema": SCHEMA,
@@ -56,6 +61,7 @@ impl Outcome {
             "server_core": self.server_core,
             "size_bytes": SIZE,
             "age_limit_ns": self.limit.0,
+            "in_time_ns": self.in_time().0,
             "saturated_per_second": self.capacity.saturated,
             "no_loss_per_second": self.capacity.without_loss,
             "is_overload": self.capacity.is_exceeded(),
@@ -73,7 +79,7 @@ impl Outcome {
             "asked_ratio": row.asked,
             "is_limited": row.is_limited,
             "round_numbers": numbers,
-            "rounds": self.of(row).map(|(_, stretch)| stretch_to_json(stretch)).collect::<Vec<_>>(),
+            "rounds": self.of(row).map(|(_, stretch)| stretch_to_json(stretch, self.in_time())).collect::<Vec<_>>(),
         })
     }
 
@@ -89,7 +95,7 @@ impl Outcome {
     }
 }
 
-fn stretch_to_json(stretch: &Stretch) -> Value {
+fn stretch_to_json(stretch: &Stretch, in_time: Ns) -> Value {
     let spread = |histogram: &Histogram| [50.0, 99.0, 99.9].map(|percent| histogram.percentile(percent));
     let [queueing_p50, queueing_p99, _] = spread(&stretch.queueing);
     let [residence_p50, residence_p99, residence_p999] = spread(&stretch.residence);
@@ -100,6 +106,7 @@ fn stretch_to_json(stretch: &Stretch) -> Value {
         "loss_ratio": stretch.loss(),
         "arrived_per_second": stretch.arrived_per_second(),
         "answered_per_second": stretch.answered_per_second(),
+        "in_time_per_second": stretch.in_time_per_second(in_time),
         "queueing_p50_ns": queueing_p50,
         "queueing_p99_ns": queueing_p99,
         "standing_queue_ns": stretch.queueing.min(),
@@ -120,12 +127,17 @@ impl fmt::Display for Outcome {
         )?;
         writeln!(out, "{}\n", self.capacity)?;
         let times = "in the server: p50, p99";
-        writeln!(out, "{:<18} {:>10} {:>11} {:>8} {times:>24}", "", "asked/s", "answered/s", "too old")?;
+        writeln!(
+            out,
+            "{:<18} {:>10} {:>11} {:>10} {:>8} {times:>24}",
+            "", "asked/s", "answered/s", "in time/s", "too old"
+        )?;
         ROWS.iter().try_for_each(|row| self.write_row(out, row))?;
         write!(
             out,
             "\nmedians over the rounds; times from the XDP program's stamp (CLOCK_MONOTONIC) to the lane's next turn, of what was \
-             answered"
+             answered; in time: within {}",
+            duration_text(self.in_time())
         )
     }
 }
@@ -162,10 +174,11 @@ impl Outcome {
         let too_old = median(|stretch| stretch.too_old) / median(|stretch| stretch.arrived.max(1));
         writeln!(
             out,
-            "{:<18} {:>10.0} {:>11.0} {:>6.1} % {:>11.1} µs {:>7.1} µs",
+            "{:<18} {:>10.0} {:>11.0} {:>10.0} {:>6.1} % {:>11.1} µs {:>7.1} µs",
             row.title,
             self.median(row, Stretch::arrived_per_second),
             self.median(row, Stretch::answered_per_second),
+            self.median(row, |stretch| stretch.in_time_per_second(self.in_time())),
             100.0 * too_old,
             median(|stretch| stretch.residence.percentile(50.0)) / 1e3,
             median(|stretch| stretch.residence.percentile(99.0)) / 1e3,
