@@ -1,12 +1,14 @@
 //! One packet a second against a stream, for each idle policy: what `cargo xtask bench --idle` runs.
 //!
 //! ```text
-//!   round:  spin ─▶ adaptive ─▶ interrupt ─▶ bare       each: nothing, 10,000/s, 1/s, 10/s, on a cable of its own
+//!   round:  spin ─▶ adaptive ─▶ interrupt ─▶ bare       each: nothing, 10,000/s, 1/s, 10/s, on a cable of its own,
+//!                                                       by one asker who asks nobody else, and by one who does
 //! ```
 //!
-//! The client is `barelane probe` past its kernel, which spins on its rings at every rate, so that it is as warm at one question a
-//! second as it can be. What is cold all the same is the kernel's path between the two: `bare`, a program in the driver that only
-//! swaps addresses, with no process behind it, shows how much that is.
+//! The first asker is `barelane probe` past its kernel, which spins on its rings at every rate. Its own path and the kernel's are cold all
+//! the same after a second without a question: `bare`, a program in the driver that only swaps addresses, with no process behind
+//! it, shows how much that is. The second one ([`warm`]) keeps them warm by asking somebody else meanwhile, so that what it finds
+//! slower at one a second is the answerer's.
 //!
 //!     idle BARELANE ROUNDS SLOW_COUNT
 
@@ -33,10 +35,14 @@ use nic::xdp::ModeChoice;
 use nic::xdp::bare::{self, Bare, BareAttachment};
 use serde_json::{Value, json};
 
+mod warm;
+
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 2));
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1));
+const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 9, 2];
+const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 9, 1];
 const NICS: [&str; 2] = ["client0", "lane0"];
 /// Who answers: a lane by one of its policies, or nobody's process.
 const ANSWERERS: [&str; 4] = ["spin", "adaptive", "interrupt", "bare"];
@@ -76,18 +82,20 @@ impl Cable {
     /// lane has it: the program answers before it, and it answers ARP.
     fn lay(answerer: &str) -> Result<Self> {
         let cable = Self { client: Namespace::new()?, server: Namespace::new()? };
-        let [a, b] = [(&cable.client, 0, 2), (&cable.server, 1, 1)].map(|(namespace, place, last)| End {
-            namespace: Some(namespace),
-            name: NICS[place],
-            mac: [2, 0, 0, 0, 9, last],
-            rx_queues: 1,
-            tx_queues: 1,
-            addresses: match (place, answerer) {
-                (0, _) => &[(CLIENT, 24)],
-                (_, "bare") => &[(SERVER, 24)],
-                _ => &[],
+        let [a, b] = [(&cable.client, 0, CLIENT_MAC), (&cable.server, 1, SERVER_MAC)].map(
+            |(namespace, place, mac)| End {
+                namespace: Some(namespace),
+                name: NICS[place],
+                mac,
+                rx_queues: 1,
+                tx_queues: 1,
+                addresses: match (place, answerer) {
+                    (0, _) => &[(CLIENT, 24)],
+                    (_, "bare") => &[(SERVER, 24)],
+                    _ => &[],
+                },
             },
-        });
+        );
         create(&VethPair { a, b, mtu: 1500 })?;
         for (namespace, nic) in [(&cable.client, NICS[0]), (&cable.server, NICS[1])] {
             namespace.set(&format!("ipv6/conf/{nic}/disable_ipv6"), "1")?;
@@ -191,8 +199,14 @@ fn measure(binary: &Path, round: u32, name: &str, slow_count: u32) -> Result<Val
         share_of(&answerer, || probe(binary, &cable, STREAM_PER_SECOND, STREAM_PER_SECOND * STREAM_SECONDS))?;
     let (one, at_one) = share_of(&answerer, || probe(binary, &cable, 1, slow_count))?;
     let (ten, at_ten) = share_of(&answerer, || probe(binary, &cable, 10, 5 * slow_count))?;
+    let other = Cable::lay("bare")?;
+    let _other = Answerer::start(binary, &other, "bare")?;
+    let warm = |rate: u32, count| warm::ask(&cable, &other, STREAM_PER_SECOND / rate, count);
+    let warm_stream = warm(STREAM_PER_SECOND, STREAM_PER_SECOND * STREAM_SECONDS)?;
+    let (warm_one, warm_ten) = (warm(1, slow_count)?, warm(10, 5 * slow_count)?);
     Ok(json!({
         "round": round, "answerer": name, "stream": stream, "one_a_second": one, "ten_a_second": ten,
+        "warm_stream": warm_stream, "warm_one_a_second": warm_one, "warm_ten_a_second": warm_ten,
         "core_share_idle": idle, "core_share_stream": at_stream, "core_share_one_a_second": at_one, "core_share_ten_a_second": at_ten,
     }))
 }
