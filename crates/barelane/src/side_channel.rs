@@ -22,6 +22,7 @@
 //! | `image` | fields and values of an area, written down together |
 //! | `areas` | which fields each kind of area has |
 //! | `card` | those of what the card counts itself |
+//! | `causes` | how many stalls had which cause |
 //! | `waits` | how long questions waited, and the standing queue |
 //! | `layout` | where everything stands in the file |
 //! | `segment` | the server's side: create, lock, publish, remove |
@@ -31,6 +32,7 @@
 
 mod areas;
 mod card;
+mod causes;
 mod image;
 mod layout;
 mod places;
@@ -45,6 +47,7 @@ pub(crate) use areas::{KernelQueue, LaneFigures, RouteFigures, ServerFacts};
 pub use areas::{NotedStall, StallFigures};
 pub(crate) use areas::{driver, lane, memif, memif_queue, queue, route, server};
 pub(crate) use card::{NicCounts, is_loss, link, statistics};
+pub(crate) use causes::{STALLED_BY, STALLS_OF, StallCauses};
 pub(crate) use image::Image;
 pub use image::{Field, Form};
 pub(crate) use layout::Wanted;

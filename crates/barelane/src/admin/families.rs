@@ -8,7 +8,7 @@ use host::ethtool::queue_of;
 
 use super::exposition::{Family, Form, Kind, Label, Value};
 use super::health::FRESH_MAX_NS;
-use crate::side_channel::{Area, Field, Form as FieldForm, Snapshot};
+use crate::side_channel::{Area, Field, Form as FieldForm, STALLED_BY, STALLS_OF, Snapshot};
 
 /// What the names of histograms of residence begin with in the segment, and those of depths.
 const RESIDENCE: &str = "residence_";
@@ -98,6 +98,7 @@ impl Families {
         self.counters("lane", area, &labels);
         self.depths(area, &labels);
         self.stalls(area, &labels);
+        self.causes(area, &labels);
         self.residences(area, &labels);
         let help =
             "The shortest wait of a frame for its lane since the publication before; 0 where nothing came.";
@@ -170,6 +171,23 @@ impl Families {
             labels,
             Value::Ns(stalls.longest_ns),
         );
+    }
+
+    /// Stalls by what caused them: how many, and how long.
+    fn causes(&mut self, area: &Area, labels: &[Label]) {
+        for field in area.fields.iter().filter(|field| field.form == FieldForm::Count) {
+            let number = area.number(&field.name).unwrap_or(0);
+            let labels = |cause: &str| [labels, &[("cause", cause.to_owned())]].concat();
+            if let Some(cause) = field.name.strip_prefix(STALLS_OF) {
+                let help = "Stalls by their cause, as far as the kernel tells it; those of a lane's start have none.";
+                let name = "barelane_lane_stalls_by_cause";
+                self.add(name, Kind::Counter, "", help, labels(cause), Value::Number(number));
+            } else if let Some(cause) = field.name.strip_prefix(STALLED_BY) {
+                let help = "The lengths of all stalls of one cause together.";
+                let name = "barelane_lane_stalled_by_cause_seconds";
+                self.add(name, Kind::Counter, "seconds", help, labels(cause), Value::Ns(number));
+            }
+        }
     }
 
     fn residences(&mut self, area: &Area, labels: &[Label]) {

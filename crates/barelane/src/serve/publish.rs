@@ -283,5 +283,5 @@ fn update(figures: &mut LaneFigures, page: &Page, watch: &StallWatch) {
     }
     figures.stamp_residence = page.residence.read();
     figures.waits.look(page);
-    figures.stalls = watch.figures();
+    (figures.stalls, figures.stall_causes) = (watch.figures(), watch.causes());
 }

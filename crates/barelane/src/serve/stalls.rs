@@ -22,7 +22,7 @@ use telemetry::stalls::STALLS_KEPT;
 use telemetry::{Ns, Page, Stall, Tick, WallClock, WallTime};
 
 use super::lanes::Running;
-use crate::side_channel::{self, NotedStall, StallFigures};
+use crate::side_channel::{self, NotedStall, StallCauses, StallFigures};
 
 /// How often the totals are asked where nothing stalls. Each asking reads five files of the kernel, which takes some hundred
 /// microseconds.
@@ -45,6 +45,7 @@ pub(super) struct StallWatch {
     /// How many stalls have been looked at.
     seen: u64,
     figures: StallFigures,
+    causes: StallCauses,
     last: VecDeque<NotedStall>,
     /// Those among them that are to be told of.
     untold: Vec<NotedStall>,
@@ -110,6 +111,7 @@ impl StallWatch {
             asked_at: Instant::now(),
             seen: lane.page().stalls.count(),
             figures: StallFigures::default(),
+            causes: StallCauses::default(),
             last: VecDeque::with_capacity(STALLS_KEPT),
             untold: Vec::new(),
         };
@@ -160,7 +162,13 @@ impl StallWatch {
         StallFigures { last: self.last.iter().copied().collect(), ..self.figures.clone() }
     }
 
+    /// How many of the stalls whose causes were asked for had which.
+    pub(super) fn causes(&self) -> StallCauses {
+        self.causes
+    }
+
     fn keep(&mut self, stall: NotedStall) {
+        self.causes.add(&stall);
         if self.last.len() == STALLS_KEPT {
             self.last.pop_front();
         }
@@ -210,6 +218,7 @@ mod tests {
             asked_at: Instant::now(),
             seen: 0,
             figures: StallFigures::default(),
+            causes: StallCauses::default(),
             last: VecDeque::new(),
             untold: Vec::new(),
         }

@@ -5,6 +5,7 @@ use probe::own_error::{Cause, Usage};
 use route::RouteTotals;
 use telemetry::{Counter, Counters, Depths, Histogram};
 
+use super::causes::{StallCauses, causes};
 use super::image::{CAUSES, Image, number_of};
 use super::waits::{WaitFigures, waits};
 use crate::counts::{rows_of_frames, rows_of_peers};
@@ -78,6 +79,8 @@ pub(crate) struct LaneFigures {
     pub waits: WaitFigures,
     /// When it was not there.
     pub stalls: StallFigures,
+    /// And why.
+    pub stall_causes: StallCauses,
 }
 
 /// The stalls of a lane.
@@ -197,6 +200,7 @@ pub(crate) fn lane(image: &mut Image, lane: &LaneFigures) {
     depths(image, lane);
     let sentence = "When the lane was not there: gaps between two turns that are longer than stall_limit.";
     image.stalls("stalls", sentence, &lane.stalls);
+    causes(image, &lane.stall_causes);
     residences(image, lane);
 }
 

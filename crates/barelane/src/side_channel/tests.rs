@@ -63,6 +63,10 @@ pub(crate) fn figures(count: u64) -> LaneFigures {
     let mut residence = vec![Histogram::default(); Counter::answered().len()];
     residence[0].record(count);
     let last = vec![noted(2), noted(1)];
+    let mut stall_causes = StallCauses::default();
+    for stall in &last {
+        stall_causes.add(stall);
+    }
     LaneFigures {
         queue: 3,
         core: 1,
@@ -71,6 +75,7 @@ pub(crate) fn figures(count: u64) -> LaneFigures {
         depths_max: Depths { rx: count + 1, ..Depths::default() },
         residence,
         stalls: StallFigures { count: 2, ns: 600_000, longest_ns: 300_000, last },
+        stall_causes,
         ..LaneFigures::default()
     }
 }
@@ -164,6 +169,8 @@ fn a_segment_reads_as_it_was_written() {
     assert_eq!((arp.count(), arp.max(), lanes[1].histogram("residence_udp").unwrap().min()), (1, 11, 0));
     let stalls = lanes[0].stalls("stalls").unwrap();
     assert_eq!((stalls.count, stalls.ns, &stalls.last[..]), (2, 600_000, &[noted(1), noted(2)][..]));
+    let of_causes = ["stalls_preempted", "stalled_preempted", "stalls_off_core"];
+    assert_eq!(of_causes.map(|name| lanes[0].number(name)), [2, 600_000, 0].map(Some));
     let route = snapshot.of_kind("route").next().unwrap().text("route").unwrap();
     assert!(route.starts_with("udp to port 7 \u{2192} échö") && route.len() <= 256, "{route}");
     assert!(lanes[0].published_unix_ns() > reader.began_unix_ns);
