@@ -38,6 +38,7 @@
 //! | `service` | does a service manager hear what happens? |
 //! | `side_channel` | does the segment say what happened, and does nobody who reads it disturb a server? |
 //! | `card` | are frames that the card lost before any lane told as the card counts them? |
+//! | `competitor` | is a thread that takes a lane's core away told with its length and as what it is? |
 //! | `events` | is what happens told as events that programs can read, and does nobody wait who tells them? |
 //! | `top` | does `barelane top` say so too? |
 //! | `capture` | does a capture say what the lanes saw and sent, and does nobody who captures disturb a server? |
@@ -69,6 +70,7 @@ mod age;
 mod asking;
 mod capture;
 mod card;
+mod competitor;
 mod echo;
 mod ends;
 mod events;
