@@ -456,9 +456,9 @@ pub struct ResultArguments {
 #[derive(Debug, Args)]
 pub struct TopArguments {
     /// Print one table and end
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     pub once: bool,
-    /// Print one JSON document and end
+    /// Print one JSON document and end, with or without --once
     #[arg(long)]
     pub json: bool,
     /// Time between two looks, which rates are of, in seconds
