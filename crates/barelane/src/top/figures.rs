@@ -69,6 +69,13 @@ pub struct Facts {
     pub age_limit_ns: u64,
 }
 
+impl Facts {
+    /// Whether frames say when they came.
+    pub fn has_arrivals(&self) -> bool {
+        !matches!(self.arrival_clock.as_str(), "" | "none")
+    }
+}
+
 /// Frames by their fate, since the start and a second.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Flow {
@@ -124,6 +131,10 @@ pub struct Lane {
     pub arrival_residence_recent: Spread,
     /// The shortest wait of the last publication.
     pub standing_queue_ns: u64,
+    /// What was dropped since it had waited for too long.
+    pub too_old: u64,
+    /// The same a second.
+    pub too_old_per_second: f64,
     /// How often it was not there.
     pub stall_count: u64,
     /// How long, together.

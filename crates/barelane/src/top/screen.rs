@@ -23,13 +23,17 @@ const PATIENCE: Duration = Duration::from_millis(100);
 type Choice = (char, &'static str, fn(&Figures) -> Table);
 
 /// The keys that choose a table, each with its name.
-const VIEWS: [Choice; 5] = [
+const VIEWS: [Choice; 6] = [
     ('a', "answers", tables::answers),
     ('d', "drops", tables::drops),
     ('s', "stalls", tables::stalls),
     ('r', "routes", tables::routes),
     ('k', "kernel", tables::queues),
+    WAITS,
 ];
+
+/// The one that is offered only where frames say when they came.
+const WAITS: Choice = ('w', "waits", tables::waits);
 
 /// The most lanes that are shown at once, so that the table below has room; what is more is scrolled to.
 const LANE_ROWS_MAX: usize = 8;
@@ -146,7 +150,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, servers: &[Figures], view: &View) {
         draw_table(frame, &table(figures), view.skipped, lower);
     }
     frame.render_widget(
-        Paragraph::new(keys_line(view)).style(Style::new().add_modifier(Modifier::REVERSED)),
+        Paragraph::new(keys_line(figures, view, usize::from(keys.width)))
+            .style(Style::new().add_modifier(Modifier::REVERSED)),
         keys,
     );
 }
@@ -201,10 +206,19 @@ fn fitting(mut widths: Vec<usize>, words: usize, columns: usize) -> Vec<usize> {
     widths
 }
 
-fn keys_line(view: &View) -> String {
+/// What the keys do, close together where so many columns leave no other way.
+fn keys_line(figures: &Figures, view: &View, columns: usize) -> String {
     let pause = if view.is_paused { "p resume" } else { "p pause" };
-    let views = VIEWS.map(|(key, name, _)| format!("{key} {name}")).join("  ");
-    format!("q quit  {pause}  n next  {views}  ↑↓")
+    let offered = VIEWS.iter().filter(|(key, ..)| *key != WAITS.0 || figures.facts.has_arrivals());
+    let views = offered.map(|(key, name, _)| format!("{key} {name}"));
+    let words: Vec<String> = ["q quit", pause, "n next"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(views)
+        .chain(["↑↓".to_owned()])
+        .collect();
+    let wide = words.join("  ");
+    if wide.chars().count() <= columns { wide } else { words.join(" ") }
 }
 
 #[cfg(test)]

@@ -87,6 +87,44 @@ pub fn lanes(figures: &Figures) -> Table {
     }
 }
 
+/// One row a lane: how long questions waited for it and how old they were when their answers were gone, both since their arrival.
+pub fn waits(figures: &Figures) -> Table {
+    let row = |lane: &super::figures::Lane| {
+        let [waited, answered] = [&lane.queueing_recent, &lane.arrival_residence_recent];
+        vec![
+            lane.index.to_string(),
+            count(lane.too_old),
+            rate(lane.too_old_per_second),
+            time(Some(lane.standing_queue_ns)),
+            time(waited.p50_ns),
+            time(waited.p99_ns),
+            time(lane.queueing.max_ns),
+            time(answered.p50_ns),
+            time(answered.p99_ns),
+            time(lane.arrival_residence.max_ns),
+        ]
+    };
+    let stamped = figures.lanes.iter().filter(|_| figures.facts.has_arrivals());
+    Table {
+        title: "waits",
+        head: vec![
+            "lane",
+            "too old",
+            "now/s",
+            "standing",
+            "waited p50",
+            "p99",
+            "max",
+            "answered p50",
+            "p99",
+            "max",
+        ],
+        rows: stamped.map(row).collect(),
+        words: 0,
+        nothing: "frames do not say when they came: --arrival-stamps driver has them do it",
+    }
+}
+
 /// One row for each kind of answer that was given.
 pub fn answers(figures: &Figures) -> Table {
     let given = figures.answers.iter().filter(|answer| answer.lane_count + answer.driver_count > 0);
@@ -230,8 +268,11 @@ impl fmt::Display for Text<'_> {
         write!(out, "{}", flow("driver", &figures.driver))?;
         let mut stalls = stalls(figures);
         stalls.rows.truncate(STALLS_PRINTED);
-        let tables =
-            [lanes(figures), answers(figures), drops(figures), queues(figures), stalls, routes(figures)];
+        write!(out, "\n\n{}", lanes(figures))?;
+        if figures.facts.has_arrivals() {
+            write!(out, "\n\n{}", waits(figures))?;
+        }
+        let tables = [answers(figures), drops(figures), queues(figures), stalls, routes(figures)];
         tables.iter().try_for_each(|table| write!(out, "\n\n{table}"))
     }
 }

@@ -91,10 +91,13 @@ fn what_waited_while_the_server_was_stopped_is_too_old_and_what_comes_then_is_no
     assert_eq!(said["age_limit_ns"], 100_000_000);
     let too_old = said["drops"].as_array().unwrap().iter().find(|drop| drop["reason"] == "answer_too_old");
     assert!(too_old.unwrap()["count"].as_u64() >= Some(COUNT), "{said}");
+    assert_eq!(lane["too_old"], too_old.unwrap()["count"], "{said}");
     assert_eq!(lane["queueing"]["count"], lane["received"], "each frame was stamped");
     assert!(lane["queueing"]["max_ns"].as_u64() > Some(200_000_000), "{lane}");
     assert_eq!(lane["arrival_residence"]["count"], lane["replied"]);
     assert!(lane["arrival_residence"]["min_ns"].as_u64() < Some(100_000_000), "{lane}");
+    let ended = top(&["--once", "--interval", "0.2", "--segment", segment_of(&server).to_str().unwrap()]);
+    assert!(ended.said.contains("too old") && ended.said.contains("waited p50"), "{}", ended.said);
     let counts = server.counts();
     // ARP as well.
     let replied: u64 =
@@ -121,4 +124,6 @@ fn without_a_limit_nothing_is_stamped_and_what_waited_is_answered() {
     let (said, lane) = lane_of(&server);
     assert_eq!((&said["arrival_clock"], &said["age_limit_ns"]), (&Value::from("none"), &Value::from(0)));
     assert_eq!((&lane["queueing"]["count"], &lane["queueing"]["p50_ns"]), (&Value::from(0), &Value::Null));
+    let ended = top(&["--once", "--interval", "0.2", "--segment", segment_of(&server).to_str().unwrap()]);
+    assert!(!ended.said.contains("too old"), "{}", ended.said);
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use telemetry::Histogram;
+use telemetry::{Histogram, Reason};
 
 use super::{Answer, Depths, Drop, Facts, Figures, Flow, Lane, Nic, Queue, Route, Spread, Stall};
 use crate::side_channel::{Area, Field, Form, NotedStall, Snapshot};
@@ -134,6 +134,7 @@ fn lane(pair: &Pair<'_>) -> Lane {
     let named = |wanted: &str| spreads(std::slice::from_ref(pair), |name| name == wanted);
     let [queueing, queueing_recent] = named("queueing");
     let [arrival_residence, arrival_residence_recent] = named("arrival_residence");
+    let too_old = Reason::AnswerTooOld.name();
     Lane {
         index: pair.now.index,
         core: number("core"),
@@ -150,6 +151,8 @@ fn lane(pair: &Pair<'_>) -> Lane {
         arrival_residence,
         arrival_residence_recent,
         standing_queue_ns: number("standing_queue"),
+        too_old: number(too_old),
+        too_old_per_second: rate(too_old),
         stall_count: stalls.count,
         stalled_ns: stalls.ns,
         stall_max_ns: stalls.longest_ns,

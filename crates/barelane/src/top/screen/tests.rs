@@ -7,6 +7,7 @@ use ratatui::backend::TestBackend;
 
 use super::*;
 use crate::side_channel::tests::{snapshot, wanted};
+use crate::top::figures::Spread;
 use crate::top::{Document, SCHEMA};
 
 const SECOND: u64 = 1_000_000_000;
@@ -35,6 +36,7 @@ fn rates_are_what_was_counted_between_two_looks_by_the_servers_own_time() {
     assert_eq!((figures.over_ns, figures.lanes.len()), (2 * SECOND, 2));
     let lane = &figures.lanes[0];
     assert_eq!((lane.flow.received, lane.flow.received_per_second), (1_010, 500.0));
+    assert_eq!((lane.too_old, lane.too_old_per_second), (1_010, 500.0));
     let reasons = u32::try_from(telemetry::Reason::ALL.len()).unwrap();
     assert_eq!(
         (lane.flow.dropped_per_second, figures.drops.len()),
@@ -57,6 +59,49 @@ fn a_screen_of_80_columns_and_24_lines_has_all_that_counts() {
     let keys =
         ["q quit", "p pause", "n next", "a answers", "d drops", "s stalls", "r routes", "k kernel", "↑↓"];
     assert!(keys.iter().all(|key| screen[23].contains(key)), "{screen:#?}");
+}
+
+/// The same server where frames say when they came.
+fn stamped() -> Figures {
+    let mut figures = server();
+    figures.facts.arrival_clock = "CLOCK_MONOTONIC, XDP program".to_owned();
+    let waited = Spread { count: 9, p50_ns: Some(1_500), p99_ns: Some(20_000), ..Spread::default() };
+    let [queueing, arrival_residence] =
+        [100_000_000, 999_999].map(|max| Spread { max_ns: Some(max), ..Spread::default() });
+    for lane in &mut figures.lanes {
+        (lane.queueing, lane.queueing_recent) = (queueing, waited);
+        (lane.arrival_residence, lane.arrival_residence_recent) = (arrival_residence, Spread::default());
+        (lane.standing_queue_ns, lane.too_old_per_second) = (12_300, 1_234.0);
+    }
+    figures
+}
+
+#[test]
+fn waits_are_shown_where_frames_say_when_they_came_and_nowhere_else() {
+    let mut view = View::default();
+    view.press(key('w'), 1);
+    let screen = drawn(&[stamped()], &view, [80, 24]);
+    let heads = "lane too old now/s standing waited p50    p99   max answered p50 p99    max";
+    assert_eq!(words(&screen[8]), words(heads), "{screen:#?}");
+    let row = "0 1.01k 1.23k 12.3µs 1.50µs 20.0µs 100ms - - 1.00ms";
+    assert_eq!(words(&screen[9]), words(row), "{screen:#?}");
+    assert!(screen[7].starts_with("── waits ─") && screen[10].starts_with("   1"), "{screen:#?}");
+    view.press(key('p'), 1);
+    let screen = drawn(&[stamped()], &view, [80, 24]);
+    let keys = "q quit p resume n next a answers d drops s stalls r routes k kernel w waits ↑↓";
+    assert_eq!(screen[23].trim_end(), keys);
+    let screen = drawn(&[server()], &view, [80, 24]);
+    assert!(
+        screen[8].starts_with("frames do not say when they came: --arrival-stamps driver"),
+        "{screen:#?}"
+    );
+    assert!(!screen[23].contains("waits"), "{screen:#?}");
+    let [with, without] = [stamped(), server()].map(|figures| tables::Text(&figures).to_string());
+    assert!(with.contains("waited p50") && !without.contains("waited p50"), "{with}");
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
 }
 
 #[test]
