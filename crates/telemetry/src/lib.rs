@@ -12,6 +12,7 @@ pub mod depths;
 pub mod histogram;
 pub mod page;
 pub mod stalls;
+pub mod streams;
 pub mod time;
 pub mod wall;
 
@@ -21,5 +22,6 @@ pub use depths::Depths;
 pub use histogram::{Histogram, SharedHistogram};
 pub use page::{Page, Published};
 pub use stalls::{SharedStalls, Stall, StallTotals};
+pub use streams::SharedStreams;
 pub use time::{Clock, Ns, NsPerTick, Still, Tick, TickRate, WallTime};
 pub use wall::WallClock;
