@@ -24,7 +24,7 @@ use many::Many;
 use nic::xdp::testing::{self, MemoryKernel};
 use nic::xdp::{Wake, XdpQueue};
 use route::{Address, LaneSettings, NextHop, Owner, PartialChecksums, RouteTable, Service, ShortPackets};
-use telemetry::{Kind, Page, Still, Tick};
+use telemetry::{Kind, Page, SharedStreams, Still, Tick};
 use testkit::endpoint::{self, Endpoint};
 use testkit::packets::{self, exchange};
 use wire::checksum::Summer;
@@ -49,9 +49,11 @@ const KEY: &[u8] = b"the key of a measurement";
 /// The UDP echo service's port (RFC 862).
 const PORT: u16 = 7;
 
-// Beside this file and not an example of its own.
+// Beside this file and no examples of their own.
 #[path = "instructions/many.rs"]
 mod many;
+#[path = "instructions/numbered.rs"]
+mod numbered;
 
 type MemoryLane = Lane<XdpQueue<MemoryKernel>, Still>;
 
@@ -64,7 +66,7 @@ fn one_turn(lane: &mut MemoryLane, now: Tick) -> usize {
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(class) = env::args().nth(1) else {
         return Err("which class? udp4 udp6 icmp4 icmp6 arp ndp stamp4 stamp6 stamp4-signed sockperf4 malformed unclaimed junk, \
-                    ports-N ranges-N askers-N vlans-N with N routes, or: load"
+                    stamp4-streams sockperf4-streams, ports-N ranges-N askers-N vlans-N with N routes, or: load"
             .into());
     };
     let endpoint = endpoint::load()?;
@@ -72,18 +74,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         return load(&endpoint);
     }
     let many = Many::of(&class)?;
-    let question = match &many {
+    let numbered = class.strip_suffix(numbered::ENDING);
+    let mut question = match &many {
         Some(many) => many.question(&endpoint)?,
-        None => question(&class, &endpoint)?,
+        None => question(numbered.unwrap_or(&class), &endpoint)?,
     };
     let stamp_key = if class == SIGNED { Key::new(KEY) } else { None };
     let routes = match &many {
         Some(many) => many.table(&endpoint)?,
         None => everywhere(&endpoint)?,
     };
-    let mut lane = lane(&endpoint, &routes, stamp_key)?;
+    let streams = numbered.map(|_| Arc::new(SharedStreams::new(numbered::ROOM)));
+    let mut lane = lane(&endpoint, &routes, stamp_key)?.with_streams(streams.clone());
     for turn in 0..TURNS {
-        let injected = (0..BATCH).filter(|_| lane.queue_mut().inject(&question)).count();
+        let mut injected = 0;
+        for place in 0..BATCH {
+            if let Some(base) = numbered {
+                numbered::number(&mut question, base, turn * BATCH as u64 + place as u64)
+                    .ok_or("no number")?;
+            }
+            injected += usize::from(lane.queue_mut().inject(&question));
+        }
         let taken = one_turn(black_box(&mut lane), Tick(turn));
         lane.queue_mut().transmit(|_| ());
         assert_eq!((injected, taken), (BATCH, BATCH), "turn {turn}");
@@ -94,6 +105,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         cfg!(silent) || counters.sum(fate) == TURNS * BATCH as u64,
         "not every packet of {class} had the fate {fate:?}"
     );
+    if let Some((_, stream)) = streams.iter().flat_map(|streams| streams.iter()).next() {
+        assert_eq!(stream.counts.received, TURNS * BATCH as u64, "a packet of {class} was not noted");
+    }
     println!("{} {}", TURNS * BATCH as u64, Summer::fastest().name());
     Ok(())
 }

@@ -50,6 +50,9 @@ impl<Q: nic::Queue, C: Clock> Lane<Q, C> {
     pub fn publish(&mut self) {
         let depths = self.queue.depths().map_or_else(telemetry::Depths::default, published);
         self.page.publish(&self.state.counters, depths);
+        if let Some(streams) = &self.state.streams {
+            streams.publish();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nic::{Frame, Queue};
 use route::{Class, Decision, LaneTables};
-use telemetry::{Clock, Counter, Counters, Ns, Page, Reason, Tick};
+use telemetry::{Clock, Counter, Counters, Ns, Page, Reason, SharedStreams, Tick};
 use wire::checksum::{CLEARED, SUMMED_IN_BLOCKS_MAX};
 use wire::ethernet::Ethernet;
 use wire::headers::{Headers, Kind};
@@ -18,6 +18,7 @@ use crate::housekeeping;
 use crate::look_back::LookBack;
 use crate::mailbox::Mailbox;
 use crate::respond::{self, State, respond};
+use crate::streams::Streams;
 use crate::tap::{Nobody, Tap, Witness};
 use crate::verdict::{Answer, Reply, Verdict, verdict_of};
 
@@ -66,6 +67,14 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
     #[must_use]
     pub fn with_age_limit(mut self, limit: Option<Ns>) -> Self {
         self.arrivals.set_age_limit(limit);
+        self
+    }
+
+    /// The same lane, which notes what the packets of each stream say of their way, in places that others read.
+    #[must_use]
+    pub fn with_streams(mut self, streams: Option<Arc<SharedStreams>>) -> Self {
+        let rate = self.state.clock.rate();
+        self.state.streams = streams.map(|shared| Box::new(Streams::new(shared, rate)));
         self
     }
 

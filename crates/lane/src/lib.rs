@@ -21,6 +21,7 @@ mod limits;
 mod look_back;
 mod mailbox;
 mod respond;
+mod streams;
 pub mod tap;
 #[cfg(test)]
 mod testing;

@@ -14,6 +14,7 @@ mod next_hop;
 mod sockperf;
 mod source;
 mod stamp;
+mod streams;
 mod udp;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use wire::stamp::{ErrorEstimate, Format, Synchronised};
 
 use crate::bucket::Bucket;
 use crate::limits::Limits;
+use crate::streams::Streams;
 use crate::verdict::{Answer, Verdict};
 
 /// How many ICMP errors may be sent at once, before the rate of [`LaneTables::errors_per_second`] holds.
@@ -54,6 +56,8 @@ pub struct State<C> {
     error_estimate: ErrorEstimate,
     /// The last turn that found a packet whose answer says when, and that instant.
     found: (Tick, Tick),
+    /// There where streams are told apart.
+    pub(crate) streams: Option<Box<Streams>>,
     /// Whose histogram of residence this lane writes.
     page: Arc<Page>,
 }
@@ -75,6 +79,7 @@ impl<C: Clock> State<C> {
             wall,
             error_estimate: estimate(wall),
             found: (Tick(u64::MAX), Tick(0)),
+            streams: None,
             page,
         }
     }
@@ -154,7 +159,10 @@ pub(crate) fn answer<C: Clock>(
         (Kind::Udpv4, Responder::UdpClosed) => Err(closed::answer_v4(class, span, room, tables, state, now)),
         (Kind::Udpv6, Responder::UdpClosed) => Err(closed::answer_v6(class, span, room, tables, state, now)),
         (kind @ (Kind::Udpv4 | Kind::Udpv6), Responder::Stamp | Responder::Sockperf) => {
-            Err(answer_datagram(kind, class, span, room, tables, state, now))
+            Err(match state.streams {
+                None => answer_datagram(kind, class, span, room, tables, state, now),
+                Some(_) => streams::answer(kind, class, span, room, tables, state, now),
+            })
         }
         _ => Err(IMPOSSIBLE),
     }

@@ -19,6 +19,7 @@ mod next_hops;
 mod routes;
 mod simulated;
 mod stamp;
+mod streams;
 mod sweeps;
 mod tables;
 mod taps;
@@ -77,6 +78,22 @@ fn the_vectors_of_authenticated_stamp_hold() {
     let settings = vectors::Settings { stamp: vectors::Stamp::Authenticated, ..Default::default() };
     let questions = ask_with(settings, &mut SimulatedLane::authenticated(card()));
     assert!(questions > 500, "{questions}");
+}
+
+#[test]
+fn streams_change_no_answer_in_either_mode_of_stamp() {
+    for stamp in [vectors::Stamp::Unauthenticated, vectors::Stamp::Authenticated] {
+        let settings = vectors::Settings { stamp, ..Default::default() };
+        let lane = match stamp {
+            vectors::Stamp::Unauthenticated => {
+                SimulatedLane::new(card(), PartialChecksums::Refuse, Summer::fastest())
+            }
+            vectors::Stamp::Authenticated => SimulatedLane::authenticated(card()),
+        };
+        let (mut lane, streams) = lane.with_streams(64);
+        let questions = ask_with(settings, &mut lane);
+        assert!(questions > 500 && streams.iter().count() > 0, "{questions}");
+    }
 }
 
 #[test]

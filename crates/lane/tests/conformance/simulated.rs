@@ -10,7 +10,9 @@ use route::{
     Address, LaneSettings, NextHop, NextHops, Owner, PartialChecksums, Route, RouteCount, RouteTable,
     RouteTotals, ShortPackets,
 };
-use telemetry::{Counter, Counters, Kind, Ns, Page, Reason, Tick, TickRate, WallClock, WallTime};
+use telemetry::{
+    Counter, Counters, Kind, Ns, Page, Reason, SharedStreams, Tick, TickRate, WallClock, WallTime,
+};
 use testkit::allocations::{self, Allocations};
 use testkit::clock::SimulatedClock;
 use testkit::conservation::Conservation;
@@ -136,6 +138,13 @@ impl<Q: Window> SimulatedLane<Q> {
         let (page, clock) = (Arc::new(Page::default()), SimulatedClock::default());
         let lane = Lane::new(queue, tables, clock.clone(), page.clone(), mailbox);
         Self { lane, page, clock, sender, settings, now: Tick(0), watch: Conservation::default(), counts }
+    }
+
+    /// The same with streams, and what others read of them.
+    pub(crate) fn with_streams(self, room: usize) -> (Self, Arc<SharedStreams>) {
+        let streams = Arc::new(SharedStreams::new(room));
+        let lane = self.lane.with_streams(Some(streams.clone()));
+        (Self { lane, ..self }, streams)
     }
 
     /// Sends new tables with another error limit, and turns until the lane has taken them. Gives how many turns that
