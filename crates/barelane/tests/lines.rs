@@ -19,7 +19,7 @@ use lane::{Lane, mailbox};
 use nic::Queue;
 use nic::xdp::testing::{self, MemoryKernel};
 use nic::xdp::{Wake, XdpQueue};
-use telemetry::{Page, Still, Tick};
+use telemetry::{Page, SharedStreams, Still, Tick};
 
 type MemoryLane = Lane<XdpQueue<MemoryKernel>, Still>;
 
@@ -148,7 +148,8 @@ fn two_lanes_have_no_cache_line_in_common() {
         of(owner, || {
             let (sender, mailbox) = mailbox();
             let lane: MemoryLane =
-                Lane::new(queue, tables(), Still::default(), Arc::new(Page::default()), mailbox);
+                Lane::new(queue, tables(), Still::default(), Arc::new(Page::default()), mailbox)
+                    .with_streams(Some(Arc::new(SharedStreams::new(64))));
             (Box::new(lane), sender)
         })
     });

@@ -94,6 +94,13 @@ impl Arrivals {
         }
     }
 
+    /// When the frame in hand came, as a stamp: where it bears none, when it was found. Nothing without a clock.
+    #[inline]
+    pub(crate) fn came(&self) -> Option<u64> {
+        let found = self.clock.map(|_| self.found);
+        self.in_hand.map(|Arrival(stamp)| stamp).or(found)
+    }
+
     /// The frame in hand is answered, or handed on.
     #[inline]
     pub(crate) fn answer(&mut self) {
@@ -139,10 +146,12 @@ mod tests {
         let mut told = arrivals(Some(Ns(50)));
         told.find(Tick(100));
         assert_eq!(told.take(None, &page), Age::Unknown);
+        assert_eq!(told.came(), Some(1_100), "when it was found");
         told.answer();
         let mut untold = Arrivals::new();
         untold.find(Tick(100));
         assert_eq!(untold.take(Some(Arrival(1)), &page), Age::Unknown);
+        assert_eq!(untold.came(), None);
         untold.answer();
         for arrivals in [&mut told, &mut untold] {
             arrivals.begin(Tick(200), &page);

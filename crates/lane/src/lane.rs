@@ -191,6 +191,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
     fn is_too_old(&mut self, frame: &Frame) -> bool {
         let arrival = self.queue.arrival(frame);
         let age = self.arrivals.take(arrival, &self.page);
+        self.state.arrived = self.arrivals.came();
         if age == Age::Unknown {
             self.state.counters.count(Counter::ArrivalUnknown);
         }

@@ -56,6 +56,8 @@ pub struct State<C> {
     error_estimate: ErrorEstimate,
     /// The last turn that found a packet whose answer says when, and that instant.
     found: (Tick, Tick),
+    /// When the frame in hand came, in nanoseconds of the clock of arrival stamps; nothing where frames are not stamped.
+    pub(crate) arrived: Option<u64>,
     /// There where streams are told apart.
     pub(crate) streams: Option<Box<Streams>>,
     /// Whose histogram of residence this lane writes.
@@ -79,6 +81,7 @@ impl<C: Clock> State<C> {
             wall,
             error_estimate: estimate(wall),
             found: (Tick(u64::MAX), Tick(0)),
+            arrived: None,
             streams: None,
             page,
         }

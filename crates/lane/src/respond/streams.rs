@@ -131,11 +131,16 @@ fn key(headers: Headers, room: &[u8], protocol: Protocol, ssid: u16) -> Option<S
     Some(StreamKey { source, destination, source_port, destination_port, ssid, protocol })
 }
 
-/// Notes a question that was heard. It came when the lane found it, as far as that was looked at, and else when its turn began.
+/// Notes a question that was heard. It came when its stamp says; where frames are not stamped, when the first one of its turn was
+/// found, by the lane's own clock.
 #[inline(always)]
 fn note<C>(Asked { key, sequence, sent_ns }: Asked, state: &mut State<C>, now: Tick) {
     let Some(streams) = &mut state.streams else { return };
-    let arrived_ns = if sent_ns.is_some() { streams.ns(state.found.1) } else { 0 };
+    let found = state.found.1;
+    let arrived_ns = match sent_ns {
+        Some(_) => state.arrived.unwrap_or_else(|| streams.ns(found)),
+        None => 0,
+    };
     if streams.note(key, &Seen { sequence, sent_ns, arrived_ns, now }) == Noted::Evicting {
         state.counters.count(Counter::StreamEvicted);
     }

@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use nic::sim::{Card, Faults};
+use barelane_lane::{Lane, mailbox};
+use nic::Arrival;
+use nic::sim::{Card, Faults, Stamped};
 use route::{PartialChecksums, ShortPackets};
 use telemetry::streams::{Counts, Jitter, Protocol, ProtocolTotals, Stream, StreamKey};
-use telemetry::{Counter, Kind, Ns, Reason, SharedStreams};
+use telemetry::{ArrivalClock, Counter, Kind, Ns, Reason, SharedStreams, Tick, TickRate};
+use testkit::clock::SimulatedClock;
 use testkit::random::Random;
 use testkit::vectors::{Outcome, Tier};
 use testkit::{endpoint, packets};
@@ -21,7 +24,7 @@ use wire::stamp::{
 use wire::udp::{self, Udp};
 
 use crate::faults::seeds;
-use crate::simulated::{SimulatedLane, Window, card};
+use crate::simulated::{SimulatedLane, Window, card, settings_of, table_of};
 
 const RING_SIZE: usize = 64;
 /// The sender's clock stands that far from ours, which is nobody's business.
@@ -309,6 +312,32 @@ fn jitter_is_of_when_the_lane_found_a_packet_and_when_its_sender_says_that_it_wa
         assert_eq!(lane.streams.differences.read().count(), 199);
         assert_eq!(lane.totals(Protocol::Stamp).jitter, lane.only().jitter);
     }
+}
+
+#[test]
+fn jitter_is_of_the_arrival_stamps_where_there_are_any_and_not_of_what_frames_wait_for_each_other() {
+    let endpoint = endpoint::load().unwrap();
+    let settings = settings_of(&endpoint, PartialChecksums::Refuse, Summer::fastest());
+    let (mut sender, mailbox) = mailbox();
+    sender.tell_arrival_clock(ArrivalClock::new(Tick(0), 1 << 40, TickRate::NANOSECONDS));
+    let (clock, streams) = (SimulatedClock::default(), Arc::new(SharedStreams::new(4)));
+    let tables = Box::new(table_of(&endpoint).compile(&settings));
+    let queue = Stamped(Card::new(RING_SIZE, 0, Faults::default()));
+    let mut lane =
+        Lane::new(queue, tables, clock.clone(), Arc::default(), mailbox).with_streams(Some(streams.clone()));
+    // Ten in a turn, each on its way for as long as the others, but for one that took 160 ns longer.
+    for sequence in 0..10_u32 {
+        let sent_ns = u64::from(sequence) * 1_000;
+        let way_ns = if sequence == 9 { 5_160 } else { 5_000 };
+        lane.queue_mut().0.set_time(Some(Arrival((1 << 40) + sent_ns + way_ns)));
+        lane.queue_mut().0.inject(&Sender::to("10.0.0.1").stamp(sequence, sent_ns, 44));
+    }
+    clock.set(Tick(1_000_000));
+    assert_eq!(lane.turn(Tick(1_000_000)), 10);
+    let (_, stream) = streams.iter().next().unwrap();
+    assert_eq!((stream.counts.received, stream.jitter.ns()), (10, 10));
+    let differences = streams.differences.read();
+    assert_eq!((differences.count(), differences.sum(), differences.max()), (9, 160, 160));
 }
 
 #[test]
