@@ -3,7 +3,8 @@
 //!
 //! What is wanted: at one question a second a lane that spins answers as fast as at ten thousand, and one that is adaptive leaves its
 //! core to others where nothing comes. `bare` is a program in the driver with no process behind it: how much slower that is at one a
-//! second than in a stream is the client's and the kernel's, and no lane's.
+//! second than in a stream is the client's and the kernel's, and no lane's. Both are asked twice: by a client who asks nobody else,
+//! and by one who is kept warm by asking somebody else meanwhile.
 
 use std::process::Command;
 
@@ -18,6 +19,8 @@ use crate::workspace;
 
 const ANSWERERS: [&str; 4] = ["spin", "adaptive", "interrupt", "bare"];
 const SLOW: [(&str, &str); 2] = [("one_a_second", "1/s"), ("ten_a_second", "10/s")];
+/// The clients, and what their measurements' names begin with.
+const CLIENTS: [(&str, &str); 2] = [("asks nobody else", ""), ("is kept warm", "warm_")];
 /// The most that is wanted of a spinning lane's p50 at one a second, over that of the stream.
 const SPIN_WANTED: f64 = 1.2;
 /// The most of a core that an adaptive lane shall take where nothing comes.
@@ -41,7 +44,7 @@ pub(super) fn run(rounds: u32) -> Result<()> {
     let comparisons = compare(&rows);
     facts::write(
         "idle",
-        &json!({ "schema": "barelane-bench-idle-1", "rows": rows, "comparisons": comparisons }),
+        &json!({ "schema": "barelane-bench-idle-2", "rows": rows, "comparisons": comparisons }),
     )
     .map(drop)
 }
@@ -54,40 +57,51 @@ fn compare(rows: &[Value]) -> Vec<Value> {
     );
     for answerer in ANSWERERS {
         let own: Vec<&Value> = rows.iter().filter(|row| row["answerer"] == answerer).collect();
-        for (key, rate) in SLOW {
-            for percentile in ["p50", "p99"] {
-                let name = format!("rtt_{percentile}_ns");
-                let of_round = |row: &&Value| Some(number(row, key, &name)? / number(row, "stream", &name)?);
-                let found = sorted(own.iter().filter_map(of_round));
-                if found.is_empty() {
-                    println!(
-                        "   {answerer:<10} {rate:>4} {percentile} not measured: too few questions in a round"
-                    );
-                    continue;
-                }
-                let is_wanted = (answerer, key, percentile) == ("spin", "one_a_second", "p50");
-                let wanted = is_wanted.then_some(SPIN_WANTED);
-                println!(
-                    "   {answerer:<10} {rate:>4} {percentile} {}{}",
-                    Spread(&found),
-                    verdict(&found, wanted)
-                );
-                ratios.push(json!({
-                    "answerer": answerer, "rate": rate, "percentile": percentile, "ratios": found, "ratio_wanted_max": wanted,
-                }));
-            }
+        for (client, prefix) in CLIENTS {
+            println!("   {answerer:<10} by a client who {client}:");
+            ratios.extend(SLOW.iter().flat_map(|slow| compare_rate(answerer, &own, (client, prefix), *slow)));
+            say_absolute(answerer, &own, prefix);
         }
-        say_absolute(answerer, &own);
         say_shares(answerer, &own);
     }
     ratios
 }
 
+/// The same of one client's questions to one answerer at one rate.
+fn compare_rate(
+    answerer: &str,
+    own: &[&Value],
+    (client, prefix): (&str, &str),
+    (key, rate): (&str, &str),
+) -> Vec<Value> {
+    let mut ratios = Vec::new();
+    let [slow, stream] = [key, "stream"].map(|name| format!("{prefix}{name}"));
+    for percentile in ["p50", "p99"] {
+        let name = format!("rtt_{percentile}_ns");
+        let of_round = |row: &&Value| Some(number(row, &slow, &name)? / number(row, &stream, &name)?);
+        let found = sorted(own.iter().filter_map(of_round));
+        if found.is_empty() {
+            println!("   {answerer:<10} {rate:>4} {percentile} not measured: too few questions in a round");
+            continue;
+        }
+        let is_wanted = (answerer, key, percentile) == ("spin", "one_a_second", "p50");
+        let wanted = is_wanted.then_some(SPIN_WANTED);
+        println!("   {answerer:<10} {rate:>4} {percentile} {}{}", Spread(&found), verdict(&found, wanted));
+        ratios.push(json!({
+            "answerer": answerer, "client": client, "rate": rate, "percentile": percentile, "ratios": found,
+            "ratio_wanted_max": wanted,
+        }));
+    }
+    ratios
+}
+
 /// The round trips themselves, in the middle of the rounds.
-fn say_absolute(answerer: &str, own: &[&Value]) {
+fn say_absolute(answerer: &str, own: &[&Value], prefix: &str) {
     for (key, rate) in [("stream", "in the stream"), SLOW[1], SLOW[0]] {
         let microseconds = |name: &str| {
-            let all = sorted(own.iter().filter_map(|row| Some(number(row, key, name)? / 1_000.0)));
+            let all = sorted(
+                own.iter().filter_map(|row| Some(number(row, &format!("{prefix}{key}"), name)? / 1_000.0)),
+            );
             all.get(all.len() / 2)
                 .map_or_else(|| "not measured".to_owned(), |middle| format!("{middle:.1} us"))
         };
@@ -147,6 +161,8 @@ mod tests {
         json!({
             "round": round, "answerer": answerer, "stream": figures(5_000, Some(9_000)),
             "one_a_second": figures(6_000 + 1_000 * round, None), "ten_a_second": figures(5_500, Some(18_000)),
+            "warm_stream": figures(5_000, Some(9_000)), "warm_one_a_second": figures(5_500, None),
+            "warm_ten_a_second": figures(5_000, Some(9_000)),
             "core_share_idle": (answerer != "bare").then_some(0.01),
         })
     }
@@ -155,11 +171,15 @@ mod tests {
     fn a_rate_is_compared_within_its_round_and_what_had_too_few_questions_is_left_out() {
         let rows: Vec<Value> = (0..3).flat_map(|round| ANSWERERS.map(|name| row(name, round))).collect();
         let compared = compare(&rows);
-        assert_eq!(compared.len(), ANSWERERS.len() * 3, "{compared:#?}");
+        assert_eq!(compared.len(), ANSWERERS.len() * CLIENTS.len() * 3, "{compared:#?}");
         assert_eq!(compared[0]["ratios"], json!([1.2, 1.4, 1.6]));
         assert_eq!(
             (&compared[0]["answerer"], &compared[0]["ratio_wanted_max"]),
             (&json!("spin"), &json!(1.2))
+        );
+        assert_eq!(
+            (&compared[3]["client"], &compared[3]["ratios"]),
+            (&json!("is kept warm"), &json!([1.1, 1.1, 1.1]))
         );
         assert!(
             compared.iter().all(|one| (&one["rate"], &one["percentile"]) != (&json!("1/s"), &json!("p99")))
