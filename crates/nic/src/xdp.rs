@@ -24,6 +24,7 @@
 //! | `image` | all of it as the program reads it |
 //! | `program` | the XDP program, its maps, attaching it |
 //! | [`dry_run`] | the program on frames that no wire has brought |
+//! | `stand_in` | the same of a card that serves, in the wire's place |
 //! | [`bare`] | programs that do one thing, to be measured against |
 //! | [`generator`] | frames that the kernel sends by itself, to measure with |
 //! | `vlans` | which VLANs of the link are looked at |
@@ -58,6 +59,7 @@ mod sleep;
 mod socket;
 mod sources;
 mod stamped;
+mod stand_in;
 mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -78,6 +80,7 @@ use socket::{Bound, Prepared, Watch};
 pub use socket::{BusyPoll, Statistics, XdpSocket};
 pub use sources::Sources;
 pub use stamped::{ArrivalStamps, Stamped};
+pub use stand_in::{Entrance, Judged, StandIn};
 pub use umem::{Layout, PageSize, RING_SIZE_MAX, RING_SIZE_MIN};
 pub use vlans::{VlanError, Vlans};
 

@@ -339,21 +339,31 @@ struct XdpContext {
     egress_ifindex: u32,
 }
 
+impl XdpContext {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "frames, of which the kernel takes none beyond a page"
+    )]
+    fn of(frame: &[u8], ifindex: u32, queue: u32) -> Self {
+        Self {
+            data: 0,
+            data_end: frame.len() as u32,
+            data_meta: 0,
+            ingress_ifindex: ifindex,
+            rx_queue_index: queue,
+            egress_ifindex: 0,
+        }
+    }
+}
+
 /// The frames of a run are real ones, and go where the program says (`BPF_F_TEST_XDP_LIVE_FRAMES`, since Linux 5.18).
 const LIVE_FRAMES: u32 = 1 << 1;
 
 /// Runs a program on `count` real frames, as if an interface had received them: what it sends is sent. Comes back when
 /// all are on their way. A frame that comes round again is as it was left: only a new one is filled from `frame`.
-#[expect(clippy::cast_possible_truncation, reason = "frames, and a structure of some bytes")]
+#[expect(clippy::cast_possible_truncation, reason = "a structure of some bytes")]
 pub(super) fn send_live(program: BorrowedFd<'_>, ifindex: u32, frame: &[u8], count: u32) -> io::Result<()> {
-    let context = XdpContext {
-        data: 0,
-        data_end: frame.len() as u32,
-        data_meta: 0,
-        ingress_ifindex: ifindex,
-        rx_queue_index: 0,
-        egress_ifindex: 0,
-    };
+    let context = XdpContext::of(frame, ifindex, 0);
     let mut attributes = TestRun {
         ctx_size_in: size_of::<XdpContext>() as u32,
         ctx_in: (&raw const context) as u64,
@@ -386,6 +396,30 @@ pub(super) fn test_run(program: BorrowedFd<'_>, frame: &[u8], out: &mut [u8]) ->
     };
     // SAFETY: the kernel reads `data_size_in` bytes of `frame` and writes at most `data_size_out` bytes to `out`, and
     // both live until the call returns.
+    unsafe { call(PROG_TEST_RUN, &mut attributes) }?;
+    let TestRun { retval: action, data_size_out, duration: ns, .. } = attributes;
+    Ok(TestResult { action, len: data_size_out as usize, ns })
+}
+
+/// The same as if a queue of an interface had received the frame.
+#[expect(clippy::cast_possible_truncation, reason = "the room for one frame, and a structure of some bytes")]
+pub(super) fn test_run_at(
+    program: BorrowedFd<'_>,
+    ifindex: u32,
+    queue: u32,
+    frame: &[u8],
+    out: &mut [u8],
+) -> io::Result<TestResult> {
+    let context = XdpContext::of(frame, ifindex, queue);
+    let mut attributes = TestRun {
+        data_size_out: out.len() as u32,
+        data_out: out.as_mut_ptr() as u64,
+        ctx_size_in: size_of::<XdpContext>() as u32,
+        ctx_in: (&raw const context) as u64,
+        ..TestRun::of(program, frame, 1)
+    };
+    // SAFETY: the kernel reads `data_size_in` bytes of `frame` and `ctx_size_in` of `context`, and writes at most
+    // `data_size_out` bytes to `out`; all three live until the call returns. It writes no context: there is no room for one.
     unsafe { call(PROG_TEST_RUN, &mut attributes) }?;
     let TestRun { retval: action, data_size_out, duration: ns, .. } = attributes;
     Ok(TestResult { action, len: data_size_out as usize, ns })

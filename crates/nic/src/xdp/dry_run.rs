@@ -100,7 +100,7 @@ impl DryRun {
 }
 
 /// `enum xdp_action`.
-fn action(number: u32) -> io::Result<Action> {
+pub(super) fn action(number: u32) -> io::Result<Action> {
     match number {
         1 => Ok(Action::Drop),
         2 => Ok(Action::Pass),

@@ -287,6 +287,12 @@ impl Program {
         attach(self.descriptor.as_fd(), &settings.interface, settings.ifindex, settings.mode)
     }
 
+    /// Another descriptor of it.
+    pub(super) fn duplicate(&self) -> Result<OwnedFd, XdpError> {
+        let duplicate = self.descriptor.try_clone();
+        duplicate.map_err(XdpError::of("duplicating the XDP program's descriptor", "a free file descriptor"))
+    }
+
     /// From now on redirects what is for the lane of `queue` to `socket`.
     pub(super) fn set_socket(&self, queue: u32, socket: BorrowedFd<'_>) -> Result<(), XdpError> {
         let number = socket.as_raw_fd().to_ne_bytes();

@@ -26,6 +26,7 @@ mod cable;
 mod decisions;
 mod packets;
 mod stamped;
+mod stand_in;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
