@@ -101,6 +101,11 @@ impl Arrivals {
         self.in_hand.map(|Arrival(stamp)| stamp).or(found)
     }
 
+    /// No frame is in hand, whatever came last: what is answered next did not come by the ring.
+    pub(crate) fn let_go(&mut self) {
+        self.in_hand = None;
+    }
+
     /// The frame in hand is answered, or handed on.
     #[inline]
     pub(crate) fn answer(&mut self) {

@@ -1,5 +1,5 @@
-//! The seldom work of a lane: publishing its counters and how full its rings are, taking new tables, ways, taps and the time of day, and saying
-//! which gateways it has answers for.
+//! The seldom work of a lane: publishing its counters and how full its rings are, taking new tables, ways, taps and the time of day, saying
+//! which gateways it has answers for, and answering what it is asked beside its ring.
 
 use nic::Depths;
 use telemetry::{Clock, Counter};
@@ -34,6 +34,7 @@ impl<Q: nic::Queue, C: Clock> Lane<Q, C> {
         if let Some(clock) = self.mailbox.arrival_clock() {
             self.arrivals.set_clock(clock);
         }
+        self.answer_inquiry();
         self.publish();
     }
 

@@ -41,7 +41,7 @@ pub struct Lane<Q: Queue, C: Clock> {
     pub(crate) arrivals: Arrivals,
     /// There while somebody captures.
     pub(crate) tap: Option<Box<Tap>>,
-    look_back: LookBack,
+    pub(crate) look_back: LookBack,
     turns: u64,
 }
 
@@ -161,7 +161,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
 
     /// Does what a verdict says.
     #[inline(always)]
-    fn conclude(&mut self, mut frame: Frame, verdict: Verdict) {
+    pub(crate) fn conclude(&mut self, mut frame: Frame, verdict: Verdict) {
         let (handed_on, counter, counter_else) = match verdict {
             Verdict::Reply { len, counter } => {
                 frame.set_len(usize::from(len));
@@ -260,7 +260,7 @@ fn short(room: &mut [u8], len: usize) -> Option<&mut [u8; SHORT_ROOM]> {
 
 /// [`answer`] for a frame that is not [`short`].
 #[inline(never)]
-fn answer_long<C: Clock>(
+pub(crate) fn answer_long<C: Clock>(
     room: &mut [u8],
     len: usize,
     tables: &LaneTables,

@@ -16,6 +16,7 @@ mod bucket;
 mod classify;
 pub mod filter;
 mod housekeeping;
+mod inquiry;
 mod lane;
 mod limits;
 mod look_back;
@@ -28,8 +29,9 @@ mod testing;
 mod verdict;
 
 pub use classify::classify;
+pub use inquiry::{Inquiry, Outcome};
 pub use lane::Lane;
 pub use look_back::STALL_LIMIT;
-pub use mailbox::{GatewaysUsed, Mailbox, MailboxFull, TableSender, TapSender, mailbox};
+pub use mailbox::{GatewaysUsed, InquirySender, Mailbox, MailboxFull, TableSender, TapSender, mailbox};
 pub use respond::{State, respond};
 pub use verdict::{Verdict, verdict_of};

@@ -2,7 +2,8 @@
 //!
 //! Two wait-free rings of one place each. New tables travel to the lane; the ones they replace travel back, so that
 //! it is the sender who frees them and never the lane. The ways to askers that are not on the link change by themselves, as
-//! the kernel's do, and have two such rings of their own. So has the tap of who captures, whose other end is another thread's.
+//! the kernel's do, and have two such rings of their own. So have the tap of who captures, and the inquiries of who watches, whose
+//! other ends are other threads'.
 //!
 //! What is small is copied, in one direction: the lines by which the lane's ticks are times of day; and from the lane, which
 //! gateways it has answers for.
@@ -11,6 +12,7 @@ use route::{LaneTables, NextHops};
 use rtrb::{Consumer, Producer, RingBuffer};
 use telemetry::{ArrivalClock, WallClock};
 
+use crate::inquiry::Inquiry;
 use crate::tap::Tap;
 
 /// How many lines wait for a lane, at most. One comes a second, and a lane looks hundreds of times a second; more wait
@@ -26,6 +28,7 @@ pub struct Mailbox {
     tables: Taker<Box<LaneTables>>,
     next_hops: Taker<Box<NextHops>>,
     tap: Taker<Option<Box<Tap>>>,
+    inquiries: Taker<Box<Inquiry>>,
     lines: Consumer<WallClock>,
     arrival_lines: Consumer<ArrivalClock>,
     uses: Producer<GatewaysUsed>,
@@ -38,6 +41,7 @@ pub struct TableSender {
     next_hops: Giver<Box<NextHops>>,
     /// There until somebody takes it.
     taps: Option<TapSender>,
+    inquiries: Option<InquirySender>,
     lines: Producer<WallClock>,
     arrival_lines: Producer<ArrivalClock>,
     uses: Consumer<GatewaysUsed>,
@@ -46,6 +50,10 @@ pub struct TableSender {
 /// The other end for taps, with whoever captures.
 #[derive(Debug)]
 pub struct TapSender(Giver<Option<Box<Tap>>>);
+
+/// The other end for inquiries, with whoever asks whether the lane answers.
+#[derive(Debug)]
+pub struct InquirySender(Giver<Box<Inquiry>>);
 
 /// The lane has not yet taken what was sent before; here is what was to be sent.
 #[derive(Debug)]
@@ -66,15 +74,18 @@ pub fn mailbox() -> (TableSender, Mailbox) {
     let (tables, tables_taker) = exchange();
     let (next_hops, next_hops_taker) = exchange();
     let (taps, tap) = exchange();
+    let (inquiries, inquiries_taker) = exchange();
     let (lines, lines_incoming) = RingBuffer::new(LINES);
     let (arrival_lines, arrivals_incoming) = RingBuffer::new(LINES);
     let (uses, uses_incoming) = RingBuffer::new(USES);
-    let taps = Some(TapSender(taps));
-    let sender = TableSender { tables, next_hops, taps, lines, arrival_lines, uses: uses_incoming };
+    let (taps, inquiries) = (Some(TapSender(taps)), Some(InquirySender(inquiries)));
+    let sender =
+        TableSender { tables, next_hops, taps, inquiries, lines, arrival_lines, uses: uses_incoming };
     let mailbox = Mailbox {
         tables: tables_taker,
         next_hops: next_hops_taker,
         tap,
+        inquiries: inquiries_taker,
         lines: lines_incoming,
         arrival_lines: arrivals_incoming,
         uses,
@@ -120,6 +131,11 @@ impl TableSender {
     pub fn take_taps(&mut self) -> Option<TapSender> {
         self.taps.take()
     }
+
+    /// The end for inquiries, for the thread that asks; once.
+    pub fn take_inquiries(&mut self) -> Option<InquirySender> {
+        self.inquiries.take()
+    }
 }
 
 impl TapSender {
@@ -131,6 +147,19 @@ impl TapSender {
 
     /// What the lane has given back, a tap or nothing, if it has taken what was sent.
     pub fn collect(&mut self) -> Option<Option<Box<Tap>>> {
+        self.0.collect()
+    }
+}
+
+impl InquirySender {
+    /// Sends an inquiry. The lane answers it at its next housekeeping, or the first one that finds a free frame, and gives it back:
+    /// [`InquirySender::collect`]. One is under way at a time: the next one is sent when that is back.
+    pub fn send(&mut self, inquiry: Box<Inquiry>) -> Result<(), MailboxFull<Box<Inquiry>>> {
+        self.0.send(inquiry)
+    }
+
+    /// The inquiry that the lane has given back, if it has.
+    pub fn collect(&mut self) -> Option<Box<Inquiry>> {
         self.0.collect()
     }
 }
@@ -149,6 +178,22 @@ impl Mailbox {
     /// The same of the tap, which may be none.
     pub(crate) fn exchange_tap(&mut self, tap: &mut Option<Box<Tap>>) -> bool {
         self.tap.exchange(tap)
+    }
+
+    /// Whether an inquiry has come, and has a place to go when it is answered.
+    pub(crate) fn has_inquiry(&self) -> bool {
+        !self.inquiries.incoming.is_empty() && !self.inquiries.outgoing.is_full()
+    }
+
+    /// The inquiry that has come.
+    pub(crate) fn inquiry(&mut self) -> Option<Box<Inquiry>> {
+        self.inquiries.incoming.pop().ok()
+    }
+
+    /// Gives it back, when [`Mailbox::has_inquiry`] has found a place for it.
+    pub(crate) fn give_back(&mut self, inquiry: Box<Inquiry>) {
+        let pushed = self.inquiries.outgoing.push(inquiry);
+        assert!(pushed.is_ok(), "the ring had room and no other writer");
     }
 
     /// Says which gateways answers were for, if there is room for the word.

@@ -140,6 +140,13 @@ pub trait Queue {
     /// Takes a frame back unsent.
     fn release(&mut self, frame: Frame);
 
+    /// A free frame, empty so far, whose room is to be written before it is given its length and handed to [`Queue::tx`] or
+    /// [`Queue::release`]; nothing where none is free, or this queue has none to give. Beside the road: a lane answers in the frame
+    /// that a question came in.
+    fn free_frame(&mut self) -> Option<Frame> {
+        None
+    }
+
     /// Where every frame is, or nothing where the card has no rings to tell of. Looks at what the other side of the rings
     /// writes: for housekeeping, not for the road.
     fn depths(&mut self) -> Option<Depths> {

@@ -337,6 +337,13 @@ impl Queue for Card {
         self.free.push(frame.address());
     }
 
+    fn free_frame(&mut self) -> Option<Frame> {
+        let frame = Frame::new(self.free.pop()?, 0);
+        self.move_to(&frame, Place::Free, Place::Held);
+        buffer_mut(&mut self.memory, &frame).fill(LEFTOVER);
+        Some(frame)
+    }
+
     fn flush(&mut self) {
         let is_slow = self.random.happens(self.faults.slow_peer_ppm);
         let limit = if is_slow { 1 } else { self.queued.len() };

@@ -12,6 +12,7 @@
 mod age;
 mod counts;
 mod faults;
+mod inquiries;
 mod limits;
 mod look_back;
 mod many;

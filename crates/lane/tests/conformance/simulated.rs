@@ -76,6 +76,10 @@ impl Queue for Alone {
         self.0.release(frame);
     }
 
+    fn free_frame(&mut self) -> Option<Frame> {
+        self.0.free_frame()
+    }
+
     fn flush(&mut self) {
         self.0.flush();
     }
@@ -165,9 +169,20 @@ impl<Q: Window> SimulatedLane<Q> {
 
     /// One turn, `quiet` after the one before, watched by every checker there is.
     pub(crate) fn turn(&mut self, quiet: Ns) {
+        self.watched(quiet, |lane, now| {
+            lane.turn(now);
+        });
+    }
+
+    /// The lane's housekeeping, watched likewise.
+    pub(crate) fn look_after(&mut self, quiet: Ns) {
+        self.watched(quiet, |lane, _| lane.housekeeping());
+    }
+
+    fn watched(&mut self, quiet: Ns, work: impl FnOnce(&mut Lane<Q, SimulatedClock>, Tick)) {
         self.now.0 += quiet.0;
         self.clock.set(self.now);
-        let (_, asked) = allocations::of(|| self.lane.turn(self.now));
+        let ((), asked) = allocations::of(|| work(&mut self.lane, self.now));
         assert_eq!(asked, Allocations::default(), "a lane allocates nothing after its start");
         self.lane.queue_mut().card().accounted().unwrap();
         self.watch.check(self.lane.counters()).unwrap();
@@ -187,7 +202,7 @@ impl<Q: Window> SimulatedLane<Q> {
     }
 
     /// What the turn did with the one frame, by its counters and by what left the card.
-    fn outcome(&mut self, before: &Counters) -> Outcome {
+    pub(crate) fn outcome(&mut self, before: &Counters) -> Outcome {
         let (mut sent, mut passed) = (Vec::new(), Vec::new());
         let card = self.lane.queue_mut().card();
         card.take_sent(|frame| sent.push(frame.to_vec()));

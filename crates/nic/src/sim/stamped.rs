@@ -38,6 +38,10 @@ impl Queue for Stamped {
         self.0.release(frame);
     }
 
+    fn free_frame(&mut self) -> Option<Frame> {
+        self.0.free_frame()
+    }
+
     fn flush(&mut self) {
         self.0.flush();
     }

@@ -181,8 +181,8 @@ impl<K: Kernel> XdpQueue<K> {
     }
 
     /// A free buffer for a packet of one's own, empty so far, to be written into, given its length, and handed to
-    /// [`Queue::tx`] or [`Queue::release`]; nothing where none is free. For the measuring client: a lane answers in the
-    /// buffer that the question came in.
+    /// [`Queue::tx`] or [`Queue::release`]; nothing where none is free. For the measuring client, and for what a lane is asked
+    /// beside its ring: else it answers in the buffer that the question came in.
     #[expect(clippy::cast_possible_truncation, reason = "an address of our own packet memory, below 2^32")]
     pub fn spare(&mut self) -> Option<Frame> {
         // What is sent without being asked leaves nothing missing at the receiver, so nothing else takes it back.
@@ -383,6 +383,10 @@ impl<K: Kernel> Queue for XdpQueue<K> {
     fn release(&mut self, frame: Frame) {
         self.lent.take_back(frame.address());
         self.free.push(u64::from(frame.address()));
+    }
+
+    fn free_frame(&mut self) -> Option<Frame> {
+        self.spare()
     }
 
     fn depths(&mut self) -> Option<Depths> {

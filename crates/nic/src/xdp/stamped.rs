@@ -101,6 +101,10 @@ impl<K: Kernel> Queue for Stamped<K> {
         self.0.release(frame);
     }
 
+    fn free_frame(&mut self) -> Option<Frame> {
+        self.0.spare()
+    }
+
     fn depths(&mut self) -> Option<Depths> {
         Queue::depths(&mut self.0)
     }
