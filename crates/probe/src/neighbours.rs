@@ -9,7 +9,7 @@
 //!
 //! It is shown frames that are no answers, and turns without a frame. The road of an answer never comes by here.
 
-mod question;
+pub mod question;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -175,16 +175,13 @@ impl Neighbours {
     /// the frame tells it.
     #[cold]
     pub(crate) fn hear(&mut self, frame: &[u8], queue: &mut impl Origin) -> Option<Mac> {
-        let headers = parse(frame).ok().filter(|headers| headers.network == Ethernet::LEN)?;
+        let headers = untagged(frame)?;
         let told = match (headers.kind, self.own.ip) {
             (Kind::Arp, IpAddr::V4(own)) => self.hear_arp(frame, headers, own.octets(), queue),
             (Kind::Solicitation, IpAddr::V6(own)) => {
                 self.hear_solicitation(frame, headers, own.octets(), queue)
             }
-            (Kind::Icmpv6, IpAddr::V6(_)) => {
-                let told = ndp::check_advertisement(frame, headers, &self.summer).ok()?;
-                told.mac.map(|mac| Station { mac, ip: told.target.into() })
-            }
+            (Kind::Icmpv6, IpAddr::V6(_)) => advertised(frame, headers, &self.summer),
             _ => None,
         }?;
         if NextHop::Owner(told.ip) != self.next_hop || told.mac.is_group() {
@@ -270,6 +267,30 @@ impl Neighbours {
         if let (Some(_), NextHop::Owner(next_hop)) = (self.search, self.next_hop) {
             send(queue, |room| question::write(self.own, next_hop, room));
         }
+    }
+}
+
+/// The headers of a frame without a tag.
+fn untagged(frame: &[u8]) -> Option<Headers> {
+    parse(frame).ok().filter(|headers| headers.network == Ethernet::LEN)
+}
+
+/// Who is where, by an advertisement.
+fn advertised(frame: &[u8], headers: Headers, summer: &Summer) -> Option<Station> {
+    let told = ndp::check_advertisement(frame, headers, summer).ok()?;
+    told.mac.map(|mac| Station { mac, ip: told.target.into() })
+}
+
+/// Who is where, by the answer to a [`question`]: an ARP reply, or an advertisement. Nothing where a frame is neither, or damaged.
+pub fn answered(frame: &[u8]) -> Option<Station> {
+    let headers = untagged(frame)?;
+    match headers.kind {
+        Kind::Arp if headers.selector == arp::REPLY => {
+            let arp = Arp::of(frame, headers.network)?;
+            Some(Station { mac: arp.sender_mac, ip: arp.sender_ip.into() })
+        }
+        Kind::Icmpv6 => advertised(frame, headers, &Summer::fastest()),
+        _ => None,
     }
 }
 

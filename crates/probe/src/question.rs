@@ -27,6 +27,7 @@ use telemetry::{Ns, WallTime};
 
 use crate::ask::{Ask, Protocol};
 use crate::clock::Clock;
+use crate::matching;
 use pattern::Tokens;
 use stamp::Stamp;
 
@@ -87,10 +88,16 @@ pub const fn is_size(size: usize, protocol: Protocol, is_authenticated: bool) ->
 impl Questions {
     /// The questions of this measurement.
     pub fn new(ask: &Ask) -> Self {
+        // What is wrong with a measurement `Ask::check` says.
+        Self::remembering(matching::slot_count(ask).unwrap_or(matching::REMEMBERED_MIN), ask)
+    }
+
+    /// The same for who waits for so few answers at a time: of no more questions is kept what their answers are compared with.
+    pub fn remembering(count: usize, ask: &Ask) -> Self {
         let tokens = Tokens::new(ask.seed);
         let form = match ask.protocol {
             Protocol::Icmp | Protocol::Udp { .. } => Form::Echo,
-            Protocol::Stamp { .. } => Form::Stamp(Stamp::new(ask, tokens.of_run())),
+            Protocol::Stamp { .. } => Form::Stamp(Stamp::new(ask, tokens.of_run(), count)),
             Protocol::Sockperf { .. } => Form::Sockperf,
         };
         Self { tokens, size: ask.size, form }

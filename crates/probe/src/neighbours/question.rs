@@ -29,7 +29,7 @@ const _: () = assert!(END - MESSAGE == MESSAGE_LEN as usize);
 
 /// Writes the question of `own` who has `ip`, and gives its end; nothing where they are of two families, or the room is
 /// too small.
-pub(super) fn write(own: Station, ip: IpAddr, room: &mut [u8]) -> Option<usize> {
+pub fn write(own: Station, ip: IpAddr, room: &mut [u8]) -> Option<usize> {
     match (own.ip, ip) {
         (IpAddr::V4(own_ip), IpAddr::V4(ip)) => arp_request(own.mac, own_ip, ip, room),
         (IpAddr::V6(own_ip), IpAddr::V6(ip)) => solicitation(own.mac, own_ip, ip, room),

@@ -45,7 +45,6 @@ use wire::stamp::{
 
 use super::{Question, Questions, Recognised, newest_with, pattern};
 use crate::ask::{Ask, StampKey, TIMEOUT_MAX};
-use crate::matching;
 
 /// How a question's T1 is written. A reflector may use the other format for its own stamps.
 const FORMAT: Format = Format::Ntp;
@@ -82,9 +81,9 @@ pub(super) const fn is_size(size: usize, is_authenticated: bool) -> bool {
 }
 
 impl Stamp {
-    pub(super) fn new(ask: &Ask, ssid: u16) -> Self {
+    pub(super) fn new(ask: &Ask, ssid: u16, remembered_count: usize) -> Self {
         let key = ask.stamp_key.as_ref().and_then(StampKey::signer);
-        Self { key, ssid, error_estimate: ask.stamp_error, asked: Asked::new(ask) }
+        Self { key, ssid, error_estimate: ask.stamp_error, asked: Asked::new(remembered_count) }
     }
 
     /// Writes the question into all of `room`, and remembers T1. The signature covers T1, so that a signed question
@@ -243,9 +242,7 @@ impl Tlvs<'_> {
 struct Asked(Box<[Cell<(u64, Timestamp)>]>);
 
 impl Asked {
-    fn new(ask: &Ask) -> Self {
-        // What is wrong with a measurement `Ask::check` says.
-        let count = matching::slot_count(ask).unwrap_or(matching::REMEMBERED_MIN);
+    fn new(count: usize) -> Self {
         Self(vec![Cell::new((u64::MAX, Timestamp::default())); count].into_boxed_slice())
     }
 
