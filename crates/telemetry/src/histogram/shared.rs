@@ -65,6 +65,11 @@ impl SharedHistogram {
         change(&self.max, u64::max, ns);
     }
 
+    /// How many values were recorded so far.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).sum()
+    }
+
     /// What was recorded so far.
     pub fn read(&self) -> Histogram {
         let mut copy = Histogram::default();
@@ -98,6 +103,7 @@ mod tests {
         }
         let read = shared.read();
         assert_eq!((read.count(), read.sum()), (own.count(), own.sum()));
+        assert_eq!(shared.count(), own.count());
         assert_eq!((read.min(), read.max()), (own.min(), own.max()));
         assert_eq!(read.iter().collect::<Vec<_>>(), own.iter().collect::<Vec<_>>());
     }
