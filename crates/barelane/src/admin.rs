@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   lane ─▶ page ─▶ housekeeping ─▶ segment ─▶ Reader ─▶ Snapshot ─┬─▶ families ─▶ exposition ─▶ /metrics
-//!                                                                  ├─▶ health ─────────────────▶ /readyz, /healthz
+//!                                                                  ├─▶ health ─────────────────▶ /readyz, /healthz ◀─ crate::health
 //!                                                                  └─▶ page ───────────────────▶ /, /page.json
 //!                                              a thread of its own, beside the lanes' cores
 //! ```
@@ -20,7 +20,7 @@
 //! | `families` | metrics from a snapshot |
 //! | `residence` | buckets of ours as buckets of Prometheus |
 //! | `exposition` | metrics as text, in both forms that Prometheus reads |
-//! | `health` | what is looked at before a server is called ready |
+//! | `health` | what is looked at before a server is called ready, or healthy |
 //! | `page` | the web page, and the figures that it asks for |
 
 use std::net::{SocketAddr, TcpListener};

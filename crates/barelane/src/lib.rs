@@ -79,6 +79,7 @@ pub mod doctor;
 pub mod error;
 mod events;
 pub mod explain;
+mod health;
 mod json;
 pub mod plan;
 pub mod probe;

@@ -377,4 +377,4 @@ fn wrong_routes(config: &Config, error: &RouteError) -> Wrong {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

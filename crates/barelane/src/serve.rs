@@ -18,6 +18,7 @@
 //! a file descriptor of this process: when the process ends, however it ends, the kernel detaches it.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use crate::capture::Service;
 use crate::config::keys::INTERFACE;
 use crate::error::{Error, Wrong};
 use crate::events::{self, Event, News};
+use crate::health::{CardHealth, Health, Wants};
 use crate::plan::Facts;
 use crate::signals::Signals;
 use crate::{Config, Plan};
@@ -82,15 +84,17 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Error> {
     facts.iter().chain(holding.facts()).for_each(|line| News::of_plan(line).tell());
     let housekeeping = Housekeeping::begin(server.plan());
     let mut publisher = publish(&server);
-    let admin = answer_metrics(&server, listener, publisher.as_ref());
+    let health = listener.as_ref().and_then(|_| ask_for_health(&mut server));
+    let admin = answer_metrics(&server, listener, publisher.as_ref(), health.as_ref());
     let captures = serve_captures(&mut server, publisher.as_ref());
     tell::ready(&server).tell();
     tell_systemd(&[NotifyState::Ready]);
-    let ended =
-        supervise(&mut server, &housekeeping, publisher.as_mut(), admin.as_ref(), &signals, arguments);
+    let watchers = Watchers { publisher: publisher.as_mut(), admin: admin.as_ref(), health: health.as_ref() };
+    let ended = supervise(&mut server, &housekeeping, watchers, &signals, arguments);
     tell_systemd(&[NotifyState::Stopping]);
     // Whoever balances load by it learns of the end before the first question is not answered.
     drop(admin);
+    drop(health);
     drop(captures);
     let stopped = server.stop();
     if let Ok(summary) = &stopped {
@@ -121,14 +125,39 @@ fn start(
     Ok(Server::start(plan, &stop)?.map(|server| (server, listener, holding)))
 }
 
+/// Who tells others of a server, and what it goes by changes with the plan.
+struct Watchers<'a> {
+    publisher: Option<&'a mut Publisher>,
+    admin: Option<&'a Admin>,
+    health: Option<&'a Health>,
+}
+
+/// Begins to ask whether what is claimed is answered, whenever somebody wants to know. A server that answers is worth more than one
+/// that is asked.
+fn ask_for_health(server: &mut Server) -> Option<Health> {
+    let stand_in = server.stand_in();
+    let lanes = server.lanes.iter_mut().filter_map(Running::door).collect();
+    let card = CardHealth::new(stand_in, lanes, Arc::clone(&server.health));
+    let core = server.plan().placement.housekeeping.as_ref().map(|seat| seat.core);
+    let health = Health::start(card, wants(server), core);
+    health.map_err(|error| News::warning(error).tell()).ok()
+}
+
+/// What is to be asked of a server, as it is now.
+fn wants(server: &Server) -> Wants {
+    Wants::of(server.plan(), server.program_mode())
+}
+
 /// Answers who asks for metrics and health. As with the side channel, a server that answers packets is worth more.
 fn answer_metrics(
     server: &Server,
     listener: Option<TcpListener>,
     publisher: Option<&Publisher>,
+    health: Option<&Health>,
 ) -> Option<Admin> {
     let (plan, segment) = (server.plan(), publisher.map(Publisher::path));
-    let watched = Watched::of(plan, server.lanes.iter().filter_map(Running::watched));
+    let threads = server.lanes.iter().filter_map(Running::watched);
+    let watched = Watched::of(plan, threads, health.map(Health::asking));
     match Admin::start(listener?, &plan.admin, segment, watched) {
         Ok(admin) => {
             admin.fact().tell();
@@ -179,12 +208,11 @@ fn publish(server: &Server) -> Option<Publisher> {
 fn supervise(
     server: &mut Server,
     housekeeping: &Housekeeping,
-    mut publisher: Option<&mut Publisher>,
-    admin: Option<&Admin>,
+    Watchers { mut publisher, admin, health }: Watchers<'_>,
     signals: &Signals,
     arguments: &ServeArguments,
 ) -> Result<(), Error> {
-    let mut watch = Watch::new(server.plan());
+    let (mut watch, mut plan_number) = (Watch::new(server.plan()), server.plan_number);
     while !signals.is_stopping() {
         if signals.take_reload() {
             reload(server, housekeeping, arguments, &signals.stop_flag());
@@ -192,6 +220,10 @@ fn supervise(
                 admin.renew(&server.plan().admin);
             }
             watch = Watch::new(server.plan());
+        }
+        if plan_number != server.plan_number {
+            plan_number = server.plan_number;
+            health.into_iter().for_each(|health| health.renew(wants(server)));
         }
         server.tell_time();
         server.news().iter().for_each(News::tell);

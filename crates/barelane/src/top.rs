@@ -25,7 +25,7 @@ use crate::side_channel::{self, Reader, SegmentError, Snapshot};
 pub mod figures;
 mod screen;
 pub mod tables;
-mod units;
+pub(crate) mod units;
 
 use figures::Figures;
 

@@ -10,9 +10,10 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::exposition::Form;
 use super::families::Families;
-use super::health::{self, Report, Watched};
+use super::health::{self, Watched};
 use super::page::{Looks, PAGE, POLICY, PageFigures};
 use super::settings::Token;
+use crate::health::Report;
 use crate::side_channel::{Reader, unix_ns};
 
 const TEXT: &str = "text/plain; charset=utf-8";

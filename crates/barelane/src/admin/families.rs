@@ -87,6 +87,11 @@ impl Families {
             "A frame is dropped as too old where it has waited for longer; 0 where that is not limited.";
         let limit = Value::Ns(area.number("age_limit").unwrap_or(0));
         self.gauge("barelane_age_limit_seconds", "seconds", help, &[], limit);
+        let help = "Questions that were asked for /healthz; each is among the frames that its tier received.";
+        for (tier, field) in [("driver", "health_questions_driver"), ("lane", "health_questions_lane")] {
+            let labels = vec![("tier", tier.to_owned())];
+            self.add("barelane_health_questions", Kind::Counter, "questions", help, labels, count(field));
+        }
     }
 
     fn lane(&mut self, area: &Area) {

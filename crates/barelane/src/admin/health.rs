@@ -1,10 +1,10 @@
 //! What is looked at before a server is called ready, or healthy.
 //!
-//! No packet is sent. A host cannot put a packet into its own receive queue from outside: what it sends on the interface leaves, and
-//! what comes back was answered, or not, by somebody's cable and switch too. Who wants to know whether questions are
-//! answered asks one from another host: `barelane probe`.
+//! For `/readyz` no packet is sent: it is asked often, by whoever balances load. For `/healthz` what is claimed is asked too
+//! ([`crate::health`]), as far as that is possible within this host. The cable has no part in it: who wants to know whether questions
+//! come by it asks one from another host, by `barelane probe`.
 
-use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use host::links;
@@ -13,6 +13,7 @@ use host::usage::WatchedThread;
 use tokio::time::{Instant, sleep};
 
 use crate::Plan;
+use crate::health::{Asking, Finding, Report};
 use crate::side_channel::{Area, Reader, SegmentError, Snapshot, unix_ns};
 
 /// A publication is fresh for so long: ten of them are due in it.
@@ -34,11 +35,13 @@ pub(crate) struct Watched {
     /// The threads of lanes that may sleep, in the order of the lanes. Where nothing comes they turn a hundred times a second and
     /// publish once in 41 s; but between two turns they sleep, and that the kernel counts.
     pub(super) sleepers: Vec<WatchedThread>,
+    /// Who asks whether it answers; nothing where nobody does.
+    pub(super) asking: Option<Asking>,
 }
 
 impl Watched {
     /// What there is to watch of a server that runs by this plan.
-    pub(crate) fn of(plan: &Plan, lanes: impl Iterator<Item = Thread>) -> Self {
+    pub(crate) fn of(plan: &Plan, lanes: impl Iterator<Item = Thread>, asking: Option<Asking>) -> Self {
         let index = plan.facts.link.index;
         let is_on_interface = !plan.facts.is_memif();
         let program = is_on_interface.then(|| program_at(index).unwrap_or(0));
@@ -46,6 +49,7 @@ impl Watched {
             program,
             cores: plan.lanes.iter().map(|lane| lane.core).collect(),
             sleepers: lanes.filter(|_| plan.may_sleep()).map(WatchedThread::open).collect(),
+            asking,
         }
     }
 
@@ -61,39 +65,35 @@ fn program_at(index: u32) -> Result<u32, host::HostError> {
     Ok(links::link_at(index)?.program.map_or(0, |program| program.id))
 }
 
-/// What was looked at, in words, and whether it is as it should be.
-#[derive(Debug, Default)]
-pub(super) struct Report(Vec<(&'static str, Result<String, String>)>);
-
-impl Report {
-    pub(super) fn is_good(&self) -> bool {
-        self.0.iter().all(|(_, found)| found.is_ok())
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|(name, found)| match found {
-            Ok(what) => writeln!(out, "good {name}: {what}"),
-            Err(what) => writeln!(out, "bad  {name}: {what}"),
-        })
-    }
-}
-
 /// Whether packets can come, and every lane turns, as is published.
 pub(super) async fn ready(reader: &Reader, watched: &Watched) -> Report {
-    Report(vec![
-        ("segment-fresh", fresh(reader)),
-        ("link", link(reader)),
-        ("lanes-turn", turning(reader, watched).await),
-    ])
+    let mut report = Report::default();
+    report.add("segment-fresh", fresh(reader));
+    report.add("link", link(reader));
+    report.add("lanes-turn", turning(reader, watched).await);
+    report
 }
 
-/// The same, and whether the program is still attached.
+/// The same, and whether the program is still attached, and what it and the lanes are asked is answered.
 pub(super) async fn healthy(reader: &Reader, watched: &Watched) -> Report {
-    let Report(mut found) = ready(reader, watched).await;
-    found.extend(watched.program.map(|id| ("program-attached", attached(reader, id))));
-    Report(found)
+    let (mut report, answers) = tokio::join!(ready(reader, watched), answers(watched));
+    if let Some(id) = watched.program {
+        report.add("program-attached", attached(reader, id));
+    }
+    match answers {
+        None => {}
+        Some(Ok(answers)) => report.0.extend(answers.0.iter().cloned()),
+        Some(Err(why)) => report.add("questions", Finding::Bad(why)),
+    }
+    report
+}
+
+/// What came of asking; nothing where nobody asks.
+async fn answers(watched: &Watched) -> Option<Result<Arc<Report>, String>> {
+    match &watched.asking {
+        None => None,
+        Some(asking) => Some(asking.ask().await),
+    }
 }
 
 fn fresh(reader: &Reader) -> Result<String, String> {

@@ -199,7 +199,7 @@ impl Served {
         let mut areas = wanted(10);
         let segment = Segment::create_in(&place.0, &mut areas).unwrap();
         let reader = Some(Reader::open(segment.path()).unwrap());
-        let watched = Watched { program: None, cores: Vec::new(), sleepers: Vec::new() };
+        let watched = Watched { program: None, cores: Vec::new(), sleepers: Vec::new(), asking: None };
         (Self { _place: place, areas, segment }, Answerer { token, reader, watched, looks: Looks::default() })
     }
 

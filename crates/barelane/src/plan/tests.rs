@@ -11,7 +11,7 @@ use route::{Owner, PartialChecksums, Tier};
 use super::{CardPlan, Facts, LanePlan, Plan};
 use crate::Config;
 
-fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     Facts {
         link: Link {
             index: 7,
@@ -45,7 +45,7 @@ fn facts() -> Facts {
     }
 }
 
-fn plan_of(text: &str, facts: Facts) -> Result<Plan, String> {
+pub(crate) fn plan_of(text: &str, facts: Facts) -> Result<Plan, String> {
     let config = Config::parse(&format!("nic.interface = \"eth9\"\n{text}"), "test").unwrap();
     Plan::resolve(&config, facts).map_err(|wrong| wrong.to_string())
 }

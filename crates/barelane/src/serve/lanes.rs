@@ -19,6 +19,7 @@ use telemetry::{ArrivalClock, Counters, Histogram, Ns, Page, Tick, TickRate, Wal
 
 use crate::capture::LaneEnd;
 use crate::error::Error;
+use crate::health::LaneDoor;
 use crate::plan::{Idle, LanePlan};
 
 mod idle;
@@ -347,6 +348,12 @@ impl Running {
     /// What captures need of it; once.
     pub(super) fn lane_end(&mut self) -> Option<LaneEnd> {
         Some(LaneEnd { queue: self.plan.queue, taps: self.tables.take_taps()? })
+    }
+
+    /// What whoever asks whether it answers needs of it; once.
+    pub(super) fn door(&mut self) -> Option<LaneDoor> {
+        let inquiries = self.tables.take_inquiries()?;
+        Some(LaneDoor::new(self.plan.queue, self.shared_page(), inquiries))
     }
 
     /// T3 − T2 of the lane's STAMP answers so far.

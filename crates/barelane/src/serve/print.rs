@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nic::xdp::{Attachment, BusyPoll};
+use nic::xdp::{Attachment, BusyPoll, Mode};
 use telemetry::{Counters, Histogram};
 
 use super::card::Losses;
@@ -98,6 +98,11 @@ impl Server {
             CardPlan::Xdp(_) => self.card.program().map_or_else(String::new, |card| card.mode().to_string()),
             CardPlan::Memif(memif) => role_name(memif.role).to_owned(),
         }
+    }
+
+    /// Where the program runs, where there is one.
+    pub(super) fn program_mode(&self) -> Option<Mode> {
+        self.card.program().map(Attachment::mode)
     }
 
     /// Whether packets are read and written in place, in a word.

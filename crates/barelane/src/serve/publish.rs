@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use lane::STALL_LIMIT;
@@ -221,6 +222,8 @@ fn follow(facts: &mut ServerFacts, server: &Server) {
     (facts.log_lost_count, facts.log_suppressed_count) = (events::lost_count(), events::suppressed_count());
     (facts.link, facts.interface_index) = (server.link().text().to_owned(), link.index.into());
     (facts.mode, facts.zero_copy) = (server.mode(), server.zero_copy().to_owned());
+    facts.health_questions =
+        [&server.health.driver, &server.health.lane].map(|count| count.load(Ordering::Relaxed));
 }
 
 /// What no lane has seen of a queue.

@@ -204,7 +204,8 @@ impl Server {
         self.go_by(kernel_ways)?;
         self.exchange_tables(&plan)?;
         self.claim(&plan.claims())?;
-        (self.plan, self.groups, self.link) = (plan, groups, LinkWord::Up);
+        self.set_plan(plan);
+        (self.groups, self.link) = (groups, LinkWord::Up);
         self.return_count += 1;
         let mut news: Vec<News> = self.plan.warnings.iter().map(News::warning).collect();
         // Where it is gone again already, the next look hears of it.

@@ -93,7 +93,7 @@ impl Server {
     fn take_over(&mut self, Successor { plan, groups, added, kernel_ways }: Successor) -> Result<(), Error> {
         self.go_by(kernel_ways)?;
         self.change_over(&plan)?;
-        self.plan = plan;
+        self.set_plan(plan);
         self.groups = groups;
         self.announced = Announced::once(&self.plan, added)?;
         Ok(())

@@ -10,7 +10,7 @@ use host::groups::SolicitedNode;
 use host::wall::{Line, Wall};
 use lane::GatewaysUsed;
 use nic::memif::{self, MemifError};
-use nic::xdp::{self, ArrivalStamps, Claims, XdpError};
+use nic::xdp::{self, ArrivalStamps, Claims, StandIn, XdpError};
 use telemetry::{ArrivalClock, Counter, Counters, Histogram, Ns, Page, Tick, TickRate, WallClock, WallTime};
 
 use super::address_check::{self, Announced};
@@ -24,6 +24,7 @@ use super::tell;
 use crate::config::keys::{INTERFACE, MEMIF, MODE, ZERO_COPY};
 use crate::error::{Error, Wrong};
 use crate::events::News;
+use crate::health;
 use crate::plan::{CardPlan, Plan, free, next_hops_of};
 use crate::side_channel::RouteFigures;
 
@@ -40,6 +41,8 @@ const LINK_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Server {
     pub(super) plan: Plan,
+    /// How many plans came before it: whoever goes by it sees by this that it is another one.
+    pub(super) plan_number: u64,
     pub(super) card: Card,
     pub(super) lanes: Vec<Running>,
     pub(super) groups: Option<SolicitedNode>,
@@ -63,6 +66,8 @@ pub struct Server {
     pub(super) absence: Option<Absence>,
     /// How often it has come back.
     pub(super) return_count: u64,
+    /// What is asked only to know whether it is answered.
+    pub(super) health: Arc<health::Counts>,
 }
 
 impl Server {
@@ -106,6 +111,7 @@ impl Server {
         let stamping = (plan.card.arrivals() == ArrivalStamps::Program).then_some(monotonic);
         Ok(Some(Self {
             plan,
+            plan_number: 0,
             card,
             lanes,
             groups,
@@ -122,6 +128,7 @@ impl Server {
             link: LinkWord::default(),
             absence: None,
             return_count: 0,
+            health: Arc::default(),
         }))
     }
 
@@ -154,7 +161,7 @@ impl Server {
             Some(Ok(plan)) => plan,
         };
         self.change_over(&plan)?;
-        self.plan = plan;
+        self.set_plan(plan);
         Ok(Some(tell::tier(&self.plan)))
     }
 
@@ -229,6 +236,12 @@ impl Server {
         Ok(())
     }
 
+    /// Goes by another plan from now on: all that it says has been done.
+    pub(super) fn set_plan(&mut self, plan: Plan) {
+        self.plan = plan;
+        self.plan_number += 1;
+    }
+
     /// Announces addresses for the second time, when it is due.
     pub(super) fn announce_again(&mut self) -> Result<(), Error> {
         self.announced.again(&self.plan)
@@ -268,6 +281,16 @@ impl Server {
     /// What the driver tier has counted so far.
     pub fn driver_counters(&self) -> Result<Counters, Error> {
         driver_counters(&self.card)
+    }
+
+    /// What puts questions to the program, for another thread; or why there is nothing.
+    pub(super) fn stand_in(&self) -> Result<StandIn, String> {
+        match self.card.program() {
+            Some(program) => program.stand_in().map_err(|error| error.to_string()),
+            None => Err("over memif nothing stands before the lanes that could be asked; \
+                         ask from the other end: barelane probe --memif"
+                .to_owned()),
+        }
     }
 
     /// What no lane has seen.

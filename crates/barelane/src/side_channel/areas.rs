@@ -47,6 +47,8 @@ pub(crate) struct ServerFacts {
     pub arrival_clock: String,
     /// How old a question may be that a lane answers; 0 where that is not limited.
     pub age_limit_ns: u64,
+    /// Questions that the program was run on for health, and those that lanes got.
+    pub health_questions: [u64; 2],
 }
 
 /// The kernel's counts of one queue.
@@ -190,6 +192,11 @@ pub(crate) fn server(image: &mut Image, facts: &ServerFacts) {
     let sentence =
         "A frame is dropped as too old where it has waited for longer; 0 where that is not limited.";
     image.gauge("age_limit", "ns", sentence, facts.age_limit_ns);
+    let [driver, lane] = facts.health_questions;
+    let sentence = "Questions of /healthz that the program was run on; each counts as received there.";
+    image.count("health_questions_driver", "frames", sentence, driver);
+    let sentence = "Questions of /healthz that lanes got; each counts as received there.";
+    image.count("health_questions_lane", "frames", sentence, lane);
 }
 
 /// The area of one lane.

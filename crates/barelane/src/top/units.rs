@@ -18,7 +18,7 @@ pub(super) fn rate(rate: f64) -> String {
 
 /// A time: `980ns`, `12.3µs`, `1.20s`; a dash where there is none.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown, a double holds fifteen")]
-pub(super) fn time(ns: Option<u64>) -> String {
+pub(crate) fn time(ns: Option<u64>) -> String {
     let Some(ns) = ns else { return "-".to_owned() };
     let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")];
     match units.into_iter().find(|(size, _)| ns as f64 >= *size * 0.9995) {

@@ -57,7 +57,7 @@ fn dropped((sender, out): (&Namespace, &str), (receiver, inwards): (&Namespace, 
 }
 
 /// A column of `/proc/net/dev`, counted from the name (proc(5)).
-fn counted(host: &Namespace, nic: &str, column: usize) -> u64 {
+pub(crate) fn counted(host: &Namespace, nic: &str, column: usize) -> u64 {
     let text = host.run(|| fs::read_to_string("/proc/thread-self/net/dev").unwrap()).unwrap();
     let row = text.lines().find_map(|line| line.trim().strip_prefix(nic)?.strip_prefix(':')).unwrap();
     row.split_whitespace().nth(column).unwrap().parse().unwrap()

@@ -43,6 +43,7 @@
 //! | `top` | does `barelane top` say so too? |
 //! | `capture` | does a capture say what the lanes saw and sent, and does nobody who captures disturb a server? |
 //! | `admin` | does Prometheus hear it as well, and can nobody who asks badly hold a server up? |
+//! | `health` | does `/healthz` ask what is claimed where it is answered, and fail where a lane does not? |
 //! | `page` | does a browser show it, in every window, and does it say when nobody answers? |
 //! | `tls` | … and by TLS, to curl, whatever the files are, and however slowly somebody shakes hands? |
 //! | `ends` | what is left after SIGTERM, and after SIGKILL at any moment? |
@@ -75,6 +76,7 @@ mod echo;
 mod ends;
 mod events;
 mod flood;
+mod health;
 mod hold;
 mod idle;
 mod kernel;
