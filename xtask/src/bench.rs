@@ -10,6 +10,7 @@
 //! | `--idle` | one question a second against a stream, and the processor time of a lane, for each idle policy |
 //! | `--road` | nanoseconds a packet from ring to ring, over memif in own memory, beside a straight C function |
 //! | `--instructions` | instructions a packet for each class, counted by callgrind, against the committed baseline |
+//! | `--histogram` | nanoseconds and instructions of a record, as ratios against `HdrHistogram` |
 //! | `--checksum` | gigabytes a second for each checksum implementation and length |
 //!
 //! Nanoseconds are this machine's, of this minute; ratios within one round are what can be compared. Instructions are
@@ -17,6 +18,7 @@
 
 mod checksum;
 mod facts;
+mod histogram;
 mod idle;
 pub(crate) mod instructions;
 mod memif;
@@ -43,6 +45,9 @@ pub(crate) struct Arguments {
     /// Measure the checksum implementations instead.
     #[arg(long)]
     checksum: bool,
+    /// Measure what a record in a histogram takes, beside one that others wrote, instead.
+    #[arg(long)]
+    histogram: bool,
     /// Measure what a packet costs from ring to ring, beside a straight C function, instead.
     #[arg(long)]
     road: bool,
@@ -82,6 +87,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.checksum {
         return checksum::run();
+    }
+    if arguments.histogram {
+        return histogram::run(arguments.rounds);
     }
     if arguments.road {
         return road::run(arguments.rounds);

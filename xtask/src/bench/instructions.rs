@@ -120,30 +120,32 @@ fn count() -> Result<Counts> {
 
 /// Instructions a packet of one class, and the checksum implementation in use.
 fn count_class(class: &str) -> Result<(f64, String)> {
-    count_class_by(&workspace::target().join("release/examples/instructions"), class)
+    count_within("one_turn", &workspace::target().join("release/examples/instructions"), &[class])
 }
 
 /// Instructions a packet of one class, as this program has them.
 pub(super) fn count_by(program: &Path, class: &str) -> Result<f64> {
-    Ok(count_class_by(program, class)?.0)
+    Ok(count_within("one_turn", program, &[class])?.0)
 }
 
-fn count_class_by(program: &Path, class: &str) -> Result<(f64, String)> {
+/// Instructions within one function of a program, divided by the number that the program prints; and what it prints behind it.
+pub(super) fn count_within(function: &str, program: &Path, arguments: &[&str]) -> Result<(f64, String)> {
+    let class = arguments.join("-");
     let result: PathBuf = workspace::target().join(format!("callgrind.{class}"));
     let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*one_turn*"]);
+    command.args(["--tool=callgrind", "--collect-atstart=no"]).arg(format!("--toggle-collect=*{function}*"));
     command.arg(format!("--callgrind-out-file={}", result.display()));
-    command.arg(program).arg(class);
+    command.arg(program).args(arguments);
     println!("   $ {}", line(&command));
     let said = output(&mut command)?;
-    let (packets, summer) =
+    let (count, words) =
         said.trim().split_once(' ').with_context(|| format!("not what was promised: {said}"))?;
     let counted = fs::read_to_string(&result)?;
     let total =
         counted.lines().find_map(|line| line.strip_prefix("totals: ")).context("callgrind gave no totals")?;
-    let per_packet = total.trim().parse::<f64>()? / packets.parse::<f64>()?;
-    ensure!(per_packet > 1.0, "callgrind counted nothing of {class}");
-    Ok(((per_packet * 100.0).round() / 100.0, summer.to_owned()))
+    let each = total.trim().parse::<f64>()? / count.parse::<f64>()?;
+    ensure!(each > 1.0, "callgrind counted nothing of {class}");
+    Ok(((each * 100.0).round() / 100.0, words.to_owned()))
 }
 
 fn print(counts: &Counts, baseline: &Counts) {
