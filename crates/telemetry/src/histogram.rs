@@ -24,7 +24,6 @@ pub const BUCKET_COUNT: usize = LINEAR + POWERS * STEPS;
 #[derive(Clone)]
 pub struct Histogram {
     buckets: [u64; BUCKET_COUNT],
-    count: u64,
     sum: u64,
     min: u64,
     max: u64,
@@ -33,7 +32,7 @@ pub struct Histogram {
 impl core::fmt::Debug for Histogram {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         out.debug_struct("Histogram")
-            .field("count", &self.count)
+            .field("count", &self.count())
             .field("min", &self.min)
             .field("p50", &self.percentile(50.0))
             .field("max", &self.max)
@@ -43,17 +42,20 @@ impl core::fmt::Debug for Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { buckets: [0; BUCKET_COUNT], count: 0, sum: 0, min: u64::MAX, max: 0 }
+        Self { buckets: [0; BUCKET_COUNT], sum: 0, min: u64::MAX, max: 0 }
     }
 }
 
+/// The bucket of a value; behind the last one where it is too long for that. A value is halved until it is below [`LINEAR`], and is
+/// at least [`STEPS`] then, if it was halved at all: one formula for both, without a branch that the next value takes otherwise.
+#[inline]
 fn bucket_of(value: u64) -> usize {
-    if value < LINEAR as u64 {
-        return value as usize;
-    }
-    let power = value.ilog2() as usize - 7;
-    let step = (value >> (power + 1)) as usize & (STEPS - 1);
-    (LINEAR + power * STEPS + step).min(BUCKET_COUNT - 1)
+    let halved = (value | (LINEAR as u64 - 1)).ilog2() - STEPS.ilog2();
+    halved as usize * STEPS + (value >> halved) as usize
+}
+
+fn is_empty(buckets: &[u64; BUCKET_COUNT]) -> bool {
+    buckets.iter().all(|count| *count == 0)
 }
 
 /// The middle of a bucket: what its values are reported as.
@@ -67,21 +69,25 @@ fn value_of(bucket: usize) -> u64 {
 }
 
 impl Histogram {
-    /// Records one value.
+    /// Records one value. A new smallest or largest one is seldom, so that its branch is foreseen, and nothing waits for a store
+    /// that need not be.
     #[inline]
     pub fn record(&mut self, ns: u64) {
-        if let Some(bucket) = self.buckets.get_mut(bucket_of(ns)) {
+        if let Some(bucket) = self.buckets.get_mut(bucket_of(ns).min(BUCKET_COUNT - 1)) {
             *bucket += 1;
         }
-        self.count += 1;
         self.sum = self.sum.wrapping_add(ns);
-        self.min = self.min.min(ns);
-        self.max = self.max.max(ns);
+        if ns < self.min {
+            self.min = ns;
+        }
+        if ns > self.max {
+            self.max = ns;
+        }
     }
 
-    /// How many values were recorded.
+    /// How many values were recorded: those of all buckets, so that a record has one word less to write.
     pub fn count(&self) -> u64 {
-        self.count
+        self.buckets.iter().fold(0, |sum: u64, count| sum.saturating_add(*count))
     }
 
     /// The sum of all values. 2^64 ns are centuries.
@@ -91,7 +97,7 @@ impl Histogram {
 
     /// The smallest value, or 0 where there is none.
     pub fn min(&self) -> u64 {
-        if self.count == 0 { 0 } else { self.min }
+        if is_empty(&self.buckets) { 0 } else { self.min }
     }
 
     /// The largest value, exact.
@@ -101,12 +107,13 @@ impl Histogram {
 
     /// The value that `percent` of all values do not exceed, within 1/128 of itself; 0 where there is none.
     pub fn percentile(&self, percent: f64) -> u64 {
+        let count = self.count();
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_sign_loss,
             reason = "counts stay below 2^53, and the product is not negative"
         )]
-        let wanted = ((percent / 100.0 * self.count as f64) as u64).clamp(1, self.count.max(1));
+        let wanted = ((percent / 100.0 * count as f64) as u64).clamp(1, count.max(1));
         let mut seen = 0_u64;
         for (bucket, &count) in self.buckets.iter().enumerate() {
             seen = seen.saturating_add(count);
@@ -122,7 +129,6 @@ impl Histogram {
         for (bucket, &more) in self.buckets.iter_mut().zip(&other.buckets) {
             *bucket = bucket.saturating_add(more);
         }
-        self.count = self.count.saturating_add(other.count);
         self.sum = self.sum.wrapping_add(other.sum);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
@@ -150,8 +156,7 @@ impl Histogram {
     /// The histogram that has these buckets, this sum, and these as its smallest and largest value. Where they do not belong
     /// together, what it says is wrong, and nothing else is.
     pub fn of_buckets(buckets: [u64; BUCKET_COUNT], sum: u64, min: u64, max: u64) -> Self {
-        let count = buckets.iter().fold(0, |sum: u64, count| sum.saturating_add(*count));
-        Self { buckets, count, sum, min: if count == 0 { u64::MAX } else { min }, max }
+        Self { buckets, sum, min: if is_empty(&buckets) { u64::MAX } else { min }, max }
     }
 
     /// Every bucket that is not empty, as its reported value and its count.
@@ -178,6 +183,13 @@ mod tests {
             }
             value *= 2;
         }
+    }
+
+    #[test]
+    fn every_bucket_reports_a_value_of_its_own_and_what_is_too_long_is_behind_the_last() {
+        assert!((0..BUCKET_COUNT).all(|bucket| bucket_of(value_of(bucket)) == bucket));
+        assert_eq!(bucket_of((1 << 36) - 1), BUCKET_COUNT - 1);
+        assert!([1 << 36, u64::MAX].into_iter().all(|value| bucket_of(value) >= BUCKET_COUNT));
     }
 
     #[test]

@@ -54,15 +54,28 @@ impl SharedHistogram {
         if cfg!(silent) {
             return;
         }
-        let change = |word: &AtomicU64, change: fn(u64, u64) -> u64, by| {
-            word.store(change(word.load(Ordering::Relaxed), by), Ordering::Relaxed);
-        };
-        if let Some(bucket) = self.buckets.get(bucket_of(ns)) {
-            change(bucket, u64::wrapping_add, times);
+        match self.buckets.get(bucket_of(ns)) {
+            Some(bucket) => add(bucket, times),
+            None => self.record_too_long(times),
         }
-        change(&self.sum, u64::wrapping_add, ns.wrapping_mul(times));
-        change(&self.min, u64::min, ns);
-        change(&self.max, u64::max, ns);
+        add(&self.sum, ns.wrapping_mul(times));
+        if ns < self.min.load(Ordering::Relaxed) || ns > self.max.load(Ordering::Relaxed) {
+            self.widen(ns);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_too_long(&self, times: u64) {
+        let [.., last] = &self.buckets;
+        add(last, times);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn widen(&self, ns: u64) {
+        self.min.store(self.min.load(Ordering::Relaxed).min(ns), Ordering::Relaxed);
+        self.max.store(self.max.load(Ordering::Relaxed).max(ns), Ordering::Relaxed);
     }
 
     /// How many values were recorded so far.
@@ -76,12 +89,17 @@ impl SharedHistogram {
         for (to, from) in copy.buckets.iter_mut().zip(&self.buckets) {
             *to = from.load(Ordering::Relaxed);
         }
-        copy.count = copy.buckets.iter().sum();
         copy.sum = self.sum.load(Ordering::Relaxed);
         copy.min = self.min.load(Ordering::Relaxed);
         copy.max = self.max.load(Ordering::Relaxed);
         copy
     }
+}
+
+/// Adds to a word. Only its one writer may call this.
+#[inline]
+fn add(word: &AtomicU64, more: u64) {
+    word.store(word.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -96,7 +114,8 @@ mod tests {
     #[test]
     fn it_holds_what_a_histogram_of_ones_own_would() {
         let (shared, mut own) = (SharedHistogram::default(), Histogram::default());
-        for value in (0..5_000).map(|value| value * value) {
+        let too_long = [(1 << 36) - 1, 1 << 36, 1 << 50];
+        for value in (0..5_000).map(|value| value * value).chain(too_long) {
             shared.record(value);
             shared.record_times(value, value % 3);
             (0..=value % 3).for_each(|_| own.record(value));
