@@ -8,7 +8,7 @@
 //!                                              a thread of its own, beside the lanes' cores
 //! ```
 //!
-//! It reads the server's own segment as `barelane top` does, by the same [`Reader`], so that the two cannot disagree, and knows
+//! It reads the server's own segment, of each card one, as `barelane top` does, by the same [`Reader`], so that the two cannot disagree, and knows
 //! nothing else of the lanes. Whoever asks slowly, often, or nonsense, holds up this thread and no other.
 //!
 //! | file | what |
@@ -24,7 +24,7 @@
 //! | `page` | the web page, and the figures that it asks for |
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::{oneshot, watch};
@@ -45,7 +45,7 @@ mod settings;
 mod tests;
 mod tls;
 
-use answer::Answerer;
+use answer::{Answerer, Card};
 pub(crate) use health::Watched;
 use page::Looks;
 pub use settings::AdminSettings;
@@ -67,27 +67,40 @@ pub(crate) struct Admin {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What is shown of one card.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// The interface.
+    pub(crate) nic: String,
+    /// Its segment, where there is one.
+    pub(crate) segment: Option<PathBuf>,
+    /// What else is looked at.
+    pub(crate) watched: Watched,
+}
+
 impl Admin {
-    /// Answers at a listener from now on, by the segment at this path.
+    /// Answers at a listener from now on, by the segments of these cards.
     pub(crate) fn start(
         listener: TcpListener,
         settings: &AdminSettings,
-        segment: Option<&Path>,
-        watched: Watched,
+        shown: Vec<Shown>,
     ) -> Result<Self, Error> {
         let failed =
             |what: &str, cause: &dyn std::fmt::Display| Error::Failed(format!("metrics: {what}: {cause}"));
         let address = listener.local_addr().map_err(|cause| failed("no address", &cause))?;
-        let opened = segment.map(Reader::open).transpose();
-        let reader = opened.map_err(|cause: SegmentError| failed("the segment", &cause))?;
-        let cores = watched.own_cores();
-        let answerer =
-            Answerer { token: settings.token().cloned(), reader, watched, looks: Looks::default() };
+        let core = Watched::own_core(&shown.iter().map(|card| &card.watched));
+        let cards = shown.into_iter().map(|Shown { nic, segment, watched }| {
+            let reader = segment.as_deref().map(Reader::open).transpose();
+            let reader = reader.map_err(|cause: SegmentError| failed("the segment", &cause))?;
+            Ok(Card { nic, reader, watched, looks: Looks::default() })
+        });
+        let cards = cards.collect::<Result<_, Error>>()?;
+        let answerer = Answerer { token: settings.token().cloned(), cards };
         let (tls, shown) = watch::channel(settings.tls().cloned());
         let (stop, stopped) = oneshot::channel();
         let work = move || {
             // Where the lanes have every core, it runs wherever the kernel puts it, as housekeeping does.
-            if let Some(&core) = cores.first() {
+            if let Some(core) = core {
                 let _taken_away_since = host::cores::pin(core);
             }
             if let Err(cause) = http::serve(listener, answerer, &shown, stopped) {

@@ -27,6 +27,7 @@ pub enum Verb {
     /// Answer packets on an interface until SIGTERM or SIGINT; SIGHUP reads the configuration again
     #[command(
         after_help = "Example:\n  barelane serve --nic eth1 --address 192.0.2.1/24 --respond icmp-echo --respond udp-echo:7 --core 3\n  \
+                            barelane serve --nic eth1 --nic eth2 --respond icmp-echo\n  \
                             barelane serve --config /etc/barelane.toml"
     )]
     Serve(ServeArguments),
@@ -49,7 +50,7 @@ pub enum Verb {
     Probe(ProbeCommand),
     /// Show what the servers of this host do: lanes, answers, drops, stalls
     #[command(
-        after_help = "Example:\n  barelane top\n  barelane top --once\n  barelane top --json --interval 10"
+        after_help = "Example:\n  barelane top\n  barelane top --nic eth1\n  barelane top --once\n  barelane top --json --interval 10"
     )]
     Top(TopArguments),
     /// Write down what the lanes of a running server see and send, as a capture file with a comment for each packet
@@ -112,10 +113,10 @@ Exit codes: 0 nothing is bad; 1 something is bad, or could not be changed; 2 an 
 /// What to look at, and what to do about it.
 #[derive(Debug, Args)]
 pub struct DoctorArguments {
-    /// Interface that lanes would serve [default: none, and nothing is said about cards]
+    /// Interface that lanes would serve; repeat it for more [default: none, and nothing is said about cards]
     #[arg(long, value_name = "IF")]
-    pub nic: Option<String>,
-    /// Core that a lane would have; repeat it for more [default: those that serve would take]
+    pub nic: Vec<String>,
+    /// Core that a lane would have; repeat it for more, of several --nic one for each [default: those that serve would take]
     #[arg(long, value_name = "N")]
     pub core: Vec<String>,
     /// Requirement to look at and to fix, by its name; repeat it for more [default: all]
@@ -163,14 +164,14 @@ pub struct MeasuringArguments {
 }
 
 /// Where the configuration comes from: a file, and options that overrule it.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct ServeArguments {
     /// Configuration file (TOML); options on the command line overrule it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Network interface to serve on
+    /// Network interface to serve on; repeat it for more [default: those of the file]
     #[arg(long, value_name = "IF")]
-    pub nic: Option<String>,
+    pub nic: Vec<String>,
     /// Interface in shared memory to serve on in place of --nic, for DPDK, VPP or another Barelane: no kernel, no privileges.
     /// More options: ring-size=N, buffer-size=N, idle=spin|adaptive, secret-file=FILE
     #[arg(long, value_name = "SOCKET[,role=server|client][,id=N][,queues=N]", conflicts_with = "nic")]
@@ -185,7 +186,7 @@ pub struct ServeArguments {
     /// [default: icmp-echo]
     #[arg(long, value_name = "NAME")]
     pub respond: Vec<String>,
-    /// Core for one lane; repeat it for more [default: one for each queue; barelane check says which, and why]
+    /// Core for one lane; repeat it for more, of several --nic one for each [default: one for each queue; barelane check says which, and why]
     #[arg(long, value_name = "N")]
     pub core: Vec<String>,
     /// Core for whatever is no lane: metrics, reloads, the side channel [default: one that no lane has]
@@ -296,6 +297,9 @@ pub struct ReplayArguments {
     /// Addresses and responders [default: those of the host that the capture's questions are addressed to]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Of a configuration with several cards the one that the capture is of [default: the only one]
+    #[arg(long, value_name = "IF", requires = "config")]
+    pub nic: Option<String>,
     /// Print one line per stage per packet
     #[arg(long)]
     pub trace: bool,
@@ -464,8 +468,11 @@ pub struct TopArguments {
     /// Time between two looks, which rates are of, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "1")]
     pub interval: String,
+    /// Interface to show, of one server; repeat it for more [default: all that are served]
+    #[arg(long, value_name = "IF")]
+    pub nic: Vec<String>,
     /// Segment of one server, as it says at its start [default: those of all servers that run]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "nic")]
     pub segment: Option<PathBuf>,
 }
 

@@ -6,8 +6,8 @@
 //!   options ── args ──────┘
 //! ```
 //!
-//! A [`Config`] proves that every value is one that its key can take. Whether this host can do it is the
-//! [`Plan`](crate::plan::Plan)'s to find out.
+//! A [`Config`] proves that every value is one that its key can take, for one card: a server has one of each of its cards.
+//! Whether this host can do it is the [`Plan`](crate::plan::Plan)'s to find out.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,8 +23,10 @@ use telemetry::Ns;
 use wire::ethernet::Mac;
 
 use crate::args::ServeArguments;
-use crate::error::{Error, Wrong};
+use crate::error::{Error, Setting, Wrong};
+use crate::per_card::PerCard;
 
+mod cards;
 mod file;
 pub mod keys;
 mod log;
@@ -34,7 +36,9 @@ pub(crate) mod values;
 pub use log::{LogConfig, LogFormat};
 pub use memif::MemifConfig;
 
-/// Everything that can be set. [`Config::default`] is what `configs/default.toml` says.
+use cards::Written;
+
+/// Everything that can be set, of one card. [`Config::default`] is what `configs/default.toml` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The card.
@@ -56,6 +60,8 @@ pub struct Config {
 pub struct NicConfig {
     /// The interface's name; empty where none has been given.
     pub interface: String,
+    /// The interfaces of the server's other cards.
+    pub others: Vec<String>,
     /// An interface in shared memory, in place of that one.
     pub memif: Option<MemifConfig>,
     /// The Ethernet address of an interface that has none of its own.
@@ -223,7 +229,7 @@ pub struct StampConfig {
 /// One `[[route]]`. What it answers with is there once a file has been read whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteConfig {
-    /// The card that a packet must have come by; whichever where none is named.
+    /// The card that a packet must have come by; whichever where none is named. Of another card it takes nothing on this one.
     pub nic: Option<String>,
     /// Where it must be addressed to: one of [`ServeConfig::addresses`], or of the interface, or all in a prefix.
     pub address: Option<Prefix>,
@@ -246,10 +252,12 @@ pub struct RouteConfig {
 }
 
 impl RouteConfig {
-    /// The route that it means, on the card that is served.
-    pub fn route(&self) -> Option<Route> {
-        let Self { address, from, vlans, respond, tier, next_hop, .. } = self.clone();
-        Some(Route { service: respond?, address, from, vlans, tier, next_hop, limit: self.limit() })
+    /// The route that it means on the card that has this interface, which is every card's where it has no name.
+    pub fn route(&self, interface: &str) -> Option<Route> {
+        let Self { nic, address, from, vlans, respond, tier, next_hop, .. } = self.clone();
+        let is_elsewhere = nic.is_some_and(|nic| !interface.is_empty() && nic != interface);
+        let (service, limit) = (respond?, self.limit());
+        Some(Route { service, address, from, vlans, tier, next_hop, limit, is_elsewhere })
     }
 
     fn limit(&self) -> Limit {
@@ -264,6 +272,7 @@ impl Default for Config {
         Self {
             nic: NicConfig {
                 interface: String::new(),
+                others: Vec::new(),
                 memif: None,
                 mac: None,
                 queues: Vec::new(),
@@ -309,98 +318,44 @@ impl Config {
     pub fn all_routes(&self) -> Vec<Route> {
         let everywhere = self.serve.respond.iter().copied().map(Route::everywhere);
         let differs = |next_hop: &NextHop| *next_hop != self.serve.next_hop;
-        let of_file = self.routes.iter().filter_map(RouteConfig::route);
+        let of_file = self.routes.iter().filter_map(|route| route.route(&self.nic.interface));
         let of_file = of_file.map(|route| Route { next_hop: route.next_hop.filter(differs), ..route });
         of_file.chain(everywhere).collect()
     }
 
-    /// The configuration that the arguments of `serve` and `check` mean: the file's, overruled by the options.
-    pub fn new(arguments: &ServeArguments) -> Result<Self, Error> {
-        let mut config = match &arguments.config {
-            Some(path) => Self::read(path)?,
-            None => Self::default(),
+    /// The configurations that the arguments of `serve` and `check` mean, one for each card: the file's, overruled by the options.
+    pub fn of_cards(arguments: &ServeArguments) -> Result<PerCard<Self>, Error> {
+        let written = match &arguments.config {
+            Some(path) => Written::read(path)?,
+            None => Written::default(),
         };
-        config.overrule(arguments)?;
-        Ok(config)
+        Ok(written.overruled(arguments)?)
     }
 
-    /// The configuration of a file.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|cause| {
-            Wrong::new("--config", &name).because(cause).remedy("name a TOML file that can be read")
-        })?;
-        Ok(Self::parse(&text, &name)?)
+    /// The configuration of a file for one card: the only one, or the one of this interface.
+    pub fn read(path: &Path, nic: Option<&str>) -> Result<Self, Error> {
+        let cards = Written::read(path)?.overruled(&ServeArguments::default())?;
+        Ok(cards::of_nic(cards, nic)?)
     }
 
-    /// The configuration that `text` means; `name` is how complaints call it.
+    /// The configuration of one card that `text` means; `name` is how complaints call it.
     pub fn parse(text: &str, name: &str) -> Result<Self, Wrong> {
-        file::parse(text, name)
+        let cards = file::parse(text, name)?.overruled(&ServeArguments::default())?;
+        cards::of_nic(cards, None)
     }
 
-    fn overrule(&mut self, arguments: &ServeArguments) -> Result<(), Wrong> {
-        let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
-        let options = [
-            (keys::INTERFACE, one(&arguments.nic)),
-            (keys::MEMIF, one(&arguments.memif)),
-            (keys::MAC, one(&arguments.mac)),
-            (keys::MODE, one(&arguments.mode)),
-            (keys::ZERO_COPY, one(&arguments.zero_copy)),
-            (keys::WAKE, one(&arguments.wake)),
-            (keys::ARRIVAL_STAMPS, one(&arguments.arrival_stamps)),
-            (keys::AGE_LIMIT, one(&arguments.age_limit)),
-            (keys::QUEUES, arguments.queue.clone()),
-            (keys::CORES, arguments.core.clone()),
-            (keys::IDLE, one(&arguments.idle)),
-            (keys::ADDRESSES, arguments.address.clone()),
-            (keys::RESPOND, arguments.respond.clone()),
-            (keys::VLANS, arguments.vlan.clone()),
-            (keys::TIER, one(&arguments.tier)),
-            (keys::NEXT_HOP, one(&arguments.next_hop)),
-            (keys::HOUSEKEEPING_CORE, one(&arguments.housekeeping_core)),
-            (keys::HOLD, arguments.hold.clone()),
-            (keys::ADMIN, one(&arguments.admin)),
-            (keys::ADMIN_TOKEN_FILE, one(&arguments.admin_token)),
-            (keys::ADMIN_TLS_CERT_FILE, one(&arguments.admin_tls_cert)),
-            (keys::ADMIN_TLS_KEY_FILE, one(&arguments.admin_tls_key)),
-            (keys::LOG_FORMAT, one(&arguments.log_format)),
-            (keys::LOG_LEVEL, one(&arguments.log_level)),
-            (keys::STAMP_KEY_FILE, one(&arguments.stamp_key)),
-            (keys::STAMP_SHORT_PACKETS, one(&arguments.stamp_short)),
-        ];
-        for (setting, values) in options {
-            if !values.is_empty() {
-                keys::set(self, setting, &values)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_overrule_the_file_and_leave_the_rest() {
-        let mut config = Config::parse("[nic]\ninterface = \"a\"\nmode = \"native\"\n", "test").unwrap();
-        let arguments = ServeArguments {
-            nic: Some("b".into()),
-            core: vec!["1".into(), "3".into()],
-            ..Default::default()
-        };
-        config.overrule(&arguments).unwrap();
-        assert_eq!((config.nic.interface.as_str(), config.nic.mode), ("b", ModeChoice::Native));
-        assert_eq!(config.lane.cores, [1, 3]);
+    /// Whether the server has other cards as well.
+    pub fn is_one_of_several(&self) -> bool {
+        !self.nic.others.is_empty()
     }
 
-    #[test]
-    fn a_wrong_option_is_told_by_both_names() {
-        let arguments = ServeArguments { wake: Some("never".into()), ..Default::default() };
-        let wrong = Config::default().overrule(&arguments).unwrap_err().to_string();
-        assert_eq!(
-            wrong,
-            "nic.wake (--wake) = \"never\": no such choice; write one of need-wakeup, busy-poll, spin"
-        );
+    /// The setting that has the card's addresses.
+    pub fn setting_of_addresses(&self) -> Setting {
+        if self.is_one_of_several() { keys::NIC_ADDRESSES } else { keys::ADDRESSES }
+    }
+
+    /// The setting that has the cores of its lanes.
+    pub fn setting_of_cores(&self) -> Setting {
+        if self.is_one_of_several() { keys::NIC_CORES } else { keys::CORES }
     }
 }

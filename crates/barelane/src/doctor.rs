@@ -28,33 +28,31 @@ pub fn run(arguments: &DoctorArguments) -> Result<(), Error> {
     if arguments.undo {
         return undo(&settings);
     }
-    let machine = settings.machine()?;
-    let before = settings.examine(&machine);
+    let machines = settings.machines()?;
+    let before = settings.examine(&machines);
     if !arguments.fix {
-        return report(&settings, &machine, &before, None);
+        return report(&settings, &machines, &before, None);
     }
-    let outcomes = fix(&settings, &machine, &before)?;
+    let outcomes = fix(&settings, &machines, &before)?;
     // Looked at again, since a change can change more than it says.
-    let machine = settings.machine()?;
-    report(&settings, &machine, &settings.examine(&machine), Some(&outcomes))
+    let machines = settings.machines()?;
+    report(&settings, &machines, &settings.examine(&machines), Some(&outcomes))
 }
 
-fn fix(settings: &Settings, machine: &Machine, examined: &[Examined]) -> Result<Vec<Outcome>, Error> {
+fn fix(settings: &Settings, machines: &[Machine], examined: &[Examined]) -> Result<Vec<Outcome>, Error> {
     let wanted: Vec<(&str, Change)> = examined
         .iter()
         .flat_map(|one| one.finding.changes.iter().map(|change| (one.name, change.clone())))
         .collect();
-    if wanted.is_empty() {
-        return Ok(Vec::new());
-    }
+    let Some(machine) = machines.first().filter(|_| !wanted.is_empty()) else { return Ok(Vec::new()) };
     host::doctor::fix(machine, &wanted, &settings.record, &mut say_step)
         .map_err(|why| no_record(settings, &why))
 }
 
 fn undo(settings: &Settings) -> Result<(), Error> {
-    let machine = settings.machine()?;
-    let undone = host::doctor::undo(&machine, &settings.record, &mut say_step);
-    let undone = undone.map_err(|why| no_record(settings, &why))?;
+    let machines = settings.machines()?;
+    let undone = machines.first().map(|machine| host::doctor::undo(machine, &settings.record, &mut say_step));
+    let undone = undone.transpose().map_err(|why| no_record(settings, &why))?.flatten();
     let is_record = undone.is_some();
     let outcomes = undone.unwrap_or_default();
     if settings.is_json {
@@ -75,14 +73,14 @@ fn say_step(step: Step<'_>) -> ControlFlow<()> {
 
 fn report(
     settings: &Settings,
-    machine: &Machine,
+    machines: &[Machine],
     examined: &[Examined],
     outcomes: Option<&[Outcome]>,
 ) -> Result<(), Error> {
     if settings.is_json {
-        say::answer(json::of(machine, examined, outcomes)?);
+        say::answer(json::of(machines, examined, outcomes)?);
     } else {
-        say::answer(table::of(machine, examined, outcomes).trim_end());
+        say::answer(table::of(machines, examined, outcomes).trim_end());
     }
     judged(examined, outcomes.unwrap_or_default())
 }

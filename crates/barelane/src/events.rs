@@ -33,11 +33,24 @@ const TARGET: &str = "barelane";
 pub(crate) struct News {
     pub(crate) event: Event,
     pub(crate) line: String,
+    /// Of which card it is, where the server has several.
+    card: Option<String>,
 }
 
 impl News {
     pub(crate) fn new(event: Event, line: impl Display) -> Self {
-        Self { event, line: line.to_string() }
+        Self { event, line: line.to_string(), card: None }
+    }
+
+    /// The same of one card among several; people read its name before a line that does not name it, too.
+    pub(crate) fn on(mut self, card: Option<&str>) -> Self {
+        if let Some(card) = card {
+            if !self.event.names_card() {
+                self.line = format!("{card}: {}", self.line);
+            }
+            self.card = Some(card.to_owned());
+        }
+        self
     }
 
     /// What works, but not as well as it could.
@@ -62,9 +75,14 @@ impl News {
         }
     }
 
-    /// Tells it.
+    /// Tells it, unless too many of its name came just now. Never waits for a reader.
     pub(crate) fn tell(&self) {
-        tell(&self.event, &self.line);
+        match bucket::take(&self.event, Instant::now()) {
+            Some(suppressed) => {
+                self.event.emit(&self.line, self.card.as_deref(), (suppressed > 0).then_some(suppressed));
+            }
+            None => _ = SUPPRESSED.fetch_add(1, Ordering::Relaxed),
+        }
     }
 }
 
@@ -136,10 +154,16 @@ macro_rules! events {
                 match self { $( Self::$variant { .. } => $name, )* }
             }
 
-            /// Hands it to whoever listens. `suppressed` says how many of this name were not told before it.
-            fn emit(&self, line: &str, suppressed: Option<u64>) {
+            /// Whether a field of it says which card it is of.
+            fn names_card(&self) -> bool {
+                match self { $( Self::$variant { .. } => [$( stringify!($field) ),*].contains(&"nic"), )* }
+            }
+
+            /// Hands it to whoever listens. `card` says of which of several it is, and `suppressed` how many of this name were not
+            /// told before it.
+            fn emit(&self, line: &str, card: Option<&str>, suppressed: Option<u64>) {
                 match self { $( Self::$variant { $( $field, )* } => tracing::event!(
-                    target: TARGET, Level::$level, event = $name, $( $field, )* suppressed, "{line}"
+                    target: TARGET, Level::$level, event = $name, $( $field, )* card, suppressed, "{line}"
                 ), )* }
             }
         }
@@ -150,7 +174,7 @@ events! {
     Start "start" INFO Always "The server has started: its lanes turn." {
         version: String, "The version of the program.";
         process_id: u64, "Its process.";
-        nic: String, "The interface, or the socket of one in shared memory.";
+        nic: String, "The interface, or the socket of one in shared memory; several with commas between them.";
     }
     Plan "plan" INFO Always "What the configuration means on this host." {
         nic: String, "The interface.";
@@ -185,10 +209,10 @@ events! {
     Tier "tier" INFO Limited "Another tier is the earliest one now, because the link carries what drivers answer, or does not." {
         tier: String, "Which: driver or lane.";
     }
-    Reload "reload" INFO Always "Another configuration is in force." {
-        address_count: u64, "How many addresses are served.";
+    Reload "reload" INFO Always "Another configuration is in force, on all cards." {
+        address_count: u64, "How many addresses are served, on all cards together.";
         route_count: u64, "How many routes answer there.";
-        tier: String, "The earliest tier that may answer.";
+        tier: String, "The earliest tier that may answer; where cards differ, one for each with commas between them.";
     }
     ReloadRefused "reload_refused" ERROR Always "Another configuration could not be taken over." {
         reason: String, "Why.";
@@ -262,12 +286,4 @@ static SUPPRESSED: AtomicU64 = AtomicU64::new(0);
 /// How many events were not told so far, because too many of their name came at once.
 pub(crate) fn suppressed_count() -> u64 {
     SUPPRESSED.load(Ordering::Relaxed)
-}
-
-/// Tells an event, unless too many of its name came just now. Never waits for a reader.
-pub(crate) fn tell(event: &Event, line: impl Display) {
-    match bucket::take(event, Instant::now()) {
-        Some(suppressed) => event.emit(&line.to_string(), (suppressed > 0).then_some(suppressed)),
-        None => _ = SUPPRESSED.fetch_add(1, Ordering::Relaxed),
-    }
 }

@@ -9,7 +9,7 @@ use nic::xdp::PROGRAM_NAME;
 use route::{Asks, Decision, Owner, Question, Responder, Tier, VlanSet};
 
 use crate::args::ExplainArguments;
-use crate::plan::{Facts, row};
+use crate::plan::{Facts, on_card, row};
 use crate::{Config, Error, Plan, say};
 
 mod packet;
@@ -22,12 +22,18 @@ const SHOWN: usize = 20;
 /// Prints which route takes the packet, and why.
 pub fn run(arguments: &ExplainArguments) -> Result<(), Error> {
     let packet: Packet = arguments.packet.parse()?;
-    let config = Config::new(&arguments.serve)?;
-    let mut facts = Facts::gather(&config)?;
-    // A server that runs may be asked about: nothing is opened here.
-    facts.link.program.take_if(|program| program.name.as_deref() == Some(PROGRAM_NAME));
-    let plan = Plan::resolve(&config, facts)?;
-    say::answer(Explanation::new(&plan, packet).to_string().trim_end());
+    let configs = Config::of_cards(&arguments.serve)?;
+    let mut cards = Vec::new();
+    for config in configs.iter() {
+        let mut facts = on_card(config, Facts::gather(config))?;
+        // A server that runs may be asked about: nothing is opened here.
+        facts.link.program.take_if(|program| program.name.as_deref() == Some(PROGRAM_NAME));
+        cards.push((config, facts));
+    }
+    let plans = Plan::resolve_all(&cards)?;
+    let explanations: Vec<String> =
+        plans.iter().map(|plan| Explanation::new(plan, packet).to_string()).collect();
+    say::answer(explanations.join("\n").trim_end());
     Ok(())
 }
 
@@ -137,6 +143,9 @@ impl<'a> Explanation<'a> {
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(out, "packet", self.packet)?;
+        if self.plan.config.is_one_of_several() {
+            row(out, "card", &self.plan.facts.link.name)?;
+        }
         if let (Some(_), true, Some(question)) = (self.owner, self.is_vlan_served(), self.packet.question()) {
             let compiled =
                 self.decision.map(|decision| decision.route).filter(|&route| route != Decision::NO_ROUTE);

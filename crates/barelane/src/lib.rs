@@ -81,6 +81,7 @@ mod events;
 pub mod explain;
 mod health;
 mod json;
+pub mod per_card;
 pub mod plan;
 pub mod probe;
 pub mod replay;

@@ -1,10 +1,12 @@
-//! The plan: a configuration resolved against this host, printable, and the only thing that starts lanes.
+//! The plan: a configuration of one card resolved against this host, printable, and the only thing that starts lanes. Those of a
+//! server's cards are made together ([`several`]).
 //!
 //! Holding a [`Plan`] proves that the interface is there and up, that nothing else is attached to it, that every
 //! lane has a queue that exists and a core that it may run on, that a packet of the interface's MTU fits a packet
 //! buffer, and that the routes are sound. Making one reads the host and changes nothing, so `check` makes the same
 //! one that `serve` would start.
 
+use std::iter;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -21,8 +23,8 @@ use wire::stamp::Key;
 
 use crate::admin::AdminSettings;
 use crate::config::keys::{
-    ADDRESSES, RESPOND, ROUTE_ADDRESS, ROUTE_FROM, ROUTE_NEXT_HOP, ROUTE_NIC, ROUTE_PER_SECOND,
-    ROUTE_RESPOND, ROUTE_TIER, ROUTE_VLANS, STAMP_KEY_FILE, UNTAGGED,
+    RESPOND, ROUTE_ADDRESS, ROUTE_FROM, ROUTE_NEXT_HOP, ROUTE_NIC, ROUTE_PER_SECOND, ROUTE_RESPOND,
+    ROUTE_TIER, ROUTE_VLANS, STAMP_KEY_FILE, UNTAGGED,
 };
 use crate::config::{Config, PartialChoice};
 use crate::error::{Error, Wrong};
@@ -38,6 +40,7 @@ mod next_hops;
 mod others;
 mod print;
 mod refinements;
+mod several;
 mod tier;
 
 pub use card::CardPlan;
@@ -49,6 +52,7 @@ pub(crate) use idle::SLEEP_MAX;
 pub use lanes::LanePlan;
 pub use next_hops::next_hops_of;
 pub(crate) use print::row;
+pub(crate) use several::on_card;
 pub use tier::EarliestTier;
 
 /// What will run, and how it was decided.
@@ -84,14 +88,21 @@ impl Plan {
 
     /// Resolves the configuration against what was found.
     pub fn resolve(config: &Config, facts: Facts) -> Result<Self, Wrong> {
-        card::check(config, &facts)?;
-        let (lanes, placement) = lanes::assign(config, &facts)?;
+        Ok(Self::resolve_all(&[(config, facts)])?.into_first())
+    }
+
+    /// Resolves all but where the lanes are.
+    fn with_lanes(
+        config: &Config,
+        facts: Facts,
+        (lanes, placement): (Vec<LanePlan>, Placement),
+    ) -> Result<Self, Wrong> {
         let earliest = EarliestTier::of(config, &facts);
         let routes = resolve_routes(config, &facts, earliest.tier)?;
         let lane = lane_settings(config, &facts)?;
         let card = card::settings(config, &facts, &lanes)?;
         if !facts.is_memif() {
-            check_limits(&routes)?;
+            check_limits(config, &routes)?;
         }
         let (config, admin, warnings) = (config.clone(), AdminSettings::of(config)?, Vec::new());
         let mut plan =
@@ -135,7 +146,7 @@ impl Plan {
     /// are said of.
     pub fn needs_kernel_ways(&self) -> bool {
         let otherwise = self.lane.next_hop;
-        let answered = self.routes.routes().iter().filter(|route| route.tier != TierChoice::Kernel);
+        let answered = self.routes.routes_here().filter(|route| route.tier != TierChoice::Kernel);
         let of_routes = answered.map(|route| route.next_hop.unwrap_or(otherwise));
         let of_addresses = self.own_addresses().map(|_| otherwise);
         of_routes.chain(of_addresses).any(|next_hop| next_hop == NextHop::Auto)
@@ -247,7 +258,7 @@ fn resolve_routes(config: &Config, facts: &Facts, earliest: Tier) -> Result<Rout
     let mut unusable = facts.unusable_addresses.iter();
     if let Some(&(ip, state)) = unusable.find(|&&(ip, _)| wanted.is_empty() || is_asked_for(ip)) {
         let (problem, remedy) = why_unusable(state);
-        return Err(Wrong::new(ADDRESSES, ip).because(problem).remedy(remedy));
+        return Err(Wrong::new(config.setting_of_addresses(), ip).because(problem).remedy(remedy));
     }
     let owner_of = |ip| if facts.kernel_addresses.contains(&ip) { Owner::Kernel } else { Owner::Barelane };
     let addresses: Vec<Address> =
@@ -270,7 +281,7 @@ fn why_unusable(state: AddressState) -> (&'static str, &'static str) {
 }
 
 /// The route table of these addresses: the routes of the file in its order, then every service of `serve.respond` on all
-/// addresses.
+/// addresses. Of one card among several it has the routes that get nothing there too, so that each has one number everywhere.
 pub fn table_of(config: &Config, addresses: &[Address], earliest: Tier) -> Result<RouteTable, Wrong> {
     check_nics(config)?;
     check_next_hops(config)?;
@@ -278,6 +289,10 @@ pub fn table_of(config: &Config, addresses: &[Address], earliest: Tier) -> Resul
     let vlans = VlanSet::UNTAGGED;
     let vlans = config.serve.vlans.vids().fold(vlans, VlanSet::with);
     let terms = Terms { vlans, earliest };
+    if config.is_one_of_several() {
+        let table = RouteTable::of_several(addresses.to_vec(), routes, &terms);
+        return table.map_err(|error| wrong_routes(config, &error));
+    }
     loop {
         match RouteTable::with_terms(addresses.to_vec(), routes.clone(), &terms) {
             // What is answered where nothing else is said gives way to what is said.
@@ -292,16 +307,21 @@ pub fn table_of(config: &Config, addresses: &[Address], earliest: Tier) -> Resul
     }
 }
 
-/// Refuses a route for another card than the one that is served: it would never match.
+/// Refuses a route for another card than those that are served: it would never match.
 fn check_nics(config: &Config) -> Result<(), Wrong> {
     let served = &config.nic.interface;
-    let is_other = |nic: &&String| !served.is_empty() && *nic != served;
-    match config.routes.iter().filter_map(|route| route.nic.as_ref()).find(is_other) {
-        None => Ok(()),
-        Some(nic) => Err(Wrong::new(ROUTE_NIC, nic)
-            .because(format_args!("no packet comes by it: the interface that is served is {served}"))
-            .remedy(format_args!("write {served}, or leave the key out"))),
-    }
+    let is_unknown = |nic: &&String| !served.is_empty() && *nic != served && !config.nic.others.contains(nic);
+    let unknown = config.routes.iter().filter_map(|route| route.nic.as_ref()).find(is_unknown);
+    let Some(nic) = unknown else { return Ok(()) };
+    let (is_served, write) = if config.is_one_of_several() {
+        let all: Vec<&str> = iter::once(served).chain(&config.nic.others).map(String::as_str).collect();
+        (format!("interfaces that are served are {}", all.join(", ")), "one of them")
+    } else {
+        (format!("interface that is served is {served}"), served.as_str())
+    };
+    Err(Wrong::new(ROUTE_NIC, nic)
+        .because(format_args!("no packet comes by it: the {is_served}"))
+        .remedy(format_args!("write {write}, or leave the key out")))
 }
 
 /// Refuses a next hop for what Barelane does not answer.
@@ -318,11 +338,11 @@ fn check_next_hops(config: &Config) -> Result<(), Wrong> {
 }
 
 /// Refuses more than the program's tables hold, which only the kernel would say otherwise, when the card is open.
-fn check_limits(routes: &RouteTable) -> Result<(), Wrong> {
+fn check_limits(config: &Config, routes: &RouteTable) -> Result<(), Wrong> {
     let own = routes.addresses().iter().filter(|address| address.owner == Owner::Barelane).count();
     if own > OWNED_MAX as usize {
         let problem = format!("the program holds at most {OWNED_MAX} addresses that only Barelane has");
-        return Err(Wrong::new(ADDRESSES, own)
+        return Err(Wrong::new(config.setting_of_addresses(), own)
             .because(problem)
             .remedy("serve fewer of them on this interface"));
     }
@@ -346,15 +366,19 @@ fn wrong_routes(config: &Config, error: &RouteError) -> Wrong {
         Wrong::new(if is_written { ROUTE_RESPOND } else { RESPOND }, numbered.route.service)
     };
     let prefixes = |list: &[Prefix]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let addresses = config.setting_of_addresses();
     let wrong = match error {
-        RouteError::NoAddress => Wrong::new(ADDRESSES, ""),
+        RouteError::NoAddress | RouteError::NoRoute if config.is_one_of_several() => {
+            return nothing_here(config, error);
+        }
+        RouteError::NoAddress => Wrong::new(addresses, ""),
         RouteError::NoRoute => Wrong::new(RESPOND, ""),
-        RouteError::AddressTwice(ip) | RouteError::AddressNotUnicast(ip) => Wrong::new(ADDRESSES, ip),
+        RouteError::AddressTwice(ip) | RouteError::AddressNotUnicast(ip) => Wrong::new(addresses, ip),
         RouteError::AddressNotHost(ip, len, _) | RouteError::PrefixTooLong(ip, len) => {
-            Wrong::new(ADDRESSES, format_args!("{ip}/{len}"))
+            Wrong::new(addresses, format_args!("{ip}/{len}"))
         }
         RouteError::TooManyAddresses(count) | RouteError::TooManyNextHops(count, _) => {
-            Wrong::new(ADDRESSES, count)
+            Wrong::new(addresses, count)
         }
         RouteError::TooManyLimits(count) => Wrong::new(ROUTE_PER_SECOND, count),
         RouteError::TooManyRoutes(count) => Wrong::new(ROUTE_RESPOND, format_args!("{count} routes")),
@@ -374,6 +398,20 @@ fn wrong_routes(config: &Config, error: &RouteError) -> Wrong {
         Some((problem, remedy)) => wrong.because(problem).remedy(remedy),
         None => wrong.because(&sentence).remedy("correct it"),
     }
+}
+
+/// A card among several on which nothing would be answered.
+fn nothing_here(config: &Config, error: &RouteError) -> Wrong {
+    let nic = &config.nic.interface;
+    if matches!(error, RouteError::NoAddress) {
+        let remedy = "give the interface one, or write addresses in its [[nic]]";
+        return Wrong::new(config.setting_of_addresses(), "")
+            .because(format_args!("{nic} has no address to be served"))
+            .remedy(remedy);
+    }
+    Wrong::new(RESPOND, "")
+        .because(format_args!("no route is for {nic}"))
+        .remedy("add a service, such as `--respond icmp-echo`, or a route, or leave the card out")
 }
 
 #[cfg(test)]

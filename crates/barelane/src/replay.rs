@@ -32,7 +32,10 @@ use trace::Traced;
 
 /// Replays, and prints the counts by verdict and reason.
 pub fn run(arguments: &ReplayArguments) -> Result<(), Error> {
-    let config = arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
+    let config = match &arguments.config {
+        Some(path) => Config::read(path, arguments.nic.as_deref())?,
+        None => Config::default(),
+    };
     let capture = &arguments.capture;
     if let Some(answers) = &arguments.write {
         refuse_to_overwrite(capture, answers)?;

@@ -62,7 +62,7 @@ pub fn run(arguments: &TopArguments) -> Result<(), Error> {
             "the screen needs a terminal for its input and its output; write --once or --json without one";
         return Err(Error::Input(why.to_owned()));
     }
-    let mut watched = open(arguments.segment.as_deref())?;
+    let mut watched = open(arguments)?;
     if is_screen {
         return screen::run(watched, interval);
     }
@@ -94,9 +94,9 @@ fn interval(typed: &str) -> Result<Duration, Wrong> {
     })
 }
 
-/// The server whose segment was named, or all that run.
-fn open(named: Option<&Path>) -> Result<Vec<Watched>, Error> {
-    if let Some(path) = named {
+/// The server whose segment was named, or those of the cards that were named, or all that run.
+fn open(arguments: &TopArguments) -> Result<Vec<Watched>, Error> {
+    if let Some(path) = &arguments.segment {
         let watched = Watched::open(path).map_err(|error| {
             let remedy = "name the segment of a server: it says which at its start";
             Wrong::new("--segment", path.display()).because(error).remedy(remedy)
@@ -107,7 +107,7 @@ fn open(named: Option<&Path>) -> Result<Vec<Watched>, Error> {
     // One that has ended meanwhile is none that runs.
     let watched: Vec<Watched> = paths.iter().filter_map(|path| Watched::open(path).ok()).collect();
     match (watched.is_empty(), refused.first()) {
-        (false, _) => Ok(watched),
+        (false, _) => Ok(of_nics(watched, &arguments.nic)?),
         (true, Some(path)) => Err(Error::Failed(format!(
             "the segment {} cannot be read by this user: run it as root, or as the server's user or group",
             path.display()
@@ -118,7 +118,24 @@ fn open(named: Option<&Path>) -> Result<Vec<Watched>, Error> {
     }
 }
 
+/// Those that serve one of these cards; all where none is named.
+fn of_nics(mut watched: Vec<Watched>, nics: &[String]) -> Result<Vec<Watched>, Wrong> {
+    let all: Vec<String> = watched.iter().map(Watched::nic).collect();
+    if let Some(nic) = nics.iter().find(|nic| !all.contains(nic)) {
+        return Err(Wrong::new("--nic", nic)
+            .because("no server runs on such an interface")
+            .remedy(format_args!("name one of these: {}", all.join(", "))));
+    }
+    watched.retain(|server| nics.is_empty() || nics.contains(&server.nic()));
+    Ok(watched)
+}
+
 impl Watched {
+    /// The interface.
+    fn nic(&self) -> String {
+        self.before.of_kind("server").next().and_then(|server| server.text("nic")).unwrap_or_default()
+    }
+
     fn open(path: &Path) -> Result<Self, SegmentError> {
         let reader = Reader::open(path)?;
         let before = reader.read()?;

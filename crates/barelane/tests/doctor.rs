@@ -115,6 +115,45 @@ fn a_wrong_option_is_refused_with_the_remedy() {
     }
 }
 
+/// The server with a second card, on its other node.
+fn with_two_cards(test: &str) -> Machine {
+    let server = Machine::unpack("server", test).unwrap();
+    let card = fs::read_to_string(server.root().join("card/ens2f0np0.json")).unwrap();
+    let mut other: Value = serde_json::from_str(&card).unwrap();
+    (other["name"], other["numa_node"], other["pci"]) = ("ens1f0np0".into(), 0.into(), "0000:3b:00.0".into());
+    (other["rx_queues"], other["driver"]) = (1.into(), "ice".into());
+    fs::write(server.root().join("card/ens1f0np0.json"), other.to_string()).unwrap();
+    server
+}
+
+#[test]
+fn of_two_cards_what_differs_is_said_of_each_and_the_rest_once() {
+    let server = with_two_cards("two-cards");
+    let root = server.root().to_str().unwrap();
+    let two = ["--root", root, "--nic", "ens2f0np0", "--nic", "ens1f0np0"];
+    let said = String::from_utf8(doctor(&two).stdout).unwrap();
+    let heads: Vec<&str> = said.lines().take(2).collect();
+    assert!(heads[0].starts_with("ens2f0np0 (mlx5_core), lanes on cores "), "{said}");
+    assert!(heads[1].starts_with("ens1f0np0 (ice), lanes on cores "), "{said}");
+    let rows =
+        |name: &str| said.lines().filter(|line| line.split_whitespace().any(|word| word == name)).count();
+    assert_eq!((rows("nic-queues"), rows("nic-numa"), rows("swap")), (2, 2, 1), "{said}");
+    let found = json(&doctor(&[&two[..], &["--json", "--core", "5", "--core", "1"]].concat()));
+    assert_eq!((found["cards"].as_array().unwrap().len(), &found["lanes"]), (2, &serde_json::json!([1, 5])));
+    assert_eq!(found["card"]["name"], "ens2f0np0");
+    let of = |name: &str| {
+        let all = found["requirements"].as_array().unwrap().iter().filter(|one| one["name"] == name);
+        all.map(|one| (one["nic"].as_str(), one["status"].as_str().unwrap())).collect::<Vec<_>>()
+    };
+    // Each on its own node: with one lane of each card, neither is judged by the other's.
+    assert_eq!(of("nic-numa"), [(Some("ens2f0np0"), "good"), (Some("ens1f0np0"), "good")]);
+    assert_eq!(of("swap").len(), 1);
+    let output = doctor(&[&two[..], &["--core", "5"]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("--core = \"5\": 1 cores for 2 cards: there is one for each of them"), "{said}");
+}
+
 #[test]
 fn every_key_of_the_json_is_explained() {
     let server = Machine::unpack("server", "json").unwrap();

@@ -7,7 +7,7 @@ mod topology;
 
 pub use bound::{Bound, bound};
 pub use card_interrupts::QueueInterrupt;
-pub use placement::{Placement, Seat, Taken, TooFew, Wish, place};
+pub use placement::{Placement, Seat, Taken, TooFew, Wish, place, place_all};
 pub use topology::{Core, Speed, Standing, Topology};
 
 use std::fs;

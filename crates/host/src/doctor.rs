@@ -41,6 +41,9 @@ pub struct Examined {
     pub name: &'static str,
     /// Why it matters.
     pub why: &'static str,
+    /// The card that it is of, where several were looked at and it is not the same of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nic: Option<String>,
     /// How it stands.
     #[serde(flatten)]
     pub finding: Finding,
@@ -48,7 +51,21 @@ pub struct Examined {
 
 /// Looks at every requirement. Changes nothing.
 pub fn examine(machine: &Machine) -> Vec<Examined> {
-    let examined =
-        |one: &Requirement| Examined { name: one.name, why: one.why, finding: (one.check)(machine) };
-    REQUIREMENTS.iter().map(examined).collect()
+    examine_all(std::slice::from_ref(machine))
+}
+
+/// Looks at every requirement of one machine around each of several cards. What is found alike of all of them is told once, and else
+/// once for each. Changes nothing.
+pub fn examine_all(machines: &[Machine]) -> Vec<Examined> {
+    REQUIREMENTS.iter().flat_map(|one| examine_one(one, machines)).collect()
+}
+
+fn examine_one(one: &Requirement, machines: &[Machine]) -> Vec<Examined> {
+    let findings: Vec<Finding> = machines.iter().map(one.check).collect();
+    let examined = |nic, finding| Examined { name: one.name, why: one.why, nic, finding };
+    if findings.windows(2).all(|pair| pair.first() == pair.last()) {
+        return findings.into_iter().take(1).map(|finding| examined(None, finding)).collect();
+    }
+    let nics = machines.iter().map(|machine| machine.card.as_ref().map(|card| card.name.clone()));
+    nics.zip(findings).map(|(nic, finding)| examined(nic, finding)).collect()
 }

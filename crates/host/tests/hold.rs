@@ -91,6 +91,35 @@ fn interrupts_leave_the_lanes_cores_for_as_long_as_they_are_held() {
 }
 
 #[test]
+fn of_two_cards_each_ones_interrupts_go_to_its_own_node() {
+    let host = Host::new("hold-cards");
+    let root = host.files.root();
+    let card = fs::read_to_string(root.join("card/ens2f0np0.json")).unwrap();
+    let mut other: serde_json::Value = serde_json::from_str(&card).unwrap();
+    (other["name"], other["numa_node"], other["pci"]) = ("ens1f0np0".into(), 0.into(), "0000:3b:00.0".into());
+    fs::write(root.join("card/ens1f0np0.json"), other.to_string()).unwrap();
+    let mut interrupts = fs::read_to_string(root.join("proc/interrupts")).unwrap();
+    interrupts.push_str(" 210:  0  0  9  IR-PCI-MSI 30932992-edge  mlx5_comp0@pci:0000:3b:00.0\n");
+    fs::write(root.join("proc/interrupts"), interrupts).unwrap();
+    let own = root.join("sys/bus/pci/devices/0000:3b:00.0/msi_irqs");
+    for directory in [own.clone(), root.join("proc/irq/210")] {
+        fs::create_dir_all(directory).unwrap();
+    }
+    fs::write(own.join("210"), "msix").unwrap();
+    for (file, cores) in [("effective_affinity_list", "6"), ("smp_affinity_list", "0-15")] {
+        fs::write(root.join("proc/irq/210").join(file), cores).unwrap();
+    }
+    let machine = Machine::copy(root.to_owned(), Some("ens2f0np0"), &[2, 6]).unwrap();
+    let machine = machine.with_others(&["ens1f0np0"]).unwrap();
+    let mut changes: Vec<String> = Vec::new();
+    for change in interrupts_off_lanes(&machine).unwrap() {
+        changes.push(format!("{}: {}", change.setting, change.to));
+    }
+    let of_each = ["201/smp_affinity_list: 4-5,7,12-15", "210/smp_affinity_list: 0-1,3,8-11"];
+    assert_eq!(changes, of_each.map(|change| format!("/proc/irq/{change}")));
+}
+
+#[test]
 fn what_somebody_else_has_moved_since_is_left_and_said() {
     let host = Host::new("hold-foreign");
     let held = host.hold();

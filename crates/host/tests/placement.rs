@@ -9,7 +9,9 @@
     reason = "a test may stop"
 )]
 
-use barelane_host::cores::{Placement, Standing, Taken, TooFew, Topology, Wish, place};
+use std::fs;
+
+use barelane_host::cores::{Placement, Standing, Taken, TooFew, Topology, Wish, place, place_all};
 use barelane_host::doctor::Machine;
 use testkit::machines;
 
@@ -202,9 +204,22 @@ fn topology_of(case: &Case) -> Topology {
 fn placed(case: &Case) -> Result<Placement, TooFew> {
     let taken = |&core: &usize| Taken { core, by: "another server".to_owned() };
     let taken: Vec<_> = case.taken.iter().map(taken).collect();
-    let wish =
-        Wish { queues: case.queues, cores: case.named, housekeeping: case.housekeeping, taken: &taken };
-    place(&topology_of(case), &wish)
+    place(&topology_of(case), &Wish { taken: &taken, ..wish_of(case) })
+}
+
+fn wish_of(case: &Case) -> Wish<'_> {
+    let Case { nic, queues, named: cores, housekeeping, .. } = *case;
+    Wish { nic, queues, cores, housekeeping, taken: &[] }
+}
+
+/// The same of several cards of one process.
+fn placed_together(cards: &[(&Topology, Case)]) -> Result<Vec<Placement>, (usize, TooFew)> {
+    let wishes: Vec<_> = cards.iter().map(|(topology, case)| (*topology, wish_of(case))).collect();
+    place_all(&wishes)
+}
+
+fn cores_of(placement: &Placement) -> Vec<usize> {
+    placement.lanes.iter().map(|seat| seat.core).collect()
 }
 
 #[test]
@@ -228,9 +243,81 @@ fn lanes_and_housekeeping_are_placed_as_expected_with_the_reasons_and_the_compro
 #[test]
 fn two_lanes_on_one_physical_core_are_refused_unless_they_are_named() {
     let case = Case { queues: &[0, 1, 2], ..CLOUD };
-    assert_eq!(placed(&case), Err(TooFew { cores: 4, lanes: 2 }));
+    assert_eq!(placed(&case), Err(TooFew { cores: 4, lanes: 2, others: 0 }));
     let placement = placed(&Case { named: &[1, 2, 3], ..case }).unwrap();
     assert!(placement.compromises[0].contains("lanes on cores 1,3 share"), "{:?}", placement.compromises);
+}
+
+/// The topologies of the server around a card on each of its nodes, its second one first, with these cores isolated.
+fn server_with_two_cards(isolated: &str, test: &str) -> [Topology; 2] {
+    let files = machines::Machine::unpack("server", test).unwrap();
+    let root = files.root();
+    fs::write(root.join("sys/devices/system/cpu/isolated"), isolated).unwrap();
+    let card = fs::read_to_string(root.join("card/ens2f0np0.json")).unwrap();
+    let mut other: serde_json::Value = serde_json::from_str(&card).unwrap();
+    (other["name"], other["numa_node"], other["pci"]) = ("ens1f0np0".into(), 0.into(), "0000:3b:00.0".into());
+    fs::write(root.join("card/ens1f0np0.json"), other.to_string()).unwrap();
+    let around = |nic| Topology::of(&Machine::copy(root.to_owned(), Some(nic), &[]).unwrap());
+    ["ens2f0np0", "ens1f0np0"].map(around)
+}
+
+const OTHER: Case = Case { nic: "ens1f0np0", ..SERVER };
+
+#[test]
+fn each_of_two_cards_has_its_lanes_on_its_own_node_and_housekeeping_is_in_one_place() {
+    let two: &[u32] = &[0, 1];
+    for (isolated, expected, housekeeping) in [
+        ("1-3,5-7", [[6, 5], [1, 2]], 4),
+        // What is isolated on the other node is taken before what is not on one's own.
+        ("5-7", [[6, 5], [7, 1]], 4),
+        ("", [[6, 4], [1, 2]], 5),
+    ] {
+        let [one, other] = server_with_two_cards(isolated, &format!("two-cards-{isolated}"));
+        let cards = [(&one, Case { queues: two, ..SERVER }), (&other, Case { queues: two, ..OTHER })];
+        let placed = placed_together(&cards).unwrap();
+        assert_eq!(placed.iter().map(cores_of).collect::<Vec<_>>(), expected, "{isolated}");
+        for (index, placement) in placed.iter().enumerate() {
+            assert_eq!(placement.housekeeping.as_ref().unwrap().core, housekeeping, "{isolated}");
+            assert_eq!(placement.others, expected[1 - index], "{isolated}");
+        }
+    }
+}
+
+#[test]
+fn two_cards_of_one_queue_are_placed_as_two_queues_of_one_card() {
+    let topology = topology_of(&VM);
+    let one = placed(&Case { queues: &[0, 1], ..VM }).unwrap();
+    let two = placed_together(&[(&topology, VM), (&topology, Case { nic: "eth1", ..VM })]).unwrap();
+    assert_eq!(two.iter().flat_map(cores_of).collect::<Vec<_>>(), cores_of(&one));
+    assert!(one.housekeeping.is_none() && two.iter().all(|placement| placement.housekeeping.is_none()));
+    let said: Vec<&String> = two.iter().flat_map(|placement| &placement.compromises).collect();
+    assert_eq!(said, one.compromises.iter().collect::<Vec<_>>());
+    let more = Case { nic: "eth1", queues: &[0, 1], ..VM };
+    assert_eq!(
+        placed_together(&[(&topology, VM), (&topology, more)]),
+        Err((1, TooFew { cores: 1, lanes: 1, others: 1 }))
+    );
+}
+
+#[test]
+fn what_is_named_for_one_card_is_chosen_for_no_other_and_said_where_it_is_named_for_both() {
+    let topology = topology_of(&VM);
+    let named = Case { nic: "eth1", named: &[1], ..VM };
+    let placed = placed_together(&[(&topology, VM), (&topology, Case { ..named })]).unwrap();
+    assert_eq!(placed.iter().map(cores_of).collect::<Vec<_>>(), [[0], [1]]);
+    let placed = placed_together(&[(&topology, Case { named: &[1], ..VM }), (&topology, named)]).unwrap();
+    assert_eq!(placed.iter().map(cores_of).collect::<Vec<_>>(), [[1], [1]]);
+    for (placement, by) in placed.iter().zip(["eth1", "eth0"]) {
+        let both = format!("core 1 is a lane's, and the lane of queue 0 of {by} has it too");
+        assert!(placement.compromises[0].contains(&both), "{:?}", placement.compromises);
+    }
+    // Two halves of one physical core.
+    let topology = topology_of(&CLOUD);
+    let halves = [Case { named: &[1], ..CLOUD }, Case { nic: "ens6", named: &[3], ..CLOUD }];
+    let [first, second] = halves;
+    let placed = placed_together(&[(&topology, first), (&topology, second)]).unwrap();
+    let said = "core 3 is one physical core with the lane of queue 0 of ens5: each slows the other down";
+    assert!(placed[1].compromises[0].contains(said), "{:?}", placed[1].compromises);
 }
 
 #[test]

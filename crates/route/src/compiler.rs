@@ -100,7 +100,7 @@ type HostGroup = (Family, Arc<[Place]>, Vec<u16>);
 
 fn groups_of(places: &[Place], routes: &[Route]) -> Vec<HostGroup> {
     let mut by_address: BTreeMap<Option<Prefix>, Vec<u16>> = BTreeMap::new();
-    for (route, number) in routes.iter().zip(0_u16..) {
+    for (route, number) in routes.iter().zip(0_u16..).filter(|(route, _)| !route.is_elsewhere) {
         by_address.entry(route.address).or_default().push(number);
     }
     let lists: Vec<(Option<Prefix>, Vec<u16>)> = by_address.into_iter().collect();

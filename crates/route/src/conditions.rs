@@ -107,6 +107,8 @@ pub struct Route {
     pub next_hop: Option<NextHop>,
     /// How often it answers, at most.
     pub limit: Limit,
+    /// Whether it is for packets of another card than the one that the table is of: it keeps its number, and takes nothing.
+    pub is_elsewhere: bool,
 }
 
 /// What a route looks at in a packet.
@@ -134,6 +136,8 @@ pub enum Asks {
 /// The first condition that a packet does not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mismatch {
+    /// The route is for another card.
+    Card,
     /// The service is of another protocol.
     Protocol(Service),
     /// The service answers on other ports.
@@ -157,6 +161,7 @@ impl Route {
             tier: TierChoice::Auto,
             next_hop: None,
             limit: Limit::NONE,
+            is_elsewhere: false,
         }
     }
 
@@ -167,6 +172,9 @@ impl Route {
 
     /// Why a packet is not this route's; nothing where it is.
     pub fn mismatch(&self, question: &Question) -> Option<Mismatch> {
+        if self.is_elsewhere {
+            return Some(Mismatch::Card);
+        }
         match (self.service.udp_ports(), question.asks) {
             (None, Asks::Echo) => {}
             (Some(ports), Asks::Udp(port)) if ports.contains(port) => {}
@@ -223,6 +231,7 @@ impl fmt::Display for Route {
 impl fmt::Display for Mismatch {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Card => out.write_str("it is for another card"),
             Self::Protocol(Service::IcmpEcho) => out.write_str("it answers ICMP"),
             Self::Protocol(_) => out.write_str("it answers UDP"),
             Self::Port(ports) => write!(out, "its UDP port is {ports}"),

@@ -237,7 +237,7 @@ impl RouteTable {
     /// The UDP source ports that are not answered: the loop ports, port 0 (nobody to answer), and every port that we
     /// answer on ourselves, so that two servers of one configuration cannot be made to talk to each other.
     pub fn refused_sources(&self) -> Vec<u16> {
-        let answered = self.routes().iter().filter(|route| route.tier != TierChoice::Kernel);
+        let answered = self.routes_here().filter(|route| route.tier != TierChoice::Kernel);
         let own = answered.filter_map(|route| route.service.udp_ports()).flat_map(PortRange::iter);
         LOOP_PORTS.into_iter().chain([0]).chain(own).collect()
     }

@@ -3,7 +3,7 @@
 //! The first route whose conditions all hold takes a packet, in the operator's order. [`RouteTable::first_match`] says
 //! it by looking at one after the other; what the routes are compiled to says the same in constant time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::compiled::Compiled;
@@ -77,7 +77,15 @@ pub struct RouteTable {
     addresses: Vec<Address>,
     routes: Vec<Route>,
     tiers: Vec<Tier>,
+    idle: BTreeMap<usize, RouteError>,
     compiled: Compiled,
+}
+
+/// Whether there are other cards, on which a route may get what it does not get here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cards {
+    One,
+    Several,
 }
 
 impl RouteTable {
@@ -94,33 +102,53 @@ impl RouteTable {
     /// Checks that the parts fit together and to the link's terms, and compiles them.
     pub fn with_terms(
         addresses: Vec<Address>,
-        mut routes: Vec<Route>,
+        routes: Vec<Route>,
         terms: &Terms,
     ) -> Result<Self, RouteError> {
+        Self::build(addresses, routes, terms, Cards::One)
+    }
+
+    /// The same of one card among several: a route that gets nothing here may get something on another one.
+    /// [`RouteTable::idle`] has those, and one that is idle on every card must be refused.
+    pub fn of_several(
+        addresses: Vec<Address>,
+        routes: Vec<Route>,
+        terms: &Terms,
+    ) -> Result<Self, RouteError> {
+        Self::build(addresses, routes, terms, Cards::Several)
+    }
+
+    fn build(
+        addresses: Vec<Address>,
+        mut routes: Vec<Route>,
+        terms: &Terms,
+        cards: Cards,
+    ) -> Result<Self, RouteError> {
         check_addresses(&addresses)?;
-        match routes.len() {
-            0 => return Err(RouteError::NoRoute),
-            count if count > ROUTE_COUNT_MAX => return Err(RouteError::TooManyRoutes(count)),
-            _ => {}
-        }
-        let limits = routes.iter().filter(|route| !route.limit.is_none()).count();
-        if limits > LIMIT_COUNT_MAX {
-            return Err(RouteError::TooManyLimits(limits));
-        }
+        check_counts(&addresses, &routes)?;
         let next_hops = compiler::next_hops_of(&routes).len();
-        if addresses.len() * next_hops > ADDRESS_COUNT_MAX {
-            return Err(RouteError::TooManyNextHops(addresses.len(), ADDRESS_COUNT_MAX / next_hops));
-        }
         let places = places_of(&addresses, u16::try_from(next_hops).unwrap_or(1));
-        let reaches = reaches_of(&routes, &places, &terms.vlans)?;
+        let (mut idle, mut reaches) = (BTreeMap::new(), Vec::new());
+        for (index, reach) in reaches_of(&routes, &places, &terms.vlans)?.into_iter().enumerate() {
+            match reach {
+                Err(error) if cards == Cards::One => return Err(error),
+                Err(error) => _ = idle.insert(index, error),
+                Ok(reach) => reaches.extend(reach.map(|reach| (index, reach))),
+            }
+        }
         let tiers = tiers_of(&routes, terms.earliest)?;
         let Ok(compiled) = compiler::compile(&places, &routes, &tiers) else {
             let index = first_too_large(&places, &routes, &tiers);
             let route = routes.swap_remove(index);
             return Err(RouteError::TooLarge(Box::new(Numbered { index, route })));
         };
-        check_shadows(&routes, &reaches, &places, &compiled)?;
-        Ok(Self { addresses, routes, tiers, compiled })
+        for (index, error) in shadowed(&routes, &reaches, &places, &compiled) {
+            if cards == Cards::One {
+                return Err(error);
+            }
+            idle.insert(index, error);
+        }
+        Ok(Self { addresses, routes, tiers, idle, compiled })
     }
 
     /// The addresses, in the operator's order.
@@ -131,6 +159,22 @@ impl RouteTable {
     /// The routes, in the operator's order.
     pub fn routes(&self) -> &[Route] {
         &self.routes
+    }
+
+    /// Those of them that are for packets of this card.
+    pub fn routes_here(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter().filter(|route| !route.is_elsewhere)
+    }
+
+    /// The routes that get nothing here, by their numbers, and why; without those that are for another card.
+    pub fn idle(&self) -> &BTreeMap<usize, RouteError> {
+        &self.idle
+    }
+
+    /// Whether the route with this number can take a packet here.
+    pub fn gets_something(&self, number: usize) -> bool {
+        let is_here = self.routes.get(number).is_some_and(|route| !route.is_elsewhere);
+        is_here && !self.idle.contains_key(&number)
     }
 
     /// Where each of them is answered, in the same order.
@@ -174,22 +218,45 @@ fn numbered(routes: &[Route], index: usize) -> Option<Numbered> {
     routes.get(index).map(|route| Numbered { index, route: route.clone() })
 }
 
-/// What each route reaches, which must be something.
-fn reaches_of(routes: &[Route], places: &[Place], served: &VlanSet) -> Result<Vec<Reach>, RouteError> {
+/// Refuses more of anything than there is room for, and nothing at all.
+fn check_counts(addresses: &[Address], routes: &[Route]) -> Result<(), RouteError> {
+    match routes.len() {
+        _ if routes.iter().all(|route| route.is_elsewhere) => return Err(RouteError::NoRoute),
+        count if count > ROUTE_COUNT_MAX => return Err(RouteError::TooManyRoutes(count)),
+        _ => {}
+    }
+    let limits = routes.iter().filter(|route| !route.limit.is_none()).count();
+    if limits > LIMIT_COUNT_MAX {
+        return Err(RouteError::TooManyLimits(limits));
+    }
+    let next_hops = compiler::next_hops_of(routes).len();
+    if addresses.len() * next_hops > ADDRESS_COUNT_MAX {
+        return Err(RouteError::TooManyNextHops(addresses.len(), ADDRESS_COUNT_MAX / next_hops));
+    }
+    Ok(())
+}
+
+/// What each route reaches, or why it reaches nothing here; nothing is said of one that is for another card.
+type Reached = Vec<Result<Option<Reach>, RouteError>>;
+
+fn reaches_of(routes: &[Route], places: &[Place], served: &VlanSet) -> Result<Reached, RouteError> {
     let reach = |(index, route): (usize, &Route)| {
+        if route.is_elsewhere {
+            return Ok(Ok(None));
+        }
         let numbered = || Numbered { index, route: route.clone() };
         if route.address.is_some_and(|prefix| {
             let (first, end) = compiler::selected(places, prefix);
             first == end
         }) {
-            return Err(RouteError::AddressUnknown(numbered()));
+            return Ok(Err(RouteError::AddressUnknown(numbered())));
         }
         let mut vids = route.vlans.iter().flat_map(|vlans| vlans.iter());
         if let Some(vid) = vids.find(|&vid| !served.contains(vid)) {
             return Err(RouteError::VlanUnknown(numbered(), vid));
         }
         let reach = Reach::of(route, places, served);
-        if reach.is_empty() { Err(RouteError::SourceFamily(numbered())) } else { Ok(reach) }
+        Ok(if reach.is_empty() { Err(RouteError::SourceFamily(numbered())) } else { Ok(Some(reach)) })
     };
     routes.iter().enumerate().map(reach).collect()
 }
@@ -200,6 +267,7 @@ fn tiers_of(routes: &[Route], earliest: Tier) -> Result<Vec<Tier>, RouteError> {
         let is_able = route.service.is_answered_in_the_driver();
         let numbered = || Numbered { index, route: route.clone() };
         match (route.tier, earliest) {
+            _ if route.is_elsewhere => Ok(Tier::Kernel),
             (TierChoice::Kernel, _) => Ok(Tier::Kernel),
             (TierChoice::Auto, Tier::Driver) if is_able => Ok(Tier::Driver),
             (TierChoice::Auto | TierChoice::Lane, _) => Ok(Tier::Lane),
@@ -224,28 +292,26 @@ fn first_too_large(places: &[Place], routes: &[Route], tiers: &[Tier]) -> usize 
     fitting
 }
 
-/// Refuses a route that gets nothing, since one before it takes all that it could.
+/// The routes that get nothing, since one before takes all that they could.
 ///
 /// Such a one takes the first packet that the later one could get, too. What takes that is a single lookup in the
 /// compiled table, and it is nearly always the later one itself; only else are all that come before looked at.
-fn check_shadows(
+fn shadowed(
     routes: &[Route],
-    reaches: &[Reach],
+    reaches: &[(usize, Reach)],
     places: &[Place],
     compiled: &Compiled,
-) -> Result<(), RouteError> {
-    for (index, reach) in reaches.iter().enumerate() {
+) -> Vec<(usize, RouteError)> {
+    let error = |(place, (index, reach)): (usize, &(usize, Reach))| {
         let first = reach.first(places).and_then(|question| compiled.decide(&question));
-        if first.is_some_and(|class| usize::from(class.route) == index) {
-            continue;
+        if first.is_some_and(|class| usize::from(class.route) == *index) {
+            return None;
         }
-        let earlier = reaches.iter().take(index).position(|earlier| earlier.covers(reach));
-        let pair = earlier.and_then(|earlier| Some((numbered(routes, earlier)?, numbered(routes, index)?)));
-        if let Some((earlier, later)) = pair {
-            return Err(RouteError::Shadowed { earlier: Box::new(earlier), later: Box::new(later) });
-        }
-    }
-    Ok(())
+        let (earlier, _) = reaches.iter().take(place).find(|(_, earlier)| earlier.covers(reach))?;
+        let [earlier, later] = [numbered(routes, *earlier)?, numbered(routes, *index)?].map(Box::new);
+        Some((*index, RouteError::Shadowed { earlier, later }))
+    };
+    reaches.iter().enumerate().filter_map(error).collect()
 }
 
 fn check_addresses(addresses: &[Address]) -> Result<(), RouteError> {
@@ -462,6 +528,51 @@ mod tests {
         };
         assert_eq!(tiers(Driver), [Driver, Driver, Lane, Lane, Lane, Kernel]);
         assert_eq!(tiers(Lane), [Lane, Lane, Lane, Lane, Lane, Kernel]);
+    }
+
+    /// The same as [`routes`], of one card among several.
+    fn among(routes: Vec<Route>) -> Result<RouteTable, RouteError> {
+        let addresses = vec![address("10.0.0.1/24"), address("10.0.0.9/24")];
+        RouteTable::of_several(addresses, routes, &Terms::default())
+    }
+
+    #[test]
+    fn a_route_that_gets_nothing_on_one_of_several_cards_stays_and_says_why() {
+        let texts = [
+            "udp-echo:7 on 10.0.0.1",
+            "udp-echo:7 on 11.0.0.1",
+            "udp-echo:7 from fd00::/8",
+            "stamp",
+            "stamp on 10.0.0.9",
+        ];
+        let table = among(texts.iter().map(|text| route(text)).collect()).unwrap();
+        assert_eq!(table.idle().keys().copied().collect::<Vec<_>>(), [1, 2, 4]);
+        for (number, why) in
+            [(1, "not served"), (2, "another IP version"), (4, "route 4 (`stamp:862`) comes first")]
+        {
+            let told = table.idle()[&number].to_string();
+            assert!(told.contains(why) && told.starts_with(&format!("route {} ", number + 1)), "{told}");
+        }
+        let what_no_card_has = among(vec![route("icmp-echo vlan 9")]).unwrap_err();
+        assert!(matches!(what_no_card_has, RouteError::VlanUnknown(..)));
+    }
+
+    #[test]
+    fn a_route_of_another_card_takes_nothing_and_keeps_its_number() {
+        let elsewhere = |text| Route { is_elsewhere: true, ..route(text) };
+        let stamp = elsewhere("stamp on 11.0.0.1 tier driver");
+        let table = among(vec![elsewhere("udp-echo:7"), stamp.clone(), route("udp-echo:7")]).unwrap();
+        assert_eq!([0, 1, 2].map(|number| table.gets_something(number)), [false, false, true]);
+        assert!(table.idle().is_empty() && !table.refused_sources().contains(&862));
+        let asked = Question {
+            asks: Asks::Udp(7),
+            to: "10.0.0.1".parse().unwrap(),
+            from: "10.0.0.2".parse().unwrap(),
+            vid: VlanSet::NO_VLAN,
+        };
+        assert_eq!(table.first_match(&asked), Some(2));
+        assert_eq!(table.compiled().decide(&asked).unwrap().route, 2);
+        assert_eq!(among(vec![stamp]).unwrap_err(), RouteError::NoRoute);
     }
 
     #[test]

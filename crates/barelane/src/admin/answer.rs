@@ -14,7 +14,7 @@ use super::health::{self, Watched};
 use super::page::{Looks, PAGE, POLICY, PageFigures};
 use super::settings::Token;
 use crate::health::Report;
-use crate::side_channel::{Reader, unix_ns};
+use crate::side_channel::{Reader, SegmentError, Snapshot, unix_ns};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -23,9 +23,18 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) struct Answerer {
     /// What whoever asks must show.
     pub(super) token: Option<Token>,
-    /// The server's own segment, where there is one.
+    /// The server's cards, in their order.
+    pub(super) cards: Vec<Card>,
+}
+
+/// What is known of one card.
+#[derive(Debug)]
+pub(super) struct Card {
+    /// The interface.
+    pub(super) nic: String,
+    /// Its segment, where there is one.
     pub(super) reader: Option<Reader>,
-    /// What else of the server is looked at.
+    /// What else of its server is looked at.
     pub(super) watched: Watched,
     /// What the page was told last.
     pub(super) looks: Looks,
@@ -48,7 +57,7 @@ impl Answerer {
         }
         match request.uri().path() {
             FOR_ALL => page(),
-            "/page.json" => self.figures(),
+            "/page.json" => self.figures(request.uri().query()),
             "/metrics" => self.metrics(form_of(request)),
             "/readyz" => self.health(health::ready).await,
             "/healthz" => self.health(health::healthy).await,
@@ -64,34 +73,55 @@ impl Answerer {
     }
 
     fn metrics(&self, form: Form) -> Answer {
-        let Some(reader) = &self.reader else { return no_segment() };
-        match reader.read() {
-            Ok(snapshot) => {
-                let page = Families::of(&snapshot, unix_ns()).text(form);
-                with(text(StatusCode::OK, page), CONTENT_TYPE, form.content_type())
-            }
-            Err(error) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
-        }
+        let with_segment = self.cards.iter().filter_map(|card| Some((&card.nic, card.reader.as_ref()?)));
+        let read = with_segment.map(|(nic, reader)| Ok((nic.clone(), reader.read()?)));
+        let snapshots: Vec<(String, Snapshot)> = match read.collect::<Result<_, SegmentError>>() {
+            Ok(snapshots) => snapshots,
+            Err(error) => return text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
+        };
+        let families = match snapshots.as_slice() {
+            [] => return no_segment(),
+            [(_, snapshot)] if self.cards.len() == 1 => Families::of(snapshot, unix_ns()),
+            several => Families::of_cards(several, unix_ns()),
+        };
+        with(text(StatusCode::OK, families.text(form)), CONTENT_TYPE, form.content_type())
     }
 
-    fn figures(&self) -> Answer {
-        let Some(reader) = &self.reader else { return no_segment() };
+    /// The figures of the card whose number is asked for, as `card=1`; of the first one where none is.
+    fn figures(&self, query: Option<&str>) -> Answer {
+        let number = query.map_or(Some(0), |query| query.strip_prefix("card=")?.parse().ok());
+        let Some(card) = number.and_then(|number: usize| self.cards.get(number)) else {
+            let there = format!("there are {} cards, of which the first is card=0\n", self.cards.len());
+            return text(StatusCode::NOT_FOUND, there);
+        };
+        let Some(reader) = &card.reader else { return no_segment() };
         let now = match reader.read() {
             Ok(snapshot) => snapshot,
             Err(error) => return text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
         };
-        let make = |before: &_, now: &_| PageFigures::between(before, now, reader.path(), unix_ns());
-        match serde_json::to_string(&self.looks.take(now, make)) {
+        let nics = || self.cards.iter().map(|card| card.nic.clone()).collect();
+        let make = |before: &_, now: &_| PageFigures::between(before, now, reader.path(), unix_ns(), nics());
+        match serde_json::to_string(&card.looks.take(now, make)) {
             Ok(figures) => with(text(StatusCode::OK, figures), CONTENT_TYPE, "application/json"),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
     }
 
+    /// What is looked at of every card. Of several, each line says which one it is of.
     async fn health(&self, look: impl AsyncFn(&Reader, &Watched) -> Report) -> Answer {
-        let Some(reader) = &self.reader else { return no_segment() };
-        let report = look(reader, &self.watched).await;
-        let status = if report.is_good() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        text(status, report.to_string())
+        let (mut status, mut said) = (StatusCode::OK, String::new());
+        for card in &self.cards {
+            let Some(reader) = &card.reader else { return no_segment() };
+            let report = look(reader, &card.watched).await;
+            if !report.is_good() {
+                status = StatusCode::SERVICE_UNAVAILABLE;
+            }
+            let on = if self.cards.len() > 1 { format!(" ({})", card.nic) } else { String::new() };
+            said.extend(
+                report.to_string().lines().map(|line| line.replacen(": ", &format!("{on}: "), 1) + "\n"),
+            );
+        }
+        text(status, said)
     }
 }
 

@@ -19,6 +19,12 @@ const RESIDENCE_FAMILY: &str = "barelane_lane_residence_seconds";
 const RESIDENCE_HELP: &str =
     "From the beginning of a lane's turn to that of the next one, for each answer between.";
 
+/// The label that says which card a sample is of.
+const NIC: &str = "nic";
+
+/// The families that are of the process, whatever cards it serves.
+const OF_PROCESS: [&str; 2] = ["barelane_log_lost_lines", "barelane_log_suppressed_events"];
+
 /// All families of a server, each name once, in the order in which they were first met.
 #[derive(Debug, Default)]
 pub(super) struct Families(pub(super) Vec<Family>);
@@ -37,6 +43,22 @@ impl Families {
         snapshot.of_kind("link").for_each(|area| families.link(area));
         snapshot.of_kind("nic").for_each(|area| families.nic(area));
         families
+    }
+
+    /// What the snapshots of several cards say: each sample with its card's name, and once what is of the whole process.
+    pub(super) fn of_cards(cards: &[(String, Snapshot)], now_ns: u64) -> Self {
+        let mut all = Self::default();
+        for (index, (nic, snapshot)) in cards.iter().enumerate() {
+            for Family { name, kind, unit, help, samples } in Self::of(snapshot, now_ns).0 {
+                let is_of_process = OF_PROCESS.contains(&name.as_str());
+                for (mut labels, value) in samples.into_iter().filter(|_| !is_of_process || index == 0) {
+                    let is_named = is_of_process || labels.iter().any(|(label, _)| *label == NIC);
+                    labels.splice(..0, (!is_named).then(|| (NIC, nic.clone())));
+                    all.add(&name, kind, &unit, &help, labels, value);
+                }
+            }
+        }
+        all
     }
 
     /// All of it as one page.

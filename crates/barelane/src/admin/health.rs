@@ -53,10 +53,10 @@ impl Watched {
         }
     }
 
-    /// The cores of this process that no lane has.
-    pub(super) fn own_cores(&self) -> Vec<usize> {
+    /// The first core of this process that no lane of any card has.
+    pub(super) fn own_core<'a>(cards: &(impl Iterator<Item = &'a Self> + Clone)) -> Option<usize> {
         let allowed = host::cores::allowed().unwrap_or_default();
-        allowed.into_iter().filter(|core| !self.cores.contains(core)).collect()
+        allowed.into_iter().find(|core| cards.clone().all(|card| !card.cores.contains(core)))
     }
 }
 

@@ -6,14 +6,14 @@ use http_body_util::BodyExt;
 use hyper::{Request, StatusCode};
 use telemetry::Counter;
 
-use super::answer::Answerer;
+use super::answer::{Answerer, Card};
 use super::exposition::{Family, Form, Kind, Value};
 use super::families::Families;
 use super::health::Watched;
 use super::page::Looks;
 use super::settings::Token;
 use crate::side_channel::tests::{Place, facts, figures, memif_areas, snapshot, wanted};
-use crate::side_channel::{self, Reader, Segment, Wanted};
+use crate::side_channel::{self, Reader, Segment, ServerFacts, Wanted};
 
 const DOCUMENT: &str = include_str!("../../../../docs/metrics.md");
 const DASHBOARD: &str = include_str!("../../../../configs/grafana-barelane.json");
@@ -198,9 +198,8 @@ impl Served {
         let place = Place::new();
         let mut areas = wanted(10);
         let segment = Segment::create_in(&place.0, &mut areas).unwrap();
-        let reader = Some(Reader::open(segment.path()).unwrap());
-        let watched = Watched { program: None, cores: Vec::new(), sleepers: Vec::new(), asking: None };
-        (Self { _place: place, areas, segment }, Answerer { token, reader, watched, looks: Looks::default() })
+        let card = card_of("lane0", &segment);
+        (Self { _place: place, areas, segment }, Answerer { token, cards: vec![card] })
     }
 
     /// Publishes everything anew, lanes that have counted so far included.
@@ -214,6 +213,13 @@ impl Served {
             self.segment.publish(place, image).unwrap();
         }
     }
+}
+
+/// A card as it is looked at.
+fn card_of(nic: &str, segment: &Segment) -> Card {
+    let watched = Watched { program: None, cores: Vec::new(), sleepers: Vec::new(), asking: None };
+    let reader = Some(Reader::open(segment.path()).unwrap());
+    Card { nic: nic.to_owned(), reader, watched, looks: Looks::default() }
 }
 
 async fn ask(answerer: &Answerer, request: Request<()>) -> (StatusCode, String) {
@@ -273,7 +279,7 @@ fn a_program_that_is_not_there_any_more_is_said() {
     run(async {
         let (mut served, mut answerer) = Served::new(None);
         // The loopback, which has none.
-        answerer.watched.program = Some(7);
+        answerer.cards[0].watched.program = Some(7);
         let ((status, said), ()) =
             tokio::join!(get(&answerer, "/healthz"), async { served.publish([20, 20]) });
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{said}");
@@ -339,9 +345,117 @@ fn nothing_else_is_there_and_nothing_can_be_changed() {
         let open = Request::get("/metrics")
             .header("Accept", "text/html, Application/OpenMetrics-Text;version=1.0.0;q=0.5");
         assert!(ask(&answerer, open.body(()).unwrap()).await.1.ends_with("# EOF\n"));
-        let none = Answerer { reader: None, ..answerer };
+        let mut none = answerer;
+        none.cards[0].reader = None;
         for path in ["/metrics", "/readyz", "/healthz"] {
             assert_eq!(get(&none, path).await.0, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        }
+    });
+}
+
+/// Two cards of one server, each with its segment.
+struct Two {
+    areas: [Vec<Wanted>; 2],
+    segments: [Segment; 2],
+    _place: Place,
+}
+
+impl Two {
+    fn new() -> (Self, Answerer) {
+        let place = Place::new();
+        let mut areas = [wanted(10), wanted(20)];
+        for (areas, nic) in areas.iter_mut().zip(["eth1", "eth2"]) {
+            let (_, _, image) = &mut areas[0];
+            image.restart();
+            side_channel::server(image, &ServerFacts { nic: nic.to_owned(), ..facts("up") });
+        }
+        let segments = areas.each_mut().map(|areas| Segment::create_in(&place.0, areas).unwrap());
+        let cards = ["eth1", "eth2"].into_iter().zip(&segments).map(|(nic, segment)| card_of(nic, segment));
+        let answerer = Answerer { token: None, cards: cards.collect() };
+        (Self { areas, segments, _place: place }, answerer)
+    }
+
+    /// Publishes the lanes of one card anew.
+    fn publish(&mut self, card: usize, count: u64) {
+        for (place, (kind, _, image)) in self.areas[card].iter_mut().enumerate() {
+            if *kind == "lane" {
+                image.restart();
+                side_channel::lane(image, &figures(count));
+            }
+            self.segments[card].publish(place, image).unwrap();
+        }
+    }
+}
+
+#[test]
+fn of_several_cards_each_sample_says_which_one_it_is_of_and_none_stands_twice() {
+    run(async {
+        let (_two, answerer) = Two::new();
+        let (status, page) = get(&answerer, "/metrics").await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        let samples = samples(&page);
+        assert_eq!(samples.len(), page.lines().filter(|line| !line.starts_with('#')).count());
+        for (name, value) in [
+            ("barelane_up{nic=\"eth1\"}", 1.0),
+            ("barelane_up{nic=\"eth2\"}", 1.0),
+            ("barelane_lane_received_frames_total{nic=\"eth1\",lane=\"1\"}", 11.0),
+            ("barelane_lane_received_frames_total{nic=\"eth2\",lane=\"1\"}", 21.0),
+            ("barelane_link_rx_dropped_total{nic=\"eth2\"}", 20.0),
+            ("barelane_log_lost_lines_total", 0.0),
+        ] {
+            assert_eq!(samples.get(name), Some(&value), "{name} in\n{page}");
+        }
+        let of_process = |name: &&str| name.starts_with("barelane_log_");
+        let unnamed: Vec<_> = samples.keys().filter(|name| !name.contains("nic=\"")).collect();
+        assert!(unnamed.len() == 2 && unnamed.iter().all(|name| of_process(name)), "{unnamed:?}");
+        for line in page.lines().filter(|line| line.starts_with("# TYPE")) {
+            assert_eq!(page.matches(&format!("{line}\n")).count(), 1, "{line}");
+        }
+    });
+}
+
+#[test]
+fn a_server_is_ready_where_the_lanes_of_all_cards_turn_and_else_says_which_cards_do_not() {
+    run(async {
+        let (mut two, answerer) = Two::new();
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        let mut count = [30, 30];
+        for (turning, status) in [([true, true], StatusCode::OK), ([true, false], unavailable)] {
+            let publishing = async {
+                // Each card is looked at for its own time.
+                for _ in 0..40 {
+                    for card in 0..2 {
+                        count[card] += u64::from(turning[card]);
+                        two.publish(card, count[card]);
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+            };
+            let ((found, said), ()) = tokio::join!(get(&answerer, "/readyz"), publishing);
+            assert_eq!(found, status, "{said}");
+            for (nic, is_turning) in ["eth1", "eth2"].into_iter().zip(turning) {
+                let word = if is_turning { "good" } else { "bad " };
+                assert!(said.contains(&format!("{word} lanes-turn ({nic}): ")), "{said}");
+            }
+            assert_eq!(said.matches("good segment-fresh (eth").count(), 2, "{said}");
+        }
+    });
+}
+
+#[test]
+fn the_figures_of_each_card_are_given_by_its_number() {
+    run(async {
+        let (_two, answerer) = Two::new();
+        for (path, received) in [("/page.json", 10), ("/page.json?card=0", 10), ("/page.json?card=1", 20)] {
+            let (status, said) = get(&answerer, path).await;
+            assert_eq!(status, StatusCode::OK, "{path}: {said}");
+            let told: serde_json::Value = serde_json::from_str(&said).unwrap();
+            assert_eq!(told["cards"], serde_json::json!(["eth1", "eth2"]));
+            assert_eq!(told["server"]["lanes"][0]["received"], received, "{path}");
+        }
+        for path in ["/page.json?card=2", "/page.json?card=", "/page.json?nic=eth1"] {
+            let (status, said) = get(&answerer, path).await;
+            assert!(status == StatusCode::NOT_FOUND && said.contains("there are 2 cards"), "{path}: {said}");
         }
     });
 }

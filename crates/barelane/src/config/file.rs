@@ -6,6 +6,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::cards::Written;
 use super::keys::{self, ALL, KEYS, Key, Takes, UNTAGGED};
 use super::{Config, RouteConfig};
 use crate::error::Wrong;
@@ -28,18 +29,21 @@ impl Source<'_> {
     }
 }
 
-/// The configuration that `text` means, on top of the defaults.
-pub(super) fn parse(text: &str, name: &str) -> Result<Config, Wrong> {
+/// What `text` says, on top of the defaults.
+pub(super) fn parse(text: &str, name: &str) -> Result<Written, Wrong> {
     let source = Source { text, name };
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         source.wrong(at, "--config", name).because(error.message()).remedy("correct the TOML")
     })?;
-    let mut config = Config::default();
+    let mut written = Written::default();
     for (section, value) in table.get_ref() {
-        read_section(&source, &mut config, section, value)?;
+        match (section.get_ref().as_ref(), value.get_ref()) {
+            ("nic", DeValue::Array(cards)) => written.cards = read_cards(&source, cards)?,
+            _ => read_section(&source, &mut written.common, section, value)?,
+        }
     }
-    Ok(config)
+    Ok(written)
 }
 
 type Item<'i> = Spanned<DeValue<'i>>;
@@ -58,12 +62,27 @@ fn read_section(
         ("nic" | "lane" | "serve" | "log" | "stamp", DeValue::Table(table)) => {
             read_table(source, config, name, table)
         }
-        ("nic" | "lane" | "serve" | "log" | "stamp", _) => {
+        ("nic", _) => Err(wrong_shape(source, value, name)
+            .remedy("write a section: [nic], or [[nic]] above each of several cards")),
+        ("lane" | "serve" | "log" | "stamp", _) => {
             Err(wrong_shape(source, value, name).remedy(format!("write a section: [{name}]")))
         }
         ("route", _) => Err(wrong_shape(source, value, name).remedy("write [[route]] above each route")),
         _ => Err(unknown(source, section.span().start, name)),
     }
+}
+
+/// The cards of `[[nic]]`: of each what stands there, and nothing of what is common.
+fn read_cards(source: &Source<'_>, cards: &[Item<'_>]) -> Result<Vec<Config>, Wrong> {
+    let card = |card: &Item<'_>| {
+        let DeValue::Table(table) = card.get_ref() else {
+            return Err(wrong_shape(source, card, "nic").remedy("write [[nic]] above each card"));
+        };
+        let mut config = Config::default();
+        read_table(source, &mut config, "nic", table)?;
+        Ok(config)
+    };
+    cards.iter().map(card).collect()
 }
 
 fn read_table(
@@ -178,8 +197,13 @@ mod tests {
     use nic::xdp::Vlans;
 
     use super::*;
+    use crate::args::ServeArguments;
 
     const DEFAULT: &str = include_str!("../../../../configs/default.toml");
+
+    fn parse(text: &str, name: &str) -> Result<Config, Wrong> {
+        Config::parse(text, name)
+    }
 
     fn refused(text: &str) -> String {
         parse(text, "a.toml").unwrap_err().to_string()
@@ -234,6 +258,9 @@ mod tests {
         ] {
             parse(text, "example").unwrap();
         }
+        let two = super::parse(include_str!("../../../../configs/two-cards.toml"), "example").unwrap();
+        let cards = two.overruled(&ServeArguments::default()).unwrap();
+        assert!(cards.is_several() && cards.iter().all(|card| !card.serve.addresses.is_empty()));
     }
 
     #[test]
@@ -255,7 +282,10 @@ mod tests {
             let wrong = refused(&format!("[serve]\nvlans = {vlans}"));
             assert!(wrong.contains("an array of whole numbers: [1, 2], or \"all\""), "{wrong}");
         }
-        assert!(refused("nic = 1").contains("write a section: [nic]"));
+        assert!(refused("nic = 1").contains("write a section: [nic], or [[nic]] above each"));
+        assert!(refused("nic = [1]").contains("write [[nic]] above each card"));
+        assert!(refused("[[nic]]\ninterfaec = \"a\"").ends_with("nic.interface (a.toml line 2)"));
+        assert!(refused("[[serve]]\nadmin = \"off\"").contains("write a section: [serve]"));
         assert!(refused("[route]\naddress = \"10.0.0.1\"").contains("write [[route]]"));
     }
 

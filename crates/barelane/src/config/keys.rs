@@ -35,6 +35,8 @@ settings! {
     WAKE "nic.wake" Some("--wake");
     RING_SIZE "nic.ring_size" None;
     ARRIVAL_STAMPS "nic.arrival_stamps" Some("--arrival-stamps");
+    NIC_ADDRESSES "nic.addresses" None;
+    NIC_CORES "nic.cores" None;
     CORES "lane.cores" Some("--core");
     IDLE "lane.idle" Some("--idle");
     SPIN_FOR_US "lane.spin_for_us" None;
@@ -168,7 +170,9 @@ keys! {
     WAKE Text |config, texts| config.nic.wake = choice(WAKES, texts)?;
     RING_SIZE Number |config, texts| config.nic.ring_size = ring_size(&texts.concat())?;
     ARRIVAL_STAMPS Text |config, texts| config.nic.arrival_stamps = choice(ARRIVAL_STAMPERS, texts)?;
-    CORES Numbers |config, texts| config.lane.cores = unique(texts, |text| number(text, 0, 65_535))?;
+    NIC_ADDRESSES Texts |config, texts| config.serve.addresses = unique(texts, address)?;
+    NIC_CORES Numbers |config, texts| config.lane.cores = cores(texts)?;
+    CORES Numbers |config, texts| config.lane.cores = cores(texts)?;
     IDLE Text |config, texts| config.lane.idle = choice(IDLES, texts)?;
     SPIN_FOR_US Number |config, texts| config.lane.spin_for_us = number(&texts.concat(), 1, 1_000_000)?;
     HOP_LIMIT Number |config, texts| config.lane.hop_limit = number(&texts.concat(), 1, 255)?;
@@ -277,6 +281,10 @@ fn vlans(texts: &[String]) -> Result<Vlans, Fault> {
     }
     let vids = unique(texts, |text| number(text, 1, Vlans::VID_MAX.into()))?;
     Vlans::of(&vids).map_err(|error| Fault::new(&error.found.to_string(), error.to_string(), "remove it"))
+}
+
+fn cores(texts: &[String]) -> Result<Vec<usize>, Fault> {
+    unique(texts, |text| number(text, 0, 65_535))
 }
 
 /// What is to be held: nothing where that is said, alone.

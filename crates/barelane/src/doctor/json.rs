@@ -17,6 +17,7 @@ struct Report<'a> {
     kernel: Option<String>,
     lanes: &'a [usize],
     card: Option<&'a Card>,
+    cards: Vec<&'a Card>,
     counts: BTreeMap<Status, usize>,
     requirements: &'a [Examined],
     boot: Vec<&'a str>,
@@ -32,15 +33,18 @@ struct Undone<'a> {
 }
 
 pub(super) fn of(
-    machine: &Machine,
+    machines: &[Machine],
     examined: &[Examined],
     outcomes: Option<&[Outcome]>,
 ) -> Result<String, Error> {
+    let machine = machines.first();
+    let cards: Vec<&Card> = machines.iter().filter_map(|machine| machine.card.as_ref()).collect();
     text(&Report {
         schema: SCHEMA,
-        kernel: machine.tree.word("/proc/sys/kernel/osrelease").ok(),
-        lanes: &machine.lanes,
-        card: machine.card.as_ref(),
+        kernel: machine.and_then(|machine| machine.tree.word("/proc/sys/kernel/osrelease").ok()),
+        lanes: machine.map_or(&[], |machine| &machine.lanes),
+        card: cards.first().copied(),
+        cards,
         counts: counts(examined),
         requirements: examined,
         boot: boot(examined),

@@ -45,13 +45,14 @@ const DISTURBING: &[&str] = &["nic-rings", "nic-coalescing", "flow-control", "en
 pub(super) fn run(settings: &Settings, arguments: &DoctorArguments) -> Result<(), Error> {
     let rounds = number("--rounds", &arguments.measuring.rounds, ROUNDS_MIN, ROUNDS_MAX)?;
     let signals = Signals::catch()?;
-    let machine = settings.machine()?;
+    let machines = settings.machines()?;
+    let Some(machine) = machines.first() else { return Ok(()) };
     let bench = Bench::new(arguments, machine.lanes.first().copied())?;
     let mut report = Report::new(bench.words(), rounds);
     // The first part finds caches, neighbours and the scheduler cold.
     bench.ask(&signals)?;
-    for one in settings.examine(&machine).iter().filter(|one| !one.finding.changes.is_empty()) {
-        let fix = Fix { settings, machine: &machine, examined: one };
+    for one in settings.examine(&machines).iter().filter(|one| !one.finding.changes.is_empty()) {
+        let fix = Fix { settings, machine, examined: one };
         fix.measure_or_say_why(&bench, rounds, arguments.fix, &signals, &mut report)?;
     }
     say_report(settings, &report)

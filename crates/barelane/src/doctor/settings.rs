@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use host::HostError;
-use host::doctor::{Examined, Machine, REQUIREMENTS, examine};
+use host::doctor::{Examined, Machine, REQUIREMENTS, examine_all};
 
 use crate::args::DoctorArguments;
 use crate::error::{Error, Wrong};
@@ -15,7 +15,7 @@ const RECORD: &str = "doctor.json";
 /// What to look at, and how to say it.
 #[derive(Debug)]
 pub(super) struct Settings {
-    nic: Option<String>,
+    nics: Vec<String>,
     pub(super) cores: Vec<usize>,
     /// Names of requirements; none for all.
     only: Vec<String>,
@@ -32,8 +32,8 @@ impl Settings {
                 .remedy("name one that holds a machine's proc and sys"));
         }
         Ok(Self {
-            nic: arguments.nic.clone(),
-            cores: arguments.core.iter().map(|text| core(text)).collect::<Result<_, _>>()?,
+            nics: arguments.nic.clone(),
+            cores: cores(arguments)?,
             only: arguments.only.iter().map(|name| known(name)).collect::<Result<_, _>>()?,
             record: arguments.record.clone().unwrap_or_else(|| default_record(arguments.root.as_deref())),
             root: arguments.root.clone(),
@@ -41,17 +41,20 @@ impl Settings {
         })
     }
 
-    /// The machine as it is now.
-    pub(super) fn machine(&self) -> Result<Machine, Error> {
-        let nic = self.nic.as_deref();
-        let machine = match &self.root {
-            None => Machine::this(nic, &self.cores),
-            Some(root) => Machine::copy(root.clone(), nic, &self.cores),
+    /// The machine as it is now, around each of the cards; around none where none was named.
+    pub(super) fn machines(&self) -> Result<Vec<Machine>, Error> {
+        let nics: Vec<&str> = self.nics.iter().map(String::as_str).collect();
+        let machines = match (nics.as_slice(), &self.root) {
+            (several @ [_, _, ..], root) => Machine::around(root.as_deref(), several, &self.cores),
+            (one, None) => Machine::this(one.first().copied(), &self.cores).map(|machine| vec![machine]),
+            (one, Some(root)) => {
+                Machine::copy(root.clone(), one.first().copied(), &self.cores).map(|machine| vec![machine])
+            }
         };
-        machine.map_err(|error| match error {
+        machines.map_err(|error| match error {
             // A copy's card is a file.
             HostError::File { path, source } if self.root.is_some() => {
-                Wrong::new("--nic", nic.unwrap_or_default())
+                Wrong::new("--nic", path.file_stem().unwrap_or_default().display())
                     .because(format_args!("{}: {source}", path.display()))
                     .remedy("name a card that has a file card/NAME.json in the copy")
                     .into()
@@ -61,10 +64,22 @@ impl Settings {
     }
 
     /// Looks at what was asked for.
-    pub(super) fn examine(&self, machine: &Machine) -> Vec<Examined> {
+    pub(super) fn examine(&self, machines: &[Machine]) -> Vec<Examined> {
         let is_asked = |one: &Examined| self.only.is_empty() || self.only.iter().any(|name| name == one.name);
-        examine(machine).into_iter().filter(is_asked).collect()
+        examine_all(machines).into_iter().filter(is_asked).collect()
     }
+}
+
+/// The cores that lanes would have: of several cards one each.
+fn cores(arguments: &DoctorArguments) -> Result<Vec<usize>, Wrong> {
+    let cores = arguments.core.iter().map(|text| core(text)).collect::<Result<Vec<_>, _>>()?;
+    let (cards, count) = (arguments.nic.len(), cores.len());
+    if cards < 2 || count == 0 || count == cards {
+        return Ok(cores);
+    }
+    Err(Wrong::new("--core", arguments.core.join(", "))
+        .because(format_args!("{count} cores for {cards} cards: there is one for each of them"))
+        .remedy("name as many as cards, in their order, or none"))
 }
 
 fn core(text: &str) -> Result<usize, Wrong> {

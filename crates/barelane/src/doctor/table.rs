@@ -11,8 +11,9 @@ use super::json::{boot, counts};
 const STATUS: usize = 16;
 const NAME: usize = 26;
 
-pub(super) fn of(machine: &Machine, examined: &[Examined], outcomes: Option<&[Outcome]>) -> String {
-    let mut text = heading(machine);
+pub(super) fn of(machines: &[Machine], examined: &[Examined], outcomes: Option<&[Outcome]>) -> String {
+    let mut text: String = machines.iter().map(heading).collect();
+    text.push('\n');
     for one in examined {
         row(&mut text, one);
     }
@@ -40,17 +41,19 @@ pub(super) fn of_undo(record: &Path, had_record: bool, outcomes: &[Outcome]) -> 
 }
 
 fn heading(machine: &Machine) -> String {
-    let lanes: Vec<_> = machine.lanes.iter().map(ToString::to_string).collect();
+    let lanes: Vec<_> = machine.own_lanes.iter().map(ToString::to_string).collect();
     let card = machine.card.as_ref().map_or_else(
         || "no card (--nic)".to_owned(),
         |card| format!("{} ({})", card.name, card.driver.as_deref().unwrap_or("no driver")),
     );
-    format!("{card}, lanes on cores {}\n\n", lanes.join(", "))
+    format!("{card}, lanes on cores {}\n", lanes.join(", "))
 }
 
 fn row(text: &mut String, one: &Examined) {
     let finding = &one.finding;
-    line(text, format_args!("{:<STATUS$}{:<NAME$}{}", finding.status.to_string(), one.name, finding.found));
+    let on = one.nic.as_ref().map_or_else(String::new, |nic| format!("{nic}: "));
+    let status = finding.status.to_string();
+    line(text, format_args!("{status:<STATUS$}{:<NAME$}{on}{}", one.name, finding.found));
     if !matches!(finding.status, Status::CouldBeBetter | Status::Bad) {
         return;
     }

@@ -14,7 +14,7 @@ use tracing_subscriber::{Registry, fmt};
 
 use super::form::Text;
 use super::writer::Writer;
-use super::{Event, TARGET, tell};
+use super::{Event, News, TARGET};
 use crate::config::{LogConfig, LogFormat};
 use crate::error::Error;
 
@@ -68,7 +68,7 @@ pub(crate) fn look() {
     let lost_count = log.lost_count();
     if log.told.swap(lost_count, Ordering::Relaxed) != lost_count {
         let line = format!("{lost_count} lines of this log were lost so far: nobody read them");
-        tell(&Event::LogLost { lost_count }, line);
+        News::new(Event::LogLost { lost_count }, line).tell();
     }
 }
 

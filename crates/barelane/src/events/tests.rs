@@ -64,7 +64,7 @@ fn every_event_has_a_name_of_its_own_and_no_field_that_all_events_have() {
     for (index, row) in TABLE.iter().enumerate() {
         assert!(TABLE[index + 1..].iter().all(|other| other.name != row.name), "{}", row.name);
         assert!(row.sentence.ends_with('.') && row.fields.iter().all(|field| field.sentence.ends_with('.')));
-        let common = ["event", "message", "level", "timestamp", "suppressed"];
+        let common = ["event", "message", "level", "timestamp", "card", "suppressed"];
         assert!(row.fields.iter().all(|field| !common.contains(&field.name)), "{}", row.name);
     }
 }
@@ -83,14 +83,14 @@ fn a_number_says_its_unit_in_its_name() {
 #[test]
 fn an_event_in_json_is_one_line_with_its_name_its_time_and_typed_fields() {
     let lines = heard(LogFormat::Json, LevelFilter::INFO, || {
-        stall(3).emit("lane 3 was not there\nfor 20 ms", Some(7));
+        stall(3).emit("lane 3 was not there\nfor 20 ms", Some("eth1"), Some(7));
         Event::Ready {
             nic: "a\"b".to_owned(),
             mode: "native".to_owned(),
             is_zero_copy: false,
             lane_count: 2,
         }
-        .emit("ready", None);
+        .emit("ready", None, None);
     });
     assert!(
         lines.len() == 2 && lines.iter().all(|line| line.find('\n') == Some(line.len() - 1)),
@@ -100,6 +100,7 @@ fn an_event_in_json_is_one_line_with_its_name_its_time_and_typed_fields() {
     let [stall, ready] = [&values[0], &values[1]];
     assert_eq!((&stall["event"], &stall["level"]), (&"stall".into(), &"WARN".into()));
     assert_eq!((stall["length_ns"].as_u64(), stall["suppressed"].as_u64()), (Some(20_000_000), Some(7)));
+    assert_eq!((&stall["card"], ready.get("card")), (&"eth1".into(), None));
     assert_eq!(stall["message"], "lane 3 was not there\nfor 20 ms");
     let time = stall["timestamp"].as_str().unwrap();
     assert!(time.len() == 27 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{time}");
@@ -110,10 +111,10 @@ fn an_event_in_json_is_one_line_with_its_name_its_time_and_typed_fields() {
 #[test]
 fn an_event_as_text_is_the_line_that_scripts_know() {
     let lines = heard(LogFormat::Text, LevelFilter::INFO, || {
-        Event::Fact {}.emit("side channel: /run/x", None);
-        Event::Warning {}.emit("it could be better", None);
-        Event::Failed { exit_code: 1 }.emit("it is over", None);
-        stall(0).emit("lane 0 was not there", Some(2));
+        Event::Fact {}.emit("side channel: /run/x", None, None);
+        Event::Warning {}.emit("it could be better", None, None);
+        Event::Failed { exit_code: 1 }.emit("it is over", None, None);
+        stall(0).emit("lane 0 was not there", None, Some(2));
     });
     assert_eq!(
         lines,
@@ -127,12 +128,24 @@ fn an_event_as_text_is_the_line_that_scripts_know() {
 }
 
 #[test]
+fn people_read_of_which_card_a_line_is_once() {
+    let link = Event::Link { nic: "eth1".to_owned(), is_running: true };
+    let lines = heard(LogFormat::Text, LevelFilter::INFO, || {
+        News::of("wake mode: spin").on(Some("eth1")).tell();
+        News::new(link, "eth1 is up again").on(Some("eth1")).tell();
+        News::of("wake mode: spin").on(None).tell();
+    });
+    let [named, in_itself, only] = ["eth1: wake mode: spin", "eth1 is up again", "wake mode: spin"];
+    assert_eq!(lines, [named, in_itself, only].map(|line| format!("barelane: {line}\n")));
+}
+
+#[test]
 fn a_level_leaves_out_what_is_below_it_and_what_others_tell_is_never_heard() {
     let happens = || {
         tracing::error!(target: "hyper", "a library's own");
-        Event::Fact {}.emit("info", None);
-        Event::Warning {}.emit("warn", None);
-        Event::Failed { exit_code: 1 }.emit("error", None);
+        Event::Fact {}.emit("info", None, None);
+        Event::Warning {}.emit("warn", None, None);
+        Event::Failed { exit_code: 1 }.emit("error", None, None);
     };
     for (level, count) in [(LevelFilter::INFO, 3), (LevelFilter::WARN, 2), (LevelFilter::ERROR, 1)] {
         assert_eq!(heard(LogFormat::Text, level, happens).len(), count, "{level}");
@@ -142,8 +155,8 @@ fn a_level_leaves_out_what_is_below_it_and_what_others_tell_is_never_heard() {
 #[test]
 fn what_comes_by_the_dozen_is_told_ten_times_and_the_rest_is_counted() {
     let before = suppressed_count();
-    let lines =
-        heard(LogFormat::Json, LevelFilter::INFO, || (0..50).for_each(|lane| tell(&stall(lane), "stall")));
+    let happens = || (0..50).for_each(|lane| News::new(stall(lane), "stall").tell());
+    let lines = heard(LogFormat::Json, LevelFilter::INFO, happens);
     assert_eq!((lines.len() as u64) + (suppressed_count() - before), 50);
     assert_eq!(lines.len(), 10, "{lines:?}");
 }

@@ -33,6 +33,19 @@ impl Plan {
         format!("{packets} of packets {}, {}; {rings} of rings", self.node(), self.pages(layout.size()))
     }
 
+    /// How many huge pages its lanes take, where there are enough of them.
+    pub(super) fn huge_pages(&self) -> u64 {
+        let CardPlan::Xdp(settings) = &self.card else { return 0 };
+        let layout = Layout::new(settings.ring_size, settings.mtu, &settings.interface);
+        let wanted = layout.map_or(0, |layout| self.huge_pages_wanted(layout.size()));
+        let free = self.facts.topology.huge_pages_free.unwrap_or(0);
+        if wanted <= free { wanted } else { 0 }
+    }
+
+    fn huge_pages_wanted(&self, size: usize) -> u64 {
+        (size.div_ceil(HUGE_PAGE) * self.lanes.len()) as u64
+    }
+
     /// Packet memory is bound to the card's node, where there is more than one.
     fn node(&self) -> String {
         match self.facts.topology.home {
@@ -44,7 +57,7 @@ impl Plan {
 
     /// In huge pages where there are enough of them for every lane.
     fn pages(&self, size: usize) -> String {
-        let wanted = (size.div_ceil(HUGE_PAGE) * self.lanes.len()) as u64;
+        let wanted = self.huge_pages_wanted(size);
         match self.facts.topology.huge_pages_free {
             None => "in normal pages, as this kernel has none of 2 MiB".to_owned(),
             Some(free) if free >= wanted => format!("in huge pages ({wanted} of {free} free ones for all)"),

@@ -114,7 +114,12 @@ impl Plan {
 
     fn fmt_routes(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (route, tier)) in self.routes.routes().iter().zip(self.routes.tiers()).enumerate() {
-            row(out, "route", format_args!("{}: {route} -> {tier}{}", index + 1, self.why_tier(route)))?;
+            let where_to = if self.routes.gets_something(index) {
+                format!("{tier}{}", self.why_tier(route))
+            } else {
+                "nothing on this card".to_owned()
+            };
+            row(out, "route", format_args!("{}: {route} -> {where_to}", index + 1))?;
         }
         for address in self.routes.addresses() {
             let rest = match address.owner {
@@ -169,7 +174,7 @@ impl Plan {
             }
             NextHop::Reflect => "the station that asked (reflected; no routing table is consulted)",
         };
-        match self.routes.routes().iter().filter(|route| route.next_hop.is_some()).count() {
+        match self.routes.routes_here().filter(|route| route.next_hop.is_some()).count() {
             0 => otherwise.to_owned(),
             1 => format!("{otherwise}; but 1 route says otherwise of its own"),
             count => format!("{otherwise}; but {count} routes say otherwise of their own"),
@@ -232,7 +237,7 @@ fn services_on(routes: &RouteTable, ip: IpAddr) -> String {
         route.tier != TierChoice::Kernel && route.address.is_none_or(|prefix| prefix.contains(ip))
     };
     let mut services: Vec<String> = Vec::new();
-    for service in routes.routes().iter().filter(is_here).map(|route| route.service.to_string()) {
+    for service in routes.routes_here().filter(is_here).map(|route| route.service.to_string()) {
         if !services.contains(&service) {
             services.push(service);
         }
@@ -264,7 +269,7 @@ fn warn_of_taken_ports(plan: &Plan, warnings: &mut Vec<String>) {
         .filter_map(|one| (one.owner == Owner::Kernel).then_some(one.ip))
         .collect();
     let mut handed_out = BTreeSet::new();
-    for route in plan.routes.routes().iter().filter(|route| route.tier != TierChoice::Kernel) {
+    for route in plan.routes.routes_here().filter(|route| route.tier != TierChoice::Kernel) {
         let Some(ports) = route.service.udp_ports() else { continue };
         let is_here = |ip: &&IpAddr| route.address.is_none_or(|prefix| prefix.contains(**ip));
         warnings.extend(kernels.iter().filter(is_here).filter_map(|&ip| warning_of_open(plan, ip, ports)));
@@ -303,8 +308,7 @@ fn warning_of_handed_out(plan: &Plan, ports: PortRange) -> String {
 /// other for ever, so whoever asks from there gets no answer.
 fn warn_of_refused_sources(plan: &Plan, warnings: &mut Vec<String>) {
     let is_answered = |route: &&Route| route.tier != TierChoice::Kernel;
-    let ranges =
-        plan.routes.routes().iter().filter(is_answered).filter_map(|route| route.service.udp_ports());
+    let ranges = plan.routes.routes_here().filter(is_answered).filter_map(|route| route.service.udp_ports());
     let wide: BTreeSet<PortRange> =
         ranges.filter(|range| range.count() > 1 && range.last() >= EPHEMERAL).collect();
     warnings.extend(wide.into_iter().map(|range| {
@@ -327,7 +331,7 @@ fn short_packets(choice: ShortPackets) -> &'static str {
 fn warn_of_kernels_exceptions(plan: &Plan, warnings: &mut Vec<String>) {
     for (index, route) in plan.routes.routes().iter().enumerate() {
         let is_here = |ip: IpAddr| route.address.is_none_or(|prefix| prefix.contains(ip));
-        if route.tier == TierChoice::Kernel && plan.own_addresses().any(is_here) {
+        if route.tier == TierChoice::Kernel && !route.is_elsewhere && plan.own_addresses().any(is_here) {
             warnings.push(format!(
                 "route {} (`{route}`) leaves to the kernel what is addressed to Barelane's own addresses too, which the \
                  kernel does not have: nobody answers it there",
@@ -339,7 +343,7 @@ fn warn_of_kernels_exceptions(plan: &Plan, warnings: &mut Vec<String>) {
 
 /// Whether a STAMP reflector is among what is served.
 fn has_stamp(plan: &Plan) -> bool {
-    plan.routes.routes().iter().any(|route| matches!(route.service, Service::Stamp { .. }))
+    plan.routes.routes_here().any(|route| matches!(route.service, Service::Stamp { .. }))
 }
 
 /// What works, but not as well as it could.
@@ -377,7 +381,8 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
             "short STAMP packets are to be answered, and with a key none of them is: it could not be authentic".to_owned(),
         );
     }
-    if plan.lanes.len() >= plan.facts.topology.allowed().len() {
+    let lane_count = plan.lanes.len() + plan.placement.others.len();
+    if lane_count >= plan.facts.topology.allowed().len() {
         warnings.push("the lanes take every core of this process: other work will delay answers".to_owned());
     }
     if link.rx_vlan_offload == Some(true) {

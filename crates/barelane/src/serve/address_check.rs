@@ -14,7 +14,6 @@ use host::groups::SolicitedNode;
 use host::links;
 use host::packet::{EVERY_ETHERTYPE, PacketSocket};
 
-use crate::config::keys::ADDRESSES;
 use crate::error::{Error, Wrong};
 use crate::plan::Plan;
 
@@ -86,7 +85,8 @@ pub(super) fn check(plan: &Plan, ours: &[IpAddr], stop: &AtomicBool) -> Result<(
         if let Some((ip, other)) = frames::contradiction(frame, ours, plan.lane.mac) {
             let problem = format!("the host {other} on this link has this address, or is about to take it");
             let remedy = "choose another address, or take it from that host";
-            return Err(Wrong::new(ADDRESSES, ip).because(problem).remedy(remedy).into());
+            let setting = plan.config.setting_of_addresses();
+            return Err(Wrong::new(setting, ip).because(problem).remedy(remedy).into());
         }
     }
     Ok(())
@@ -100,6 +100,11 @@ pub(super) struct Announced {
 }
 
 impl Announced {
+    /// As long as nothing is served.
+    pub(super) fn nothing() -> Self {
+        Self { addresses: Vec::new(), due: Instant::now() }
+    }
+
     /// Announces for the first time.
     pub(super) fn once(plan: &Plan, addresses: Vec<IpAddr>) -> Result<Self, Error> {
         announce(plan, &addresses)?;

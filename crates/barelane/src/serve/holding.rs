@@ -10,6 +10,7 @@ use crate::config::Hold;
 use crate::config::keys::{HOLD, HOLDS, name_of};
 use crate::error::{Error, Wrong};
 use crate::events::News;
+use crate::per_card::PerCard;
 use crate::{Plan, state};
 
 /// What is held, and the facts to say of it once the server runs: one that is refused says why, and nothing else. What is dropped
@@ -26,13 +27,14 @@ impl Holding {
     ///
     /// # Errors
     /// Something that was named cannot be held.
-    pub(super) fn begin(plan: &Plan) -> Result<Self, Error> {
+    pub(super) fn begin(plans: &PerCard<Plan>) -> Result<Self, Error> {
         let state = state::directory();
         give_back_of_the_dead(&state);
         let mut holding = Self::default();
-        holding.hold_power(plan)?;
-        if plan.config.serve.hold.as_ref().is_some_and(|holds| holds.contains(&Hold::Irqs)) {
-            holding.hold_interrupts(plan, &state)?;
+        let named = plans.first().config.serve.hold.as_deref();
+        holding.hold_power(named)?;
+        if named.is_some_and(|holds| holds.contains(&Hold::Irqs)) {
+            holding.hold_interrupts(plans, &state)?;
         }
         Ok(holding)
     }
@@ -59,8 +61,7 @@ impl Holding {
 
 impl Holding {
     /// Where nothing is said, power is held if it can be.
-    fn hold_power(&mut self, plan: &Plan) -> Result<(), Wrong> {
-        let named = plan.config.serve.hold.as_ref();
+    fn hold_power(&mut self, named: Option<&[Hold]>) -> Result<(), Wrong> {
         if named.is_some_and(|holds| !holds.contains(&Hold::Power)) {
             return Ok(());
         }
@@ -81,17 +82,20 @@ impl Holding {
         Ok(())
     }
 
-    /// Moves interrupts off the lanes' cores. One that the kernel refuses to move is said; where none can be moved, that is an
+    /// Moves interrupts off the cores of all cards' lanes. One that the kernel refuses to move is said; where none can be moved, that is an
     /// error.
-    fn hold_interrupts(&mut self, plan: &Plan, state: &Path) -> Result<(), Error> {
+    fn hold_interrupts(&mut self, plans: &PerCard<Plan>, state: &Path) -> Result<(), Error> {
         let wrong = |why: &dyn std::fmt::Display| {
             let wrong = Wrong::new(HOLD, name_of(HOLDS, &Hold::Irqs)).because(why);
             wrong.remedy("put that right, or leave irqs out")
         };
-        let mut lanes: Vec<usize> = plan.lanes.iter().map(|lane| lane.core).collect();
+        let mut lanes: Vec<usize> = plans.iter().flat_map(|plan| &plan.lanes).map(|lane| lane.core).collect();
         lanes.sort_unstable();
-        let nic = (!plan.facts.is_memif()).then_some(plan.facts.link.name.as_str());
-        let machine = Machine::this(nic, &lanes)?;
+        lanes.dedup();
+        let on_interface = plans.iter().filter(|plan| !plan.facts.is_memif());
+        let nics: Vec<&str> = on_interface.map(|plan| plan.facts.link.name.as_str()).collect();
+        let machine = Machine::this(nics.first().copied(), &lanes)?;
+        let machine = machine.with_others(nics.get(1..).unwrap_or_default())?;
         let changes = interrupts_off_lanes(&machine).map_err(|why| wrong(&why))?;
         let mut go_on = |_: Step<'_>| ControlFlow::Continue(());
         let held = Held::hold(machine, &changes, state, &mut go_on);

@@ -262,10 +262,10 @@ fn arrival_clock(server: &Server) -> &'static str {
     }
 }
 
-/// A route and its tier; nothing where a reload has left fewer.
+/// A route and its tier; nothing where a reload has left fewer, or where it gets nothing on this card.
 fn route(server: &Server, index: usize) -> (String, String) {
     let table = &server.plan().routes;
-    let route = table.routes().iter().zip(table.tiers()).nth(index);
+    let route = table.routes().iter().zip(table.tiers()).nth(index).filter(|_| table.gets_something(index));
     route.map(|(route, tier)| (route.to_string(), tier.to_string())).unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! SIGHUP: another configuration takes over without losing a packet.
+//! SIGHUP: another configuration takes over without losing a packet, on all cards or on none.
 //!
 //! ```text
 //!   old claims ─▶ what both claim ─▶ new tables in every lane ─▶ new claims
@@ -9,6 +9,8 @@
 //! Whatever both configurations answer stays claimed and is answered throughout, by one table or the other. Nothing
 //! is ever redirected to a lane that cannot answer it, and each arrow is one store: a packet is judged by the claims
 //! before it or by those behind it. Where the two differ in the tier, the lane answers in between.
+//!
+//! Of several cards, all that can be refused is refused by all of them before the first one changes.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -22,13 +24,14 @@ use super::next_hops::KernelWays;
 use super::server::{Server, addresses_to_look_after};
 use crate::Config;
 use crate::config::keys::{
-    self, ADMIN, ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE, ADMIN_TOKEN_FILE, AGE_LIMIT, ARRIVAL_STAMPS, CORES,
-    HOLD, HOUSEKEEPING_CORE, IDLE, INTERFACE, LOG_FORMAT, LOG_FORMATS, LOG_LEVEL, LOG_LEVELS, MAC, MEMIF,
-    MODE, QUEUES, RING_SIZE, SPIN_FOR_US, WAKE, ZERO_COPY, name_of,
+    self, ADMIN, ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE, ADMIN_TOKEN_FILE, AGE_LIMIT, ARRIVAL_STAMPS, HOLD,
+    HOUSEKEEPING_CORE, IDLE, INTERFACE, LOG_FORMAT, LOG_FORMATS, LOG_LEVEL, LOG_LEVELS, MAC, MEMIF, MODE,
+    QUEUES, RING_SIZE, SPIN_FOR_US, WAKE, ZERO_COPY, name_of,
 };
 use crate::config::values::duration_text;
-use crate::error::{Error, Wrong};
-use crate::plan::{Facts, Plan};
+use crate::error::{Error, Setting, Wrong};
+use crate::per_card::PerCard;
+use crate::plan::{Facts, Plan, on_card};
 
 /// Why a reload did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -51,20 +54,59 @@ struct Successor {
     kernel_ways: Option<KernelWays>,
 }
 
-impl Server {
-    /// Takes over addresses, routes and limits. What cannot change while lanes run is refused, and then nothing has
-    /// changed.
-    pub fn reload(&mut self, config: &Config, stop: &AtomicBool) -> Result<(), ReloadError> {
-        let successor = self.prepare(config, stop)?;
-        self.take_over(successor).map_err(ReloadError::Halfway)
+/// Has the server of each card take over addresses, routes and limits. What cannot change while lanes run is refused, and then nothing
+/// has changed.
+pub(super) fn reload_all(
+    servers: &mut [&mut Server],
+    configs: &PerCard<Config>,
+    stop: &AtomicBool,
+) -> Result<(), ReloadError> {
+    let successors = prepare_all(servers, configs, stop)?;
+    let mut reloaded = Ok(());
+    for (server, successor) in servers.iter_mut().zip(successors) {
+        // One that does not follow keeps no other from it: what both configurations answer is answered there.
+        reloaded = reloaded.and(server.take_over(successor));
     }
+    reloaded.map_err(ReloadError::Halfway)
+}
 
-    /// Everything that can be refused.
-    fn prepare(&self, config: &Config, stop: &AtomicBool) -> Result<Successor, Error> {
+/// Everything that can be refused, of all cards.
+fn prepare_all(
+    servers: &[&mut Server],
+    configs: &PerCard<Config>,
+    stop: &AtomicBool,
+) -> Result<Vec<Successor>, Error> {
+    refuse_other_cards(servers, configs)?;
+    let mut cards = Vec::new();
+    for (server, config) in servers.iter().zip(configs.iter()) {
+        cards.push((config, on_card(config, server.facts_for(config, stop))?));
+    }
+    let plans = Plan::resolve_all(&cards)?;
+    let prepared = servers.iter().zip(configs.iter()).zip(plans);
+    prepared.map(|((server, config), plan)| on_card(config, server.prepare_for(plan, stop))).collect()
+}
+
+/// Refuses other cards than those that are served, and another order of them.
+fn refuse_other_cards(servers: &[&mut Server], configs: &PerCard<Config>) -> Result<(), Wrong> {
+    let list = |configs: &mut dyn Iterator<Item = &Config>| {
+        configs.map(|config| config.nic.interface.clone()).collect::<Vec<_>>().join(", ")
+    };
+    let old = list(&mut servers.iter().map(|server| &server.plan.config));
+    let new = list(&mut configs.iter());
+    if old == new { Ok(()) } else { Err(stays(INTERFACE, &old, new)) }
+}
+
+/// A reload that came while an interface was gone.
+pub(super) fn gone(nic: &str) -> Error {
+    Error::Failed(format!("the interface {nic} is gone; reload when it is back"))
+}
+
+impl Server {
+    /// What the host is like now, for a configuration that can take over while lanes run.
+    fn facts_for(&self, config: &Config, stop: &AtomicBool) -> Result<Facts, Error> {
         refuse_changes(&self.plan.config, config)?;
         if self.is_without_interface() {
-            let problem = "the interface is gone; reload when it is back";
-            return Err(Error::Failed(problem.to_owned()));
+            return Err(gone(&self.plan.facts.link.name));
         }
         Facts::settle(config, stop)?;
         let mut facts = Facts::gather(config)?;
@@ -73,7 +115,11 @@ impl Server {
         if facts.link.index != self.plan.facts.link.index {
             return Err(Error::Failed("the interface is another one now; it is taken first".to_owned()));
         }
-        let mut plan = Plan::resolve(config, facts)?;
+        Ok(facts)
+    }
+
+    /// Everything else that can be refused.
+    fn prepare_for(&self, mut plan: Plan, stop: &AtomicBool) -> Result<Successor, Error> {
         // Queues that have come or gone since do not change which of them have a lane.
         plan.lanes.clone_from(&self.plan.lanes);
         plan.placement.clone_from(&self.plan.placement);
@@ -136,7 +182,7 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
             name_of(LOG_FORMATS, &new.log.format).into(),
         ),
         (LOG_LEVEL, name_of(LOG_LEVELS, &old.log.level).into(), name_of(LOG_LEVELS, &new.log.level).into()),
-        (CORES, list(&old.lane.cores), list(&new.lane.cores)),
+        (new.setting_of_cores(), list(&old.lane.cores), list(&new.lane.cores)),
         (HOUSEKEEPING_CORE, core(old), core(new)),
         (HOLD, format!("{:?}", old.serve.hold), format!("{:?}", new.serve.hold)),
         (IDLE, name_of(keys::IDLES, &old.lane.idle).into(), name_of(keys::IDLES, &new.lane.idle).into()),
@@ -144,11 +190,14 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
     ];
     match fixed.into_iter().find(|(_, old, new)| old != new) {
         None => Ok(()),
-        Some((setting, old, new)) => {
-            let problem = format!("this cannot change while lanes run; it is \"{old}\"");
-            Err(Wrong::new(setting, new).because(problem).remedy("restart the server to change it"))
-        }
+        Some((setting, old, new)) => Err(stays(setting, &old, new)),
     }
+}
+
+/// A setting that stays as it is while lanes run.
+fn stays(setting: Setting, old: &str, new: String) -> Wrong {
+    let problem = format!("this cannot change while lanes run; it is \"{old}\"");
+    Wrong::new(setting, new).because(problem).remedy("restart the server to change it")
 }
 
 #[cfg(test)]

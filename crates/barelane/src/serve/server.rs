@@ -73,7 +73,14 @@ pub struct Server {
 impl Server {
     /// Starts everything that the plan says, in the order that [`serve`](crate::serve) explains, and gives it back
     /// when packets are answered; nothing where `stop` was set before that, and then the interface is as it was.
-    pub fn start(mut plan: Plan, stop: &AtomicBool) -> Result<Option<Self>, Error> {
+    pub fn start(plan: Plan, stop: &AtomicBool) -> Result<Option<Self>, Error> {
+        let Some(mut server) = Self::prepare(plan, stop)? else { return Ok(None) };
+        server.begin()?;
+        Ok(Some(server))
+    }
+
+    /// The same up to where packets come: what can be refused is refused here, and leaves the interface as it was.
+    pub(super) fn prepare(mut plan: Plan, stop: &AtomicBool) -> Result<Option<Self>, Error> {
         let is_told_to_stop = || stop.load(Ordering::Relaxed);
         if is_told_to_stop() {
             return Ok(None);
@@ -104,8 +111,6 @@ impl Server {
             return Ok(None);
         }
         card.set_next_hops(&next_hops_of(&beginning.next_hops))?;
-        card.set_claims(&plan.claims())?;
-        let announced = Announced::once(&plan, ours)?;
         let now = Instant::now();
         let (time_told, link_looked_at) = (now, now);
         let stamping = (plan.card.arrivals() == ArrivalStamps::Program).then_some(monotonic);
@@ -115,7 +120,7 @@ impl Server {
             card,
             lanes,
             groups,
-            announced,
+            announced: Announced::nothing(),
             routes: RouteTally::default(),
             kernel_ways,
             ways_told: 0,
@@ -130,6 +135,13 @@ impl Server {
             return_count: 0,
             health: Arc::default(),
         }))
+    }
+
+    /// From here on packets are answered, and switches learn where the addresses are.
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
+        self.card.set_claims(&self.plan.claims())?;
+        self.announced = Announced::once(&self.plan, addresses_to_look_after(&self.plan))?;
+        Ok(())
     }
 
     /// Tells the lanes the time of day, when it is due: once a second. To be called more often than that for as long as

@@ -12,27 +12,39 @@ use crate::config::keys::{WAKES, name_of};
 use crate::config::memif::idle_name;
 use crate::error::Error;
 use crate::events::{Event, News};
+use crate::per_card::PerCard;
 use crate::plan::CardPlan;
 use crate::side_channel::NotedStall;
 
 /// The server has started. Before that it says nothing: what keeps it from it is told in one line.
-pub(super) fn start(server: &Server) -> News {
+pub(super) fn start(servers: &PerCard<Server>) -> News {
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let nic = server.plan().facts.link.name.clone();
-    let line = format!("version {version} on {nic}");
-    News::new(Event::Start { version, process_id: std::process::id().into(), nic }, line)
+    let nics: Vec<&str> = servers.iter().map(|server| server.plan().facts.link.name.as_str()).collect();
+    let line = format!("version {version} on {}", nics.join(" and "));
+    News::new(Event::Start { version, process_id: std::process::id().into(), nic: nics.join(",") }, line)
+}
+
+/// What runs on a card, how, and what an operator should know of it.
+pub(super) fn facts(server: &Server) -> Vec<News> {
+    let config = &server.plan().config;
+    let card = config.is_one_of_several().then_some(config.nic.interface.as_str());
+    let facts = server.facts();
+    let facts = plan(server).into_iter().chain(facts.iter().map(|line| News::of_plan(line)));
+    facts.map(|news| news.on(card)).collect()
 }
 
 /// What runs, and how.
-pub(super) fn plan(server: &Server) -> [News; 2] {
+fn plan(server: &Server) -> [News; 2] {
     let plan = server.plan();
     let lanes = plan.lanes.iter();
     let list = |numbers: Vec<String>| numbers.join(",");
     let queues = list(lanes.clone().map(|lane| lane.queue.to_string()).collect());
     let cores = list(lanes.map(|lane| lane.core.to_string()).collect());
     let Served { address_count, route_count, tier } = Served::of(plan);
+    let on =
+        if plan.config.is_one_of_several() { format!("{}: ", plan.facts.link.name) } else { String::new() };
     let line = format!(
-        "plan: queue {queues} to core {cores}, {address_count} addresses, {route_count} routes, tier {tier}"
+        "{on}plan: queue {queues} to core {cores}, {address_count} addresses, {route_count} routes, tier {tier}"
     );
     let link = &plan.facts.link;
     let event = Event::Plan {
@@ -70,13 +82,25 @@ pub(super) fn ready(server: &Server) -> News {
     News::new(event, server.ready_line())
 }
 
-/// Another configuration is in force.
-pub(super) fn reloaded(plan: &Plan) -> News {
-    let Served { address_count, route_count, tier } = Served::of(plan);
-    News::new(
-        Event::Reload { address_count, route_count, tier },
-        "reloaded: the new configuration is in force",
-    )
+/// Another configuration is in force, and what of it works, but not as well as it could.
+pub(super) fn reloaded(plans: &[&Plan]) -> Vec<News> {
+    let mut news = Vec::new();
+    for plan in plans {
+        let config = &plan.config;
+        let card = config.is_one_of_several().then_some(config.nic.interface.as_str());
+        let warning = |line: &String| News::new(Event::PlanWarning {}, line).on(card);
+        news.extend(plan.warnings.iter().map(warning));
+    }
+    let of_cards: Vec<Served> = plans.iter().map(|plan| Served::of(plan)).collect();
+    let mut tiers: Vec<String> = of_cards.iter().map(|served| served.tier.clone()).collect();
+    tiers.dedup();
+    let event = Event::Reload {
+        address_count: of_cards.iter().map(|served| served.address_count).sum(),
+        route_count: of_cards.iter().map(|served| served.route_count).max().unwrap_or(0),
+        tier: tiers.join(","),
+    };
+    news.push(News::new(event, "reloaded: the new configuration is in force"));
+    news
 }
 
 /// Another configuration could not be taken over.

@@ -28,8 +28,8 @@ use crate::error::Error;
 const MODE: u32 = 0o640;
 const DIRECTORY_MODE: u32 = 0o755;
 
-/// How many names are tried where files of others stand in the way.
-const NAMES_MAX: usize = 16;
+/// How many names are tried: one for each of the server's cards, and some where files of others stand in the way.
+const NAMES_MAX: usize = 256;
 
 /// A server's own segment. Removed when it is dropped; where the process is killed before that, its lock is gone, and the
 /// next server sweeps it away.

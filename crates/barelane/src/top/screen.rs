@@ -208,7 +208,7 @@ fn fitting(mut widths: Vec<usize>, words: usize, columns: usize) -> Vec<usize> {
 
 /// What the keys do, close together where so many columns leave no other way.
 fn keys_line(figures: &Figures, view: &View, columns: usize) -> String {
-    let pause = if view.is_paused { "p resume" } else { "p pause" };
+    let pause = if view.is_paused { "p go on" } else { "p pause" };
     let offered = VIEWS.iter().filter(|(key, ..)| *key != WAITS.0 || figures.facts.has_arrivals());
     let views = offered.map(|(key, name, _)| format!("{key} {name}"));
     let words: Vec<String> = ["q quit", pause, "n next"]

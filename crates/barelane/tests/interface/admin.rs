@@ -66,7 +66,7 @@ pub(crate) fn sample(page: &str, name: &str) -> f64 {
 }
 
 /// Waits until the page says this.
-fn page_when(topology: &Topology, name: &str, value: f64) -> String {
+pub(crate) fn page_when(topology: &Topology, name: &str, value: f64) -> String {
     let deadline = Instant::now() + ANSWER_MAX;
     loop {
         let answer = get(topology, "/metrics", "");
@@ -119,7 +119,7 @@ fn promtool_of_prometheus_finds_nothing_to_say_about_the_page() {
 }
 
 /// Demands that promtool finds nothing wrong with a page.
-fn check_by_promtool(page: &str) {
+pub(crate) fn check_by_promtool(page: &str) {
     let mut promtool = Command::new("/usr/bin/promtool");
     promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut promtool = promtool.spawn().expect("`cargo xtask test` installs it");
@@ -223,7 +223,7 @@ fn under_strace_answers_give_no_memory_back() {
 }
 
 /// Prometheus on the server's host, in a directory of its own. Ended by SIGKILL when dropped.
-struct Prometheus {
+pub(crate) struct Prometheus {
     child: Child,
     directory: PathBuf,
 }
@@ -232,7 +232,7 @@ struct Prometheus {
 const PROMETHEUS: &str = "127.0.0.1:9090";
 
 impl Prometheus {
-    fn start(topology: &Topology) -> Self {
+    pub(crate) fn start(topology: &Topology) -> Self {
         let directory = std::env::temp_dir().join(format!("barelane-prometheus-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let config = directory.join("prometheus.yml");
@@ -258,7 +258,7 @@ impl Prometheus {
     }
 
     /// The one value of a query, once there is one that is so.
-    fn value(&self, topology: &Topology, query: &str, is_so: impl Fn(f64) -> bool) -> f64 {
+    pub(crate) fn value(&self, topology: &Topology, query: &str, is_so: impl Fn(f64) -> bool) -> f64 {
         let deadline = Instant::now() + SCRAPED_MAX;
         let query: String = query.bytes().map(percent_encoded).collect();
         let request = format!("GET /api/v1/query?query={query} HTTP/1.0\r\n\r\n");

@@ -50,6 +50,7 @@
 //! | `leftovers` | … of programs, maps, pins and namespaces? |
 //! | `idle` | does a lane that sleeps answer everything, hardly run where nothing comes, and hear what it is told? |
 //! | `vanishing` | does a server outlive its interface, and answer again when one of that name is there? |
+//! | `several_cards` | does one server answer on two cards, and does nothing that happens to the one touch the other? |
 //! | `steady` | which system calls and page faults does an answered packet cost? |
 //!
 //! They need root and the clients, so they are marked `#[ignore]`: `cargo xtask test` installs what is missing and
@@ -95,6 +96,7 @@ mod routers;
 mod routes;
 mod server;
 mod service;
+mod several_cards;
 mod side_channel;
 mod sockets;
 mod sockperf;

@@ -15,6 +15,7 @@ use testkit::chromium::{Browser, Image, Scheme};
 use crate::admin::{Ends, body, get, hosts, sample};
 use crate::competitor::{Competed, lane_of};
 use crate::server::Server;
+use crate::several_cards;
 use crate::side_channel::{nanoseconds, wait_until};
 use crate::topology::{CLIENT, SERVER, Topology, tools};
 
@@ -191,6 +192,34 @@ fn chromium_shows_what_metrics_say_when_traffic_has_stopped() {
         );
         assert!(told(tier) >= 300.0, "{tier} has answered: {udp:?}");
     }
+}
+
+#[test]
+#[ignore = "needs root: a network namespace; Chromium and axe-core"]
+fn in_chromium_one_of_several_cards_is_chosen_and_its_figures_are_shown() {
+    let topology = several_cards::cables();
+    let _server = several_cards::serve(&topology, &several_cards::file("several-page", &[7]));
+    for (card, count) in [(0, 300), (1, 200)] {
+        several_cards::ask(&several_cards::socket(&topology, card, 7), count);
+    }
+    let mut browser = reader(&topology);
+    for (card, (nic, count)) in [("lane0", 300.0), ("lane1", 200.0), ("lane0", 300.0)].into_iter().enumerate()
+    {
+        browser
+            .value(&format!("document.querySelectorAll('input[name=card]')[{}].click()", card % 2))
+            .unwrap();
+        browser.until(&format!("document.getElementById('nic').innerText === '{nic}'"), SHOWN_MAX).unwrap();
+        browser.until(IS_LIVE, SHOWN_MAX).unwrap();
+        let udp = rows(&mut browser, "answers-table").into_iter().find(|row| row[0] == "udp").unwrap();
+        assert!((number(&udp[2]) - count).abs() < f64::EPSILON, "{nic}: {udp:?}");
+    }
+    assert_eq!(text(&mut browser, "#cards"), "Card\nlane0\nlane1");
+    browser.resize(390, 900, Scheme::Light).unwrap();
+    let widths = browser.value("[document.documentElement.scrollWidth, innerWidth]").unwrap();
+    assert_eq!(widths[0], widths[1], "the page scrolls sideways");
+    keep(&browser.picture().unwrap(), "page-cards.png");
+    assert_eq!(browser.violations(&tools()).unwrap(), Vec::<String>::new());
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 /// Metrics from a moment when they and the page have settled: the kernels' own noise on the cable goes on for a while.

@@ -26,6 +26,7 @@ use host::namespace::Namespace;
 use host::veth::{End, VethPair, create};
 
 mod memif;
+mod several;
 
 const NIC: &str = "lane0";
 const PEER_MAC: &str = "02:00:00:00:08:02";

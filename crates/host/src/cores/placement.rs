@@ -1,11 +1,12 @@
-//! Which core serves which queue, and where housekeeping runs: a function of facts alone, that says why.
+//! Which core serves which queue of which card, and where housekeeping runs: a function of facts alone, that says why.
 //!
 //! A core is weighed by what it costs the lane, the dearest first: somebody else who never sleeps there takes half of all time,
 //! in slices of milliseconds; so does, less often, whoever the scheduler puts on a core that is not isolated; then come the
 //! link between two NUMA nodes (100 ns for each cache line), what core 0 has to do for the whole machine, and how fast the core
 //! is. Where all of that is equal, the lane goes where its queue's interrupt comes, or next to it.
 //!
-//! Two lanes on one physical core slow each other down by up to half, always: so that is never chosen, only obeyed.
+//! Two lanes on one physical core slow each other down by up to half, always: so that is never chosen, only obeyed. That holds for
+//! the lanes of all cards of a process. Cards are placed one after the other, and none is given what was named for another.
 
 mod compromises;
 mod reasons;
@@ -17,13 +18,15 @@ use super::topology::{Core, Speed, Topology};
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wish<'a> {
+    /// The card, as the others are told of its lanes.
+    pub nic: &'a str,
     /// The queues that get a lane.
     pub queues: &'a [u32],
     /// The cores that were named by hand, one for each of them; none to have them chosen. This process may run on each.
     pub cores: &'a [usize],
     /// The core that was named by hand for housekeeping, likewise.
     pub housekeeping: Option<usize>,
-    /// The cores that others have for themselves.
+    /// The cores that other processes have for themselves.
     pub taken: &'a [Taken],
 }
 
@@ -50,40 +53,78 @@ pub struct Seat {
 pub struct Placement {
     /// The lanes' cores, in the order of the queues.
     pub lanes: Vec<Seat>,
-    /// Housekeeping's; nothing where the lanes have every core.
+    /// Housekeeping's, the same for all cards; nothing where the lanes have every core.
     pub housekeeping: Option<Seat>,
-    /// What is not as it could be, a sentence each.
+    /// The cores of the other cards' lanes.
+    pub others: Vec<usize>,
+    /// What is not as it could be, a sentence each. What is so of housekeeping is the first card's.
     pub compromises: Vec<String>,
 }
 
 /// There are not as many cores as queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooFew {
-    /// How many cores this process may run on.
+    /// How many cores this process may run on that no lane of another card has.
     pub cores: usize,
     /// How many lanes these give, one to each physical core.
     pub lanes: usize,
+    /// How many lanes the other cards have.
+    pub others: usize,
 }
 
-/// Places lanes and housekeeping.
+/// Places the lanes of one card, and housekeeping.
 ///
 /// # Errors
 /// No cores were named, and there are too few of them.
 pub fn place(topology: &Topology, wish: &Wish<'_>) -> Result<Placement, TooFew> {
-    let chosen = choose(topology, wish);
-    let cores = if wish.cores.is_empty() {
-        let Some(cores) = &chosen else { return Err(too_few(topology)) };
-        cores.clone()
-    } else {
-        wish.cores.to_vec()
-    };
-    let housekeeping = wish.housekeeping.or_else(|| choose_housekeeping(topology, wish, &cores));
-    let places = Places { topology, wish, lanes: &cores, housekeeping, chosen: chosen.as_deref() };
-    Ok(Placement {
-        lanes: wish.queues.iter().zip(&cores).map(|(&queue, &core)| places.lane_seat(queue, core)).collect(),
-        housekeeping: housekeeping.map(|core| places.housekeeping_seat(core)),
-        compromises: places.compromises(),
-    })
+    let mut placed = place_all(&[(topology, *wish)]).map_err(|(_, too_few)| too_few)?;
+    Ok(placed.remove(0))
+}
+
+/// Places the lanes of all cards of a process, and its housekeeping, which is the first card's to wish.
+///
+/// # Errors
+/// No cores were named for the card of this index, and there are too few that no other card's lane has.
+pub fn place_all(cards: &[(&Topology, Wish<'_>)]) -> Result<Vec<Placement>, (usize, TooFew)> {
+    let lanes = lanes_of_all(cards)?;
+    let all = lanes.concat();
+    let first = cards.first();
+    let housekeeping = first
+        .and_then(|(topology, wish)| wish.housekeeping.or_else(|| choose_housekeeping(topology, wish, &all)));
+    let mut placements: Vec<Placement> = Vec::new();
+    for (index, ((topology, wish), lanes_here)) in cards.iter().zip(&lanes).enumerate() {
+        let others = others_of(cards, &lanes, index);
+        let chosen = choose(topology, wish, &others);
+        let (lanes, chosen) = (lanes_here.as_slice(), chosen.as_deref());
+        let housekeeping = housekeeping.filter(|_| index == 0);
+        placements.push(Places { topology, wish, lanes, others: &others, housekeeping, chosen }.placement());
+    }
+    let seat = placements.first().and_then(|first| first.housekeeping.clone());
+    for placement in &mut placements {
+        placement.housekeeping.clone_from(&seat);
+    }
+    Ok(placements)
+}
+
+/// The lanes' cores of each card, one card after the other. What is named for one is known before anything is chosen for another.
+fn lanes_of_all(cards: &[(&Topology, Wish<'_>)]) -> Result<Vec<Vec<usize>>, (usize, TooFew)> {
+    let mut lanes: Vec<Vec<usize>> = cards.iter().map(|(_, wish)| wish.cores.to_vec()).collect();
+    for (index, (topology, wish)) in cards.iter().enumerate().filter(|(_, (_, wish))| wish.cores.is_empty()) {
+        let others = others_of(cards, &lanes, index);
+        let chosen = choose(topology, wish, &others).ok_or_else(|| (index, too_few(topology, &others)))?;
+        lanes.iter_mut().skip(index).take(1).for_each(|lanes| lanes.clone_from(&chosen));
+    }
+    Ok(lanes)
+}
+
+/// What the lanes of all cards but one have, as far as they are placed.
+fn others_of(cards: &[(&Topology, Wish<'_>)], lanes: &[Vec<usize>], index: usize) -> Vec<Taken> {
+    let others = cards.iter().zip(lanes).enumerate().filter(|(other, _)| *other != index);
+    let taken = others.flat_map(|(_, ((_, wish), lanes))| {
+        let by = |queue| format!("the lane of queue {queue} of {}", wish.nic);
+        wish.queues.iter().zip(lanes).map(move |(queue, &core)| Taken { core, by: by(queue) })
+    });
+    taken.collect()
 }
 
 /// What reasons and compromises are told of.
@@ -92,9 +133,29 @@ struct Places<'a> {
     wish: &'a Wish<'a>,
     /// In the order of the queues.
     lanes: &'a [usize],
+    /// The lanes of the other cards.
+    others: &'a [Taken],
+    /// Where it is this card's to say.
     housekeeping: Option<usize>,
     /// What the lanes' cores would be if none had been named.
     chosen: Option<&'a [usize]>,
+}
+
+impl Places<'_> {
+    /// Whether a lane has this core, of whichever card.
+    fn has_lane(&self, core: usize) -> bool {
+        self.lanes.contains(&core) || self.others.iter().any(|other| other.core == core)
+    }
+
+    fn placement(&self) -> Placement {
+        let seats = self.wish.queues.iter().zip(self.lanes);
+        Placement {
+            lanes: seats.map(|(&queue, &core)| self.lane_seat(queue, core)).collect(),
+            housekeeping: self.housekeeping.map(|core| self.housekeeping_seat(core)),
+            others: self.others.iter().map(|other| other.core).collect(),
+            compromises: self.compromises(),
+        }
+    }
 }
 
 /// What a core costs a lane: the less, the better. The order of the fields is that of their weight.
@@ -126,14 +187,13 @@ enum Share {
     All,
 }
 
-/// Cores for all queues, in their order; nothing where there are too few.
-fn choose(topology: &Topology, wish: &Wish<'_>) -> Option<Vec<usize>> {
+/// Cores for all queues, in their order; nothing where those that no other card's lane has are too few.
+fn choose(topology: &Topology, wish: &Wish<'_>, others: &[Taken]) -> Option<Vec<usize>> {
     let mut chosen: Vec<usize> = Vec::new();
     for _ in wish.queues {
+        let has_lane = |core: &usize| chosen.contains(core) || others.iter().any(|other| other.core == *core);
         let is_free = |core: &&Core| {
-            core.is_allowed
-                && !chosen.contains(&core.number)
-                && core.siblings().iter().all(|sibling| !chosen.contains(sibling))
+            core.is_allowed && !has_lane(&core.number) && !core.siblings().iter().any(has_lane)
         };
         let best =
             topology.cores.iter().filter(is_free).min_by_key(|core| cost(topology, wish, &chosen, core));
@@ -194,12 +254,15 @@ fn choose_housekeeping(topology: &Topology, wish: &Wish<'_>, lanes: &[usize]) ->
     free.min_by_key(cost).map(|core| core.number)
 }
 
-/// How many lanes there could be.
-fn too_few(topology: &Topology) -> TooFew {
-    let allowed = topology.allowed();
-    let is_first = |number: &&usize| {
-        let siblings = topology.core(**number).map(Core::siblings).unwrap_or_default();
-        !siblings.iter().any(|sibling| sibling < *number && allowed.contains(sibling))
-    };
-    TooFew { cores: allowed.len(), lanes: allowed.iter().filter(is_first).count() }
+/// How many lanes there could be beside those of others.
+fn too_few(topology: &Topology, others: &[Taken]) -> TooFew {
+    let has_lane = |core: &usize| others.iter().any(|other| other.core == *core);
+    let siblings = |core: usize| topology.core(core).map(Core::siblings).unwrap_or_default();
+    let mut free = topology.allowed();
+    free.retain(|core| !has_lane(core));
+    let is_first =
+        |core: &&usize| !siblings(**core).iter().any(|sibling| sibling < *core && free.contains(sibling));
+    let is_alone = |core: &&usize| !siblings(**core).iter().any(has_lane);
+    let lanes = free.iter().filter(is_first).filter(is_alone).count();
+    TooFew { cores: free.len(), lanes, others: others.len() }
 }

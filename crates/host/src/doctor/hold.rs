@@ -58,18 +58,18 @@ impl Power {
 }
 
 /// What would keep interrupts away from the lanes' cores: each that comes to one goes to those of its cores that no lane has, or
-/// to any such core where it has none; the card's own to those on the card's node, where there are any.
+/// to any such core where it has none; a card's own to those on that card's node, where there are any.
 ///
 /// # Errors
 /// The kernel does not show interrupts, or no core is left for them.
 pub fn interrupts_off_lanes(machine: &Machine) -> Result<Vec<Change>, String> {
     let said = |unread: Unread| unread.to_string();
-    let others = machine.others().map_err(said)?;
+    let others = machine.no_lanes().map_err(said)?;
     if others.is_empty() {
         return Err("every core is a lane's, and interrupts must go somewhere".to_owned());
     }
-    let card = machine.card.as_ref().map(CardInterrupts::of);
-    let near = machine.near_card(&others);
+    let cards: Vec<(CardInterrupts, Vec<usize>)> =
+        machine.all_cards().map(|card| (CardInterrupts::of(card), machine.near(card, &others))).collect();
     let mut changes = Vec::new();
     for (number, owner) in numbered(&machine.tree.read("/proc/interrupts").map_err(said)?) {
         let file = |name: &str| format!("{INTERRUPTS}/{number}/{name}");
@@ -77,8 +77,8 @@ pub fn interrupts_off_lanes(machine: &Machine) -> Result<Vec<Change>, String> {
         let Ok(now) = machine.tree.cores(&file("effective_affinity_list")) else { continue };
         let Ok(may) = machine.tree.cores(&file("smp_affinity_list")) else { continue };
         if now.iter().any(|core| machine.lanes.contains(core)) {
-            let is_own = card.as_ref().is_some_and(|card| card.has(&machine.tree, number, &owner));
-            let better = if is_own { &near } else { &others };
+            let own = cards.iter().find(|(card, _)| card.has(&machine.tree, number, &owner));
+            let better = own.map_or(&others, |(_, near)| near);
             changes.push(Change::file(file("smp_affinity_list"), as_list(&within(better, &may))));
         }
     }

@@ -1,6 +1,6 @@
 //! The machine that is looked at: its files, its card, and the cores that lanes would have.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::card::{Card, Cards};
 use super::setting::CardName;
@@ -15,8 +15,12 @@ pub struct Machine {
     pub tree: Tree,
     /// The card that lanes would serve, where one was named.
     pub card: Option<Card>,
-    /// The cores that lanes would have.
+    /// The other cards that lanes of the same server would serve.
+    pub others: Vec<Card>,
+    /// The cores that lanes would have, of all these cards.
     pub lanes: Vec<usize>,
+    /// Those of them that would serve `card`.
+    pub own_lanes: Vec<usize>,
     pub(crate) cards: Cards,
 }
 
@@ -40,7 +44,8 @@ impl Machine {
 
     fn open(tree: Tree, cards: Cards, nic: Option<&str>, cores: &[usize]) -> Result<Self, HostError> {
         let card = nic.map(|name| cards.read(name, &tree)).transpose()?;
-        let mut machine = Self { tree, card, lanes: cores.to_vec(), cards };
+        let mut machine =
+            Self { tree, card, others: Vec::new(), lanes: cores.to_vec(), own_lanes: Vec::new(), cards };
         let online = machine.online().unwrap_or_default();
         if let Some(&core) = cores.iter().find(|core| !online.is_empty() && !online.contains(core)) {
             let online = cores::as_list(&online);
@@ -49,7 +54,52 @@ impl Machine {
         if cores.is_empty() {
             machine.lanes = machine.default_lanes();
         }
+        machine.own_lanes.clone_from(&machine.lanes);
         Ok(machine)
+    }
+
+    /// The same machine around each of these cards of one server: this one, or a copy below `root`. Of `cores` each card has one, in
+    /// their order; without them those that `serve` would take.
+    ///
+    /// # Errors
+    /// There is no such interface, or no such core.
+    pub fn around(root: Option<&Path>, nics: &[&str], cores: &[usize]) -> Result<Vec<Self>, HostError> {
+        let mut cores_left = cores.iter();
+        let open = |nic: &&str| {
+            let core: Vec<usize> = cores_left.next().copied().into_iter().collect();
+            match root {
+                None => Self::this(Some(*nic), &core),
+                Some(root) => Self::copy(root.to_owned(), Some(*nic), &core),
+            }
+        };
+        let mut machines = nics.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        if cores.is_empty() {
+            place_together(&mut machines);
+        }
+        let mut lanes: Vec<usize> = machines.iter().flat_map(|machine| machine.own_lanes.clone()).collect();
+        lanes.sort_unstable();
+        lanes.dedup();
+        let cards: Vec<Card> = machines.iter().filter_map(|machine| machine.card.clone()).collect();
+        for (index, machine) in machines.iter_mut().enumerate() {
+            machine.lanes.clone_from(&lanes);
+            machine.others.clone_from(&cards);
+            machine.others.remove(index);
+        }
+        Ok(machines)
+    }
+
+    /// The same, with other cards that lanes serve.
+    ///
+    /// # Errors
+    /// There is no such interface.
+    pub fn with_others(mut self, nics: &[&str]) -> Result<Self, HostError> {
+        self.others = nics.iter().map(|nic| self.cards.read(nic, &self.tree)).collect::<Result<_, _>>()?;
+        Ok(self)
+    }
+
+    /// Each of the cards that lanes would serve.
+    pub(crate) fn all_cards(&self) -> impl Iterator<Item = &Card> {
+        self.card.iter().chain(&self.others)
     }
 
     /// Those that `serve` would take: one core for each queue of the card; without a card, one for each isolated core. Where there
@@ -79,14 +129,13 @@ impl Machine {
     }
 
     /// The cores that are online and no lane's.
-    pub(crate) fn others(&self) -> Result<Vec<usize>, Unread> {
+    pub(crate) fn no_lanes(&self) -> Result<Vec<usize>, Unread> {
         Ok(self.online()?.into_iter().filter(|core| !self.lanes.contains(core)).collect())
     }
 
-    /// Those of the cores that are on the card's NUMA node; all of them where none is, or where it is not known.
-    pub(super) fn near_card(&self, cores: &[usize]) -> Vec<usize> {
-        let home = self.card.as_ref().and_then(|card| card.numa_node);
-        let list = home.map(|home| format!("/sys/devices/system/node/node{home}/cpulist"));
+    /// Those of the cores that are on this card's NUMA node; all of them where none is, or where it is not known.
+    pub(super) fn near(&self, card: &Card, cores: &[usize]) -> Vec<usize> {
+        let list = card.numa_node.map(|home| format!("/sys/devices/system/node/node{home}/cpulist"));
         let home = list.and_then(|list| self.tree.cores(&list).ok()).unwrap_or_default();
         let near: Vec<_> = cores.iter().filter(|core| home.contains(core)).copied().collect();
         if near.is_empty() { cores.to_vec() } else { near }
@@ -111,5 +160,24 @@ impl Machine {
             return Ok(card);
         }
         Err(format!("{} is another card now: its address is {}, not {}", wanted.nic, card.mac, wanted.mac))
+    }
+}
+
+/// Gives each machine's card the lanes that it would have beside those of the others. Where there are too few cores for all of them,
+/// each keeps those that it would have alone.
+fn place_together(machines: &mut [Machine]) {
+    let topologies: Vec<Topology> = machines.iter().map(Topology::of).collect();
+    let queues: Vec<Vec<u32>> = machines
+        .iter()
+        .map(|machine| (0..machine.card.as_ref().map_or(1, |card| card.rx_queues.max(1))).collect())
+        .collect();
+    let wishes = topologies
+        .iter()
+        .zip(&queues)
+        .map(|(topology, queues)| (topology, Wish { queues, ..Wish::default() }));
+    let Ok(placed) = cores::place_all(&wishes.collect::<Vec<_>>()) else { return };
+    for (machine, placement) in machines.iter_mut().zip(placed) {
+        machine.own_lanes = placement.lanes.iter().map(|seat| seat.core).collect();
+        machine.own_lanes.sort_unstable();
     }
 }

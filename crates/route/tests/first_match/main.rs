@@ -18,7 +18,7 @@ use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
 use wire::checksum::Summer;
 use wire::ethernet::Mac;
 
-use crate::tables::{asked, edges, is_sent_back, question, route, table};
+use crate::tables::{addresses, asked, edges, is_sent_back, question, route, table, terms};
 
 /// What must be found, from the first route that matches and from whose the address is.
 fn expected(table: &RouteTable, question: &Question) -> Option<(Option<usize>, Tier, Responder)> {
@@ -95,6 +95,36 @@ fn check(table: &RouteTable, question: &Question) -> usize {
         Some((_, Tier::Kernel, _)) => 2,
         Some((Some(index), ..)) => 3 + usize::from(table.routes()[index].is_conditioned()),
     }
+}
+
+/// Of a card among several: no route is left out, whatever it gets here, and what gets nothing takes nothing.
+#[test]
+fn a_table_of_one_card_among_several_keeps_every_routes_number_and_decides_as_the_routes_do() {
+    let config = Config {
+        cases: 300,
+        rng_algorithm: RngAlgorithm::ChaCha,
+        rng_seed: RngSeed::Fixed(5),
+        ..Config::default()
+    };
+    let idle = std::cell::Cell::new(0);
+    let strategy = (prop::collection::vec(route(), 1..24), prop::collection::vec(question(), 100));
+    TestRunner::new(config)
+        .run(&strategy, |(routes, questions)| {
+            let Ok(table) = RouteTable::of_several(addresses(), routes.clone(), &terms()) else {
+                assert!(routes.iter().all(|route| route.is_elsewhere));
+                return Ok(());
+            };
+            assert_eq!(table.routes(), routes);
+            for question in questions.into_iter().map(asked).chain(edges(&table)) {
+                check(&table, &question);
+                let taken = table.first_match(&question);
+                assert!(taken.is_none_or(|number| table.gets_something(number)), "{taken:?} of {routes:#?}");
+            }
+            idle.set(idle.get() + table.idle().len());
+            Ok(())
+        })
+        .unwrap();
+    assert!(idle.get() > 300, "{} routes got nothing", idle.get());
 }
 
 #[test]

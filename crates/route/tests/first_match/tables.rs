@@ -74,8 +74,9 @@ pub(crate) fn route() -> impl Strategy<Value = Route> {
     let tiers =
         prop::sample::select(vec![TierChoice::Auto, TierChoice::Auto, TierChoice::Lane, TierChoice::Kernel]);
     let next_hops = prop::sample::select(vec![None, None, Some(NextHop::Auto), Some(NextHop::Reflect)]);
-    let parts = (service(), address, from, vlans, tiers, next_hops);
-    parts.prop_map(|(service, address, from, vlans, tier, next_hop)| Route {
+    let elsewhere = prop::bool::weighted(0.1);
+    let parts = (service(), address, from, vlans, tiers, next_hops, elsewhere);
+    parts.prop_map(|(service, address, from, vlans, tier, next_hop, is_elsewhere)| Route {
         service,
         address,
         from,
@@ -83,6 +84,7 @@ pub(crate) fn route() -> impl Strategy<Value = Route> {
         tier,
         next_hop,
         limit: Limit::NONE,
+        is_elsewhere,
     })
 }
 
@@ -117,12 +119,15 @@ fn v4(number: u128) -> Ipv4Addr {
     Ipv4Addr::from(u32::try_from(number).unwrap())
 }
 
+/// The terms of the link.
+pub(crate) fn terms() -> Terms {
+    Terms { vlans: [0, 7, 8, 4094].into_iter().collect(), earliest: Tier::Driver }
+}
+
 /// The routes that can stand together: what is in a shadow, or reaches nothing, is left out.
 pub(crate) fn table(mut routes: Vec<Route>) -> Option<RouteTable> {
-    let vlans = [0, 7, 8, 4094].into_iter().collect();
-    let terms = Terms { vlans, earliest: Tier::Driver };
     loop {
-        match RouteTable::with_terms(addresses(), routes.clone(), &terms) {
+        match RouteTable::with_terms(addresses(), routes.clone(), &terms()) {
             Ok(table) => return Some(table),
             Err(RouteError::Shadowed { later, .. }) => drop(routes.remove(later.index)),
             Err(RouteError::SourceFamily(numbered)) => drop(routes.remove(numbered.index)),

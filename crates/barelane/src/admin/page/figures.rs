@@ -26,6 +26,8 @@ pub(in crate::admin) struct PageFigures {
     schema: &'static str,
     /// When this was answered, by the clock that says when it was published.
     now_unix_ns: u64,
+    /// The interfaces of the server's cards, in their order; this is of one of them.
+    cards: Vec<String>,
     /// What `barelane top --json` says.
     server: Figures,
     /// How residence is spread, for each kind of answer that was given.
@@ -69,13 +71,20 @@ struct Number {
 }
 
 impl PageFigures {
-    /// What two looks say, at this time since 1970.
-    pub(in crate::admin) fn between(before: &Snapshot, now: &Snapshot, segment: &Path, now_ns: u64) -> Self {
+    /// What two looks say, at this time since 1970, of one of these cards.
+    pub(in crate::admin) fn between(
+        before: &Snapshot,
+        now: &Snapshot,
+        segment: &Path,
+        now_ns: u64,
+        cards: Vec<String>,
+    ) -> Self {
         let pairs = Pair::all(before, now);
         let of_kind = |kind| pairs.iter().copied().filter(move |pair| pair.now.kind == kind);
         Self {
             schema: SCHEMA,
             now_unix_ns: now_ns,
+            cards,
             // Who answers this is the server itself.
             server: Figures::between(before, now, segment, true),
             curves: curves(&of_kind("lane").collect::<Vec<_>>()),

@@ -27,6 +27,9 @@
   let isHeld = false;
   let isUnderWay = false;
   let timer = 0;
+  // Which of the server's cards is shown: one at a time.
+  let card = 0;
+  let names = [];
 
   // ---- Numbers ----
 
@@ -262,8 +265,23 @@
     put(by("facts"), `${card} · tier ${server.tier} · kernel ${server.kernel_release} · process ${server.process} · version ${server.version} · up ${span(up)}`);
   };
 
+  // A card for each to choose from, where there are several. They are made anew only where they are others.
+  const showCards = ({ cards }) => {
+    by("cards").hidden = cards.length < 2;
+    if (cards.join() === names.join()) return;
+    names = cards;
+    by("cards").replaceChildren(made("legend", "", "Card"), ...cards.map((name, index) => {
+      const choice = made("input");
+      [choice.type, choice.name, choice.value, choice.checked] = ["radio", "card", String(index), index === card];
+      const label = made("label");
+      label.append(choice, made("span", "", name));
+      return label;
+    }));
+  };
+
   const show = (figures) => {
     by("figures").hidden = false;
+    showCards(figures);
     showFacts(figures);
     showFlow(figures);
     keepStalls(figures);
@@ -315,10 +333,16 @@
     setTitle();
   };
 
+  // What was seen of another server, or of another card.
+  const forget = () => {
+    [history, stalls] = [[], []];
+    inks.clear();
+  };
+
   const there = (figures) => {
     const isBack = goneSince !== null;
     const isOther = answer !== null && (answer.server.process !== figures.server.process || answer.server.began_unix_ns !== figures.server.began_unix_ns);
-    if (isOther) [history, stalls] = [[], []];
+    if (isOther) forget();
     // A gap in time is a gap in the lines.
     else if (isBack && history.length > 0) history.push([history.at(-1)[0] + 0.001, null, null, null, null]);
     [answer, came, goneSince] = [figures, performance.now(), null];
@@ -347,9 +371,10 @@
 
   // What came of a question: a state of HTTP with what it carried, or nothing.
   const question = async (token) => {
+    const path = card === 0 ? "/page.json" : `/page.json?card=${card}`;
     const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
     try {
-      const response = await fetch("/page.json", { headers, cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(ANSWER_MAX) });
+      const response = await fetch(path, { headers, cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(ANSWER_MAX) });
       return { status: response.status, told: response.ok ? await response.json() : await response.text() };
     } catch {
       return null;
@@ -361,6 +386,11 @@
     if (came.status === 401) {
       sessionStorage.removeItem(TOKEN);
       return askForToken(token !== null);
+    }
+    // It was started anew with fewer cards.
+    if (came.status === 404 && card > 0) {
+      [card, names] = [0, []];
+      return undefined;
     }
     if (came.status !== 200) return gone(`It says: ${came.told.trim()}.`);
     if (came.told.schema !== SCHEMA) return gone(`It speaks ${came.told.schema}, and this page ${SCHEMA}: load the page anew.`);
@@ -374,10 +404,13 @@
     if (isUnderWay) return;
     isUnderWay = true;
     const token = sessionStorage.getItem(TOKEN);
+    const asked = card;
     const came = await question(token);
     isUnderWay = false;
+    // Another card was chosen meanwhile.
+    if (asked !== card) return ask();
     if (isAsking()) timer = setTimeout(ask, INTERVAL);
-    take(came, token);
+    return take(came, token);
   };
 
   by("token-form").addEventListener("submit", (event) => {
@@ -400,6 +433,14 @@
   document.addEventListener("visibilitychange", () => {
     clearTimeout(timer);
     if (isAsking()) ask();
+  });
+
+  // Of a card that is chosen at least one look is shown, held or not.
+  by("cards").addEventListener("change", () => {
+    card = Number(document.querySelector("input[name=card]:checked").value);
+    answer = null;
+    forget();
+    ask();
   });
 
   by("residence-of").addEventListener("change", () => answer && showResidence(answer));

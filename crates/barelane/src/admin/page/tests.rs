@@ -14,7 +14,9 @@ const DOCUMENT: &str = include_str!("../../../../../docs/page.md");
 const SECOND: u64 = 1_000_000_000;
 
 fn figures(before: &Snapshot, now: &Snapshot) -> Value {
-    serde_json::to_value(PageFigures::between(before, now, Path::new("/s"), 9 * SECOND)).unwrap()
+    let cards = vec!["lane0".to_owned()];
+    let figures = PageFigures::between(before, now, Path::new("/s"), 9 * SECOND, cards);
+    serde_json::to_value(figures).unwrap()
 }
 
 #[test]
@@ -52,6 +54,7 @@ fn figures_are_those_of_top_with_curves_and_whatever_areas_have() {
     let told = figures(&before, &now);
     assert_eq!(told["schema"], "barelane-page-1");
     assert_eq!(told["now_unix_ns"], 9 * SECOND);
+    assert_eq!(told["cards"], serde_json::json!(["lane0"]));
     let top = crate::top::figures::Figures::between(&before, &now, Path::new("/s"), true);
     assert_eq!(told["server"], serde_json::to_value(top).unwrap());
     let curves = told["curves"].as_array().unwrap();

@@ -88,7 +88,7 @@ fn waits_are_shown_where_frames_say_when_they_came_and_nowhere_else() {
     assert!(screen[7].starts_with("── waits ─") && screen[10].starts_with("   1"), "{screen:#?}");
     view.press(key('p'), 1);
     let screen = drawn(&[stamped()], &view, [80, 24]);
-    let keys = "q quit p resume n next a answers d drops s stalls r routes k kernel w waits ↑↓";
+    let keys = "q quit p go on a answers d drops s stalls r routes k kernel t streams w waits ↑↓";
     assert_eq!(screen[23].trim_end(), keys);
     let screen = drawn(&[server()], &view, [80, 24]);
     assert!(

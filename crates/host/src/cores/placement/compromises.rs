@@ -8,6 +8,7 @@ use crate::cores::topology::Core;
 impl Places<'_> {
     pub(super) fn compromises(&self) -> Vec<String> {
         let mut sentences = self.taken();
+        sentences.extend(self.next_to_others());
         let of_lanes = [
             self.one_physical_core(),
             self.far(),
@@ -42,10 +43,11 @@ impl Places<'_> {
         Some(what(&cores) + &better.unwrap_or_default())
     }
 
-    /// Cores that others have for themselves.
+    /// Cores that others have for themselves: other processes, or lanes of other cards.
     fn taken(&self) -> Vec<String> {
         let of_us = |core: &usize| self.lanes.contains(core) || self.housekeeping == Some(*core);
         let taken = self.wish.taken.iter().filter(|taken| of_us(&taken.core));
+        let taken = taken.chain(self.others.iter().filter(|other| self.lanes.contains(&other.core)));
         let sentence = |core: usize, by: &str| {
             let whose = if self.lanes.contains(&core) { "a lane" } else { "housekeeping" };
             format!(
@@ -53,6 +55,21 @@ impl Places<'_> {
             )
         };
         taken.map(|taken| sentence(taken.core, &taken.by)).collect()
+    }
+
+    /// Lanes of other cards on the other half of a lane's physical core.
+    fn next_to_others(&self) -> Vec<String> {
+        let is_half = |lane: &usize, other: usize| {
+            self.topology.core(*lane).is_some_and(|core| core.siblings().contains(&other))
+        };
+        let halves = self.others.iter().filter_map(|other| {
+            let lane = self.lanes.iter().find(|lane| is_half(lane, other.core))?;
+            Some(format!(
+                "core {lane} is one physical core with {}: each slows the other down by up to half",
+                other.by
+            ))
+        });
+        halves.collect()
     }
 
     fn one_physical_core(&self) -> Option<String> {
@@ -74,7 +91,7 @@ impl Places<'_> {
 
     fn not_isolated(&self) -> Option<String> {
         let is_had = |core: &Core| {
-            self.lanes.contains(&core.number) || self.wish.taken.iter().any(|taken| taken.core == core.number)
+            self.has_lane(core.number) || self.wish.taken.iter().any(|taken| taken.core == core.number)
         };
         let spare = |core: &&Core| core.is_allowed && core.is_isolated && !is_had(core);
         let spare: Vec<_> = self.topology.cores.iter().filter(spare).map(|core| core.number).collect();
@@ -111,7 +128,7 @@ impl Places<'_> {
     }
 
     fn slow(&self) -> Option<String> {
-        let has_no_lane = |number: &usize| !self.lanes.contains(number);
+        let has_no_lane = |number: &usize| !self.has_lane(*number);
         let free = |core: &&Core| {
             core.is_allowed && has_no_lane(&core.number) && core.siblings().iter().all(has_no_lane)
         };
@@ -129,8 +146,7 @@ impl Places<'_> {
     fn open_siblings(&self) -> Option<String> {
         let is_open = |core: &usize| self.topology.core(*core).is_some_and(|core| !core.is_isolated);
         let of_lane = |lane: &usize| self.topology.core(*lane).map(Core::siblings).unwrap_or_default();
-        let open =
-            self.lanes.iter().flat_map(of_lane).filter(|core| is_open(core) && !self.lanes.contains(core));
+        let open = self.lanes.iter().flat_map(of_lane).filter(|core| is_open(core) && !self.has_lane(**core));
         let open = sorted(open.copied().collect());
         (!open.is_empty()).then(|| {
             let share = named(&open, "shares", "share");
@@ -141,13 +157,13 @@ impl Places<'_> {
     fn of_housekeeping(&self) -> Option<String> {
         let core = self.topology.core(self.housekeeping?)?;
         let number = core.number;
-        if self.lanes.contains(&number) {
+        if self.has_lane(number) {
             return Some(format!(
                 "housekeeping is on core {number}, which a lane has: metrics and reloads wait for a lane that never sleeps, and \
                  stop it when they run"
             ));
         }
-        if let Some(lane) = core.siblings().iter().find(|sibling| self.lanes.contains(sibling)) {
+        if let Some(lane) = core.siblings().iter().find(|sibling| self.has_lane(**sibling)) {
             return Some(format!(
                 "housekeeping is on core {number}, one physical core with the lane on core {lane}: it slows the lane down when it runs"
             ));

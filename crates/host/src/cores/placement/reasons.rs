@@ -33,9 +33,8 @@ impl Places<'_> {
     pub(super) fn housekeeping_seat(&self, core: usize) -> Seat {
         let named = self.wish.housekeeping.map(|_| "named by hand".to_owned());
         let found = self.topology.core(core);
-        let free = (!self.lanes.contains(&core)).then(|| "no lane has it".to_owned());
-        let is_next_to_lane =
-            found.is_some_and(|core| core.siblings().iter().any(|one| self.lanes.contains(one)));
+        let free = (!self.has_lane(core)).then(|| "no lane has it".to_owned());
+        let is_next_to_lane = found.is_some_and(|core| core.siblings().iter().any(|one| self.has_lane(*one)));
         let apart = (!is_next_to_lane).then(|| "nor its physical core".to_owned());
         let apart = apart.filter(|_| free.is_some() && found.is_some_and(|core| core.siblings.is_some()));
         let node = found.and_then(|core| node(self.topology, core));

@@ -32,20 +32,19 @@ fn check(machine: &Machine) -> Finding {
 fn gather(machine: &Machine) -> Result<Facts, Unread> {
     let text = machine.tree.read("/proc/interrupts")?;
     let mut on_lanes = Vec::new();
-    let card = machine.card.as_ref().map(CardInterrupts::of);
-    // The interrupts of the card's own queues belong on the lanes' cores.
-    let is_of_card =
-        |number, owner: &str| card.as_ref().is_some_and(|card| card.has(&machine.tree, number, owner));
+    let cards: Vec<CardInterrupts> = machine.all_cards().map(CardInterrupts::of).collect();
+    // The interrupts of the cards' own queues belong on the lanes' cores.
+    let is_of_card = |number, owner: &str| cards.iter().any(|card| card.has(&machine.tree, number, owner));
     for (number, owner) in numbered(&text) {
         let file = format!("{INTERRUPTS}/{number}/effective_affinity_list");
         // An interrupt that nobody has asked for has no such file, and one that may go away between two looks neither.
         let Ok(cores) = machine.tree.cores(&file) else { continue };
         if cores.iter().any(|core| machine.lanes.contains(core)) && !is_of_card(number, &owner) {
-            let elsewhere = machine.others()?;
+            let elsewhere = machine.no_lanes()?;
             on_lanes.push(Interrupt { number, owner, elsewhere });
         }
     }
-    Ok(Facts { on_lanes, others: machine.others()? })
+    Ok(Facts { on_lanes, others: machine.no_lanes()? })
 }
 
 fn judge(facts: &Facts) -> Finding {

@@ -39,7 +39,7 @@ fn gather(machine: &Machine) -> Result<Facts, Unread> {
     let watched = machine.tree.read(WATCHDOG_CORES).map(|text| from_list(text.trim())).unwrap_or_default();
     Ok(Facts {
         lanes: machine.lanes.clone(),
-        others: machine.others()?,
+        others: machine.no_lanes()?,
         work_queues: cores_of(&mask).ok_or_else(|| Unread::odd(WORK_QUEUES, &mask))?,
         watchdog: if is_watched { watched } else { Vec::new() },
         statistics_seconds: machine.tree.number(STATISTICS).ok(),

@@ -28,7 +28,7 @@ fn check(machine: &Machine) -> Finding {
     let Some(card) = machine.card.as_ref().filter(|card| !card.is_virtual) else {
         return Finding::not_applicable("no card with hardware was named (--nic)");
     };
-    Finding::or_unread(nodes.map(|nodes| judge(card.numa_node, &machine.lanes, &nodes)))
+    Finding::or_unread(nodes.map(|nodes| judge(card.numa_node, &machine.own_lanes, &nodes)))
 }
 
 fn gather(machine: &Machine) -> Result<Vec<Node>, Unread> {

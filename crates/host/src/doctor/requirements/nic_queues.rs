@@ -10,7 +10,7 @@ pub(super) const REQUIREMENT: Requirement = Requirement {
 };
 
 fn check(machine: &Machine) -> Finding {
-    with_card(machine, |card| judge(card, machine.lanes.len()))
+    with_card(machine, |card| judge(card, machine.own_lanes.len()))
 }
 
 /// The number of queues is asked of the operator, not changed: it resets the card, and with it everybody's flows.
