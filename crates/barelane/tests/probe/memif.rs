@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use barelane::side_channel::{self, Reader};
+
 use super::*;
 
 /// The longest wait for anything here, on busy cores.
@@ -149,6 +151,47 @@ fn who_asks_from_a_random_address_is_told_which() {
     };
     let (one, other) = (says().unwrap(), says().unwrap());
     assert!(one.len() == MAC.len() && one != other, "{one}, {other}");
+}
+
+/// The segment of a server.
+fn segment_of(server: &Process) -> String {
+    let process = u64::from(server.child.id());
+    let of_server = |path: &PathBuf| Reader::open(path).is_ok_and(|reader| reader.process == process);
+    let found: Vec<_> = side_channel::running().0.into_iter().filter(of_server).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0].to_str().unwrap().to_owned()
+}
+
+/// The frames of a capture, in their order.
+fn frames_of(file: &str) -> Vec<Vec<u8>> {
+    let mut reader = nic::pcap::Reader::new(fs::File::open(file).unwrap()).unwrap();
+    let mut next = || reader.next(|_, frame| frame.to_vec()).unwrap();
+    std::iter::from_fn(&mut next).collect()
+}
+
+#[test]
+fn a_capture_has_each_question_over_memif_with_its_answer() {
+    const COUNT: usize = 100;
+    let (_cores, directory, socket) = (cores(), Directory::new("capture"), socket("capture"));
+    let server = Process::serve(&socket, MAC);
+    let (file, segment, count) = (directory.file("memif.pcapng"), segment_of(&server), COUNT.to_string());
+    let options = ["--write", &file, "--filter", "udp port 7", "--count", &count];
+    let mut capture = Process::start(&[&["capture"], &options[..], &[&segment]].concat());
+    capture.line("capturing on");
+    let address = ["10.9.0.1", "--memif", &socket, "--address", "10.9.0.2/24"];
+    let asked = ["--proto", "udp:7", "--count", &count, "--timeout", "60"];
+    assert!(barelane(&[&["probe"], &address[..], &asked].concat()).output().unwrap().status.success());
+    let said = capture.line("questions and");
+    assert!(said.contains(&format!("{COUNT} questions and {COUNT} answers")), "{said}");
+    assert!(capture.child.wait().unwrap().success());
+    let frames = frames_of(&file);
+    assert_eq!(frames.len(), 2 * COUNT);
+    for exchange in frames.chunks(2) {
+        let (question, answer) = (&exchange[0], &exchange[1]);
+        assert_eq!([&question[..6], &question[6..12]], [&answer[6..12], &answer[..6]], "it goes back");
+        assert_eq!(question[36..38], [0, 7], "to port 7");
+        assert_eq!(question[42..], answer[42..], "an echo carries what was asked");
+    }
 }
 
 /// How many were answered and lost, by a line of progress.
