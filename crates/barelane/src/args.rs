@@ -222,6 +222,9 @@ pub struct ServeArguments {
     /// [default: off]
     #[arg(long, value_name = "TIME|off")]
     pub age_limit: Option<String>,
+    /// Of how many streams each lane says what was lost, doubled and late, where questions carry a sequence (STAMP, sockperf) [default: 0]
+    #[arg(long, value_name = "COUNT")]
+    pub streams: Option<String>,
     /// Who says when a question came: auto (the XDP program, where there is an age limit), driver, none [default: auto]
     #[arg(long, value_name = "WHO")]
     pub arrival_stamps: Option<String>,

@@ -97,6 +97,8 @@ pub struct LaneConfig {
     pub partial_checksums: PartialChoice,
     /// How long a question may have waited for a lane that still answers it.
     pub age_limit: Option<Ns>,
+    /// How many streams a lane tells apart; 0 for none.
+    pub streams: u32,
 }
 
 /// Who says when a question came.
@@ -290,6 +292,7 @@ impl Default for Config {
                 errors_per_second: 100,
                 partial_checksums: PartialChoice::Auto,
                 age_limit: None,
+                streams: 0,
             },
             serve: ServeConfig {
                 addresses: Vec::new(),

@@ -41,6 +41,7 @@ mod others;
 mod print;
 mod refinements;
 mod several;
+mod streams;
 mod tier;
 
 pub use card::CardPlan;

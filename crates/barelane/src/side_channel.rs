@@ -23,6 +23,7 @@
 //! | `areas` | which fields each kind of area has |
 //! | `card` | those of what the card counts itself |
 //! | `causes` | how many stalls had which cause |
+//! | `streams` | what was lost, doubled and late of each stream
 //! | `waits` | how long questions waited, and the standing queue |
 //! | `layout` | where everything stands in the file |
 //! | `segment` | the server's side: create, lock, publish, remove |
@@ -39,6 +40,7 @@ mod places;
 mod reader;
 mod segment;
 mod snapshot;
+mod streams;
 #[cfg(test)]
 pub(crate) mod tests;
 mod waits;
@@ -56,3 +58,5 @@ pub use places::running;
 pub use reader::{Reader, SegmentError};
 pub(crate) use segment::{Segment, unix_ns};
 pub use snapshot::{Area, Snapshot};
+pub use streams::StreamFigures;
+pub(crate) use streams::{LaneStreams, streams};

@@ -82,6 +82,9 @@ pub enum Noted {
 }
 
 impl SharedStreams {
+    /// How many bytes each stream takes.
+    pub const PLACE_SIZE: usize = size_of::<Place>();
+
     /// Room for `count` streams, rounded up to sets, of which there are a power of two.
     pub fn new(count: usize) -> Self {
         let set_count = count.div_ceil(WAYS).next_power_of_two();

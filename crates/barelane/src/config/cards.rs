@@ -138,6 +138,7 @@ fn options(arguments: &ServeArguments) -> Vec<(Setting, Vec<String>)> {
         (WAKE, one(&arguments.wake)),
         (ARRIVAL_STAMPS, one(&arguments.arrival_stamps)),
         (AGE_LIMIT, one(&arguments.age_limit)),
+        (keys::STREAMS, one(&arguments.streams)),
         (QUEUES, arguments.queue.clone()),
         (CORES, arguments.core.clone()),
         (IDLE, one(&arguments.idle)),

@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
 use route::{Family, NextHop, ServiceError, ShortPackets, SourcePrefix, TierChoice, VlanSet};
 use telemetry::Ns;
+use telemetry::streams::WAYS;
 use tracing::level_filters::LevelFilter;
 use wire::ethernet::Mac;
 
@@ -44,6 +45,7 @@ settings! {
     ERRORS_PER_SECOND "lane.errors_per_second" None;
     PARTIAL_CHECKSUMS "lane.partial_checksums" None;
     AGE_LIMIT "lane.age_limit" Some("--age-limit");
+    STREAMS "lane.streams" Some("--streams");
     ADDRESSES "serve.addresses" Some("--address");
     RESPOND "serve.respond" Some("--respond");
     VLANS "serve.vlans" Some("--vlan");
@@ -180,6 +182,7 @@ keys! {
         config.lane.errors_per_second = number(&texts.concat(), 0, 1_000_000)?;
     PARTIAL_CHECKSUMS Text |config, texts| config.lane.partial_checksums = choice(PARTIALS, texts)?;
     AGE_LIMIT Text |config, texts| config.lane.age_limit = age_limit(&texts.concat())?;
+    STREAMS Number |config, texts| config.lane.streams = streams(&texts.concat())?;
     ADDRESSES Texts |config, texts| config.serve.addresses = unique(texts, address)?;
     RESPOND Texts |config, texts| config.serve.respond = unique(texts, service)?;
     VLANS NumbersOrAll |config, texts| config.serve.vlans = vlans(texts)?;
@@ -307,15 +310,31 @@ pub(crate) fn age_limit(text: &str) -> Result<Option<Ns>, Fault> {
 
 /// Slots of a ring; 0 for as many as are best.
 fn ring_size(text: &str) -> Result<u32, Fault> {
+    power_of_two(text, RING_SIZE_MIN, RING_SIZE_MAX, "the kernel's rings are powers of two")
+}
+
+/// The most streams that a lane tells apart: 3 MiB of places, which is more than most cores' own caches hold, and as much again that
+/// housekeeping copies ten times a second.
+const STREAMS_MAX: u32 = 16_384;
+
+/// How many streams a lane tells apart; 0 for none.
+fn streams(text: &str) -> Result<u32, Fault> {
+    #[expect(clippy::cast_possible_truncation, reason = "the places of a set, which are few")]
+    let least = WAYS as u32;
+    power_of_two(text, least, STREAMS_MAX, "places for streams are powers of two")
+        .map_err(|fault| Fault { remedy: format!("{}, or 0 for none", fault.remedy), ..fault })
+}
+
+/// A power of two within limits, or 0.
+fn power_of_two(text: &str, min: u32, max: u32, rule: &str) -> Result<u32, Fault> {
     if text == "0" {
         return Ok(0);
     }
-    let size: u32 = number(text, RING_SIZE_MIN.into(), RING_SIZE_MAX.into())?;
+    let size: u32 = number(text, min.into(), max.into())?;
     if size.is_power_of_two() {
         return Ok(size);
     }
-    let near = size.next_power_of_two();
-    Err(Fault::new(text, "the kernel's rings are powers of two", format!("write {near}")))
+    Err(Fault::new(text, rule, format!("write {}", size.next_power_of_two())))
 }
 
 /// Reads `values` into the configuration.
@@ -393,6 +412,12 @@ mod tests {
         assert!(refused(HOP_LIMIT, "0").contains("write a whole number from 1 to 255"));
         assert!(refused(HOP_LIMIT, "256").contains("write a whole number from 1 to 255"));
         assert!(refused(RING_SIZE, "1000").ends_with("powers of two; write 1024"));
+        assert!(refused(STREAMS, "1000").ends_with("powers of two; write 1024, or 0 for none"));
+        for text in ["1", "3", "16385", "32768", "-4", "many"] {
+            let wrong = refused(STREAMS, text);
+            assert!(wrong.starts_with("lane.streams (--streams) = "), "{wrong}");
+            assert!(wrong.ends_with("write a whole number from 4 to 16384, or 0 for none"), "{wrong}");
+        }
         for text in ["", "50", "50 us", "-1us", "0us", "999ns", "1001ms", "1.5us", "99999999999999999999s"] {
             let wrong = refused(AGE_LIMIT, text);
             assert!(wrong.starts_with("lane.age_limit (--age-limit) = "), "{wrong}");

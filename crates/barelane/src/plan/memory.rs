@@ -2,6 +2,7 @@
 
 use nic::memif::{self, Role};
 use nic::xdp::{Layout, Settings};
+use telemetry::SharedStreams;
 
 use super::{CardPlan, Plan};
 
@@ -19,9 +20,17 @@ impl Plan {
         let compiled = self.routes.compiled();
         let sizes = [compiled.lookup4().size(), compiled.lookup6().size(), compiled.refinements().size()];
         let tables = bytes(sizes.iter().sum());
-        match &self.card {
-            CardPlan::Xdp(settings) => format!("a lane: {}; {tables} of tables", self.of_card(settings)),
-            CardPlan::Memif(settings) => format!("a lane: {}; {tables} of tables", of_memif(settings)),
+        let card = match &self.card {
+            CardPlan::Xdp(settings) => self.of_card(settings),
+            CardPlan::Memif(settings) => of_memif(settings),
+        };
+        format!("a lane: {card}; {tables} of tables{}", self.of_streams())
+    }
+
+    fn of_streams(&self) -> String {
+        match self.config.lane.streams as usize {
+            0 => String::new(),
+            count => format!("; {} of streams", bytes(count * SharedStreams::PLACE_SIZE)),
         }
     }
 

@@ -46,6 +46,7 @@ impl fmt::Display for Plan {
             ),
         )?;
         row(out, "age", super::age::explain(&self.config, self.card.arrivals()))?;
+        row(out, "streams", super::streams::explain(self))?;
         row(out, "admin", &self.admin)?;
         row(out, "start", self.explain_address_check())?;
         self.warnings.iter().try_for_each(|warning| row(out, "warning", warning))
@@ -381,6 +382,7 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
             "short STAMP packets are to be answered, and with a key none of them is: it could not be authentic".to_owned(),
         );
     }
+    warnings.extend(super::streams::warning(plan));
     let lane_count = plan.lanes.len() + plan.placement.others.len();
     if lane_count >= plan.facts.topology.allowed().len() {
         warnings.push("the lanes take every core of this process: other work will delay answers".to_owned());

@@ -507,6 +507,20 @@ fn an_age_limit_has_arrivals_stamped_and_rings_no_deeper_than_it_leaves_time_for
 }
 
 #[test]
+fn streams_are_told_with_what_they_take_and_that_nothing_has_any() {
+    let said = |text: &str| plan_of(text, facts()).unwrap().to_string();
+    assert!(said("").contains("streams      none"), "{}", said(""));
+    let plan = said("lane.streams = 1024\nserve.respond = [\"icmp-echo\", \"stamp\"]");
+    assert!(plan.contains("each lane tells 1024 apart") && plan.contains("; 192 KiB of streams"), "{plan}");
+    assert!(!plan.contains("carries a sequence"), "{plan}");
+    let plan = said("lane.streams = 4");
+    assert!(
+        plan.contains("(lane.streams (--streams)), and no question that is answered carries a sequence"),
+        "{plan}"
+    );
+}
+
+#[test]
 fn an_age_limit_that_could_not_hold_is_refused() {
     let wrong = refused("lane.age_limit = \"50us\"\nnic.arrival_stamps = \"none\"", facts());
     assert!(wrong.starts_with("lane.age_limit (--age-limit) = \"50us\": no question has an age"), "{wrong}");

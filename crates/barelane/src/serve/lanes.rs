@@ -15,7 +15,7 @@ use nic::Queue;
 use nic::memif::MemifQueue;
 use nic::xdp::{ArrivalStamps, Stamped, XdpQueue, XdpSocket};
 use route::{LaneTables, NextHops, RouteCount, RouteTotals};
-use telemetry::{ArrivalClock, Counters, Histogram, Ns, Page, Tick, TickRate, WallClock};
+use telemetry::{ArrivalClock, Counters, Histogram, Ns, Page, SharedStreams, Tick, TickRate, WallClock};
 
 use crate::capture::LaneEnd;
 use crate::error::Error;
@@ -180,6 +180,8 @@ pub(super) struct Beginning {
     pub(super) idle: Idle,
     /// How old a question may be.
     pub(super) age_limit: Option<Ns>,
+    /// How many streams it tells apart; 0 for none.
+    pub(super) streams: u32,
     /// The time of day.
     pub(super) wall: WallClock,
     /// The clock of arrival stamps.
@@ -215,6 +217,8 @@ pub(super) struct Running {
     /// Ways that the lane could not take yet.
     next_hops: Option<Box<NextHops>>,
     page: Arc<Page>,
+    /// There where it tells streams apart.
+    streams: Option<Arc<SharedStreams>>,
     /// Known when it has started.
     watched: Option<Thread>,
     orders: Giver,
@@ -230,18 +234,20 @@ impl Running {
         tables: LaneTables,
         beginning: Beginning,
     ) -> Result<Self, Error> {
-        let Beginning { clock, idle, age_limit, wall, arrival_clock, next_hops } = beginning;
+        let Beginning { clock, idle, age_limit, streams, wall, arrival_clock, next_hops } = beginning;
         let (mut sender, mailbox) = mailbox();
         sender.tell_time(wall);
         sender.tell_arrival_clock(arrival_clock);
         let sent = sender.send_next_hops(Box::new(next_hops));
         debug_assert!(sent.is_ok(), "a new mailbox is empty");
         let page = Arc::new(Page::default());
+        let streams = (streams > 0).then(|| Arc::new(SharedStreams::new(streams as usize)));
         let (giver, taker) = orders();
         let (started, starting) = mpsc::sync_channel(1);
         let counts = Arc::clone(&tables.counts);
         let clock = LaneClock(clock);
-        let task = Task { plan, idle, clock, tables, page: Arc::clone(&page), mailbox, age_limit };
+        let shared = (Arc::clone(&page), streams.clone());
+        let task = Task { plan, idle, clock, tables, shared, mailbox, age_limit };
         let thread = thread::Builder::new()
             .name(format!("lane-{}", plan.queue))
             .spawn(move || match queue {
@@ -260,6 +266,7 @@ impl Running {
             tables_under_way: 0,
             next_hops: None,
             page,
+            streams,
             watched: None,
             orders: giver,
             held_before: 0,
@@ -376,7 +383,12 @@ impl Running {
         &self.page
     }
 
-    /// The same, to be kept.
+    /// Where it tells streams apart, if it does.
+    pub(super) fn streams(&self) -> Option<&SharedStreams> {
+        self.streams.as_deref()
+    }
+
+    /// The page, to be kept.
     pub(super) fn shared_page(&self) -> Arc<Page> {
         Arc::clone(&self.page)
     }
@@ -428,7 +440,8 @@ struct Task {
     idle: Idle,
     clock: LaneClock,
     tables: LaneTables,
-    page: Arc<Page>,
+    /// What others read of it.
+    shared: (Arc<Page>, Option<Arc<SharedStreams>>),
     mailbox: Mailbox,
     age_limit: Option<Ns>,
 }
@@ -442,8 +455,9 @@ impl Task {
         orders: &Taker,
         started: &SyncSender<Result<Thread, String>>,
     ) -> (Counters, i64) {
-        let Self { plan, idle, clock, tables, page, mailbox, age_limit } = self;
-        let mut lane = Lane::new(queue, Box::new(tables), clock, page, mailbox).with_age_limit(age_limit);
+        let Self { plan, idle, clock, tables, shared: (page, streams), mailbox, age_limit } = self;
+        let lane = Lane::new(queue, Box::new(tables), clock, page, mailbox);
+        let mut lane = lane.with_age_limit(age_limit).with_streams(streams);
         if let Err(error) = host::cores::pin(plan.core) {
             let _gone = started.try_send(Err(error.to_string()));
             return (lane.counters().clone(), lane.queue().held());

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::events::{self, News};
 use crate::plan::LanePlan;
 use crate::side_channel::{
-    self, Image, KernelQueue, LaneFigures, RouteFigures, Segment, ServerFacts, Wanted,
+    self, Image, KernelQueue, LaneFigures, LaneStreams, RouteFigures, Segment, ServerFacts, Wanted,
 };
 
 /// How often areas are published. A reader that looks once a second is a tenth late at most; more often would copy the same
@@ -38,6 +38,8 @@ pub(super) struct Publisher {
     areas: Vec<Wanted>,
     facts: ServerFacts,
     figures: Vec<LaneFigures>,
+    /// One for each lane that tells streams apart: all of them, or none.
+    streams: Vec<LaneStreams>,
     stalls: Vec<StallWatch>,
     counted: Counted,
     nic: Option<NicWatch>,
@@ -66,14 +68,18 @@ impl Publisher {
     pub(super) fn start(server: &Server) -> Result<Self, Error> {
         let stalls: Vec<StallWatch> = server.lanes.iter().map(StallWatch::of).collect();
         let mut figures: Vec<LaneFigures> = server.lanes.iter().map(figures_of).collect();
+        let mut streams: Vec<LaneStreams> =
+            server.lanes.iter().filter_map(Running::streams).map(LaneStreams::of).collect();
         let nic = NicWatch::of(server);
         let (mut facts, mut areas) = (facts(server), wanted(server, nic.as_ref()));
         let counted = Counted::of(server)?;
-        fill(&mut areas, server, &mut facts, &mut figures, &stalls, &counted, nic.as_ref());
+        look_at_streams(&mut streams, server);
+        fill(&mut areas, server, &mut facts, (&mut figures, &streams), &stalls, &counted, nic.as_ref());
         let segment = Segment::create(&mut areas)?;
         let due = Instant::now() + INTERVAL;
         let firsts = Firsts::default();
-        Ok(Self { segment, areas, facts, figures, stalls, counted, nic, firsts, due, has_failed: false })
+        let has_failed = false;
+        Ok(Self { segment, areas, facts, figures, streams, stalls, counted, nic, firsts, due, has_failed })
     }
 
     /// Where it is.
@@ -130,7 +136,9 @@ impl Publisher {
     fn publish(&mut self, server: &Server) -> Result<(), Error> {
         let nic = self.nic.as_ref();
         self.counted = Counted::of(server)?;
-        fill(&mut self.areas, server, &mut self.facts, &mut self.figures, &self.stalls, &self.counted, nic);
+        look_at_streams(&mut self.streams, server);
+        let lanes = (&mut *self.figures, &*self.streams);
+        fill(&mut self.areas, server, &mut self.facts, lanes, &self.stalls, &self.counted, nic);
         for (place, (_, _, image)) in self.areas.iter_mut().enumerate() {
             let published = self.segment.publish(place, image);
             let failed = |cause| Error::Failed(format!("{}: {cause}", self.segment.path().display()));
@@ -145,6 +153,7 @@ impl Publisher {
 /// areas as there were routes first, and empty ones where there are none.
 fn wanted(server: &Server, nic: Option<&NicWatch>) -> Vec<Wanted> {
     let lane_count = server.lanes.len();
+    let stream_count = server.lanes.iter().filter_map(Running::streams).count();
     let route_count = server.plan().routes.routes().len().min(ROUTES_MAX);
     let memif_count = usize::from(server.plan().facts.is_memif());
     let link_count = usize::from(nic.is_some());
@@ -152,6 +161,7 @@ fn wanted(server: &Server, nic: Option<&NicWatch>) -> Vec<Wanted> {
     let kinds = [
         ("server", 1),
         ("lane", lane_count),
+        ("streams", stream_count),
         ("queue", lane_count),
         ("memif", memif_count),
         ("driver", 1 - memif_count),
@@ -170,7 +180,7 @@ fn fill(
     areas: &mut [Wanted],
     server: &Server,
     facts: &mut ServerFacts,
-    figures: &mut [LaneFigures],
+    (figures, streams): (&mut [LaneFigures], &[LaneStreams]),
     stalls: &[StallWatch],
     Counted { losses, driver, routes }: &Counted,
     nic: Option<&NicWatch>,
@@ -184,6 +194,7 @@ fn fill(
         match *kind {
             "server" => side_channel::server(image, facts),
             "lane" => figures.get(*index).into_iter().for_each(|figures| side_channel::lane(image, figures)),
+            "streams" => streams.get(*index).into_iter().for_each(|of| side_channel::streams(image, of)),
             "queue" => queue(image, losses, *index),
             "memif" => {
                 if let Losses::Memif(peers, _) = losses {
@@ -202,6 +213,13 @@ fn fill(
             }
         }
     }
+}
+
+/// What the lanes have noted of streams since the last look.
+fn look_at_streams(streams: &mut [LaneStreams], server: &Server) {
+    let wall = server.wall_clock();
+    let shared = server.lanes.iter().filter_map(Running::streams);
+    streams.iter_mut().zip(shared).for_each(|(streams, shared)| streams.look(shared, &wall));
 }
 
 /// What the card counts itself, now and at the start.

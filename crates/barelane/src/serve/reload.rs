@@ -26,7 +26,7 @@ use crate::Config;
 use crate::config::keys::{
     self, ADMIN, ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE, ADMIN_TOKEN_FILE, AGE_LIMIT, ARRIVAL_STAMPS, HOLD,
     HOUSEKEEPING_CORE, IDLE, INTERFACE, LOG_FORMAT, LOG_FORMATS, LOG_LEVEL, LOG_LEVELS, MAC, MEMIF, MODE,
-    QUEUES, RING_SIZE, SPIN_FOR_US, WAKE, ZERO_COPY, name_of,
+    QUEUES, RING_SIZE, SPIN_FOR_US, STREAMS, WAKE, ZERO_COPY, name_of,
 };
 use crate::config::values::duration_text;
 use crate::error::{Error, Setting, Wrong};
@@ -172,6 +172,7 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
             name_of(keys::ARRIVAL_STAMPERS, &new.nic.arrival_stamps).into(),
         ),
         (AGE_LIMIT, age(old.lane.age_limit), age(new.lane.age_limit)),
+        (STREAMS, old.lane.streams.to_string(), new.lane.streams.to_string()),
         (ADMIN, old.serve.admin.to_string(), new.serve.admin.to_string()),
         (ADMIN_TOKEN_FILE, file(&old.serve.admin_token_file), file(&new.serve.admin_token_file)),
         (ADMIN_TLS_CERT_FILE, file(&old.serve.admin_tls_cert_file), file(&new.serve.admin_tls_cert_file)),
@@ -221,6 +222,10 @@ mod tests {
         assert!(wrong.starts_with("lane.age_limit (--age-limit) = \"50us\": this cannot change"), "{wrong}");
         assert!(wrong.contains("it is \"off\""), "{wrong}");
         new.lane.age_limit = None;
+        new.lane.streams = 64;
+        let wrong = refuse_changes(&old, &new).unwrap_err().to_string();
+        assert!(wrong.starts_with("lane.streams (--streams) = \"64\": this cannot change"), "{wrong}");
+        new.lane.streams = 0;
         let wrong = refuse_changes(&old, &new).unwrap_err().to_string();
         assert!(wrong.starts_with("lane.cores (--core) = \"[1]\": this cannot change"), "{wrong}");
     }

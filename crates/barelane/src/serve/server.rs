@@ -100,6 +100,7 @@ impl Server {
             clock,
             idle: plan.idle(),
             age_limit: plan.config.lane.age_limit,
+            streams: plan.config.lane.streams,
             wall: told(wall.line()),
             arrival_clock: arrival_clock(monotonic.line()),
             next_hops,

@@ -10,6 +10,7 @@ use telemetry::counters::Row;
 use telemetry::stalls::STALLS_KEPT;
 
 use super::areas::{NotedStall, StallFigures};
+use super::streams::{LaneStreams, StreamFigures};
 
 /// An area begins with its sequence, and when it was published; its fields begin here.
 pub(super) const HEAD_SIZE: usize = 64;
@@ -27,16 +28,19 @@ pub enum Form {
     Histogram,
     /// Number, sum and longest of all stalls, and the last of them.
     Stalls,
+    /// Places for streams.
+    Streams,
 }
 
 impl Form {
     /// Every form with its name in the segment.
-    pub(super) const NAMES: [(Self, &str); 5] = [
+    pub(super) const NAMES: [(Self, &str); 6] = [
         (Self::Count, "count"),
         (Self::Gauge, "gauge"),
         (Self::Text, "text"),
         (Self::Histogram, "histogram"),
         (Self::Stalls, "stalls"),
+        (Self::Streams, "streams"),
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -131,6 +135,15 @@ impl Image {
         self.end(&[stalls.count, stalls.ns, stalls.longest_ns]);
         for place in 0..STALLS_KEPT {
             self.end(&stalls.last.get(place).map_or([0; NotedStall::WORDS], |stall| stall.to_words()));
+        }
+    }
+
+    /// The streams of a lane.
+    pub(super) fn streams(&mut self, name: &str, sentence: &str, streams: &LaneStreams) {
+        self.begin(name, Form::Streams, "streams", sentence);
+        for place in 0..streams.places {
+            let known = streams.known.get(place);
+            self.end(&known.map_or([0; StreamFigures::WORDS], |stream| stream.to_words()));
         }
     }
 

@@ -25,7 +25,7 @@ use super::image::{CAUSES, Image};
 pub(super) const MAGIC: [u8; 8] = *b"BARELANE";
 
 /// The layout that this file describes. Fields and areas may be added without a new one: readers go by names.
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 
 /// Words of the header.
 pub(super) const HEADER_WORDS: usize = 16;

@@ -4,6 +4,7 @@ use telemetry::{Histogram, histogram::BUCKET_COUNT};
 
 use super::areas::{NotedStall, StallFigures};
 use super::image::{Field, Form};
+use super::streams::StreamFigures;
 
 /// All areas of a segment.
 #[derive(Clone, Debug)]
@@ -19,7 +20,7 @@ pub struct Snapshot {
 /// One area, of one instant.
 #[derive(Clone, Debug)]
 pub struct Area {
-    /// What it is of: `server`, `lane`, `queue`, `driver` or `route`.
+    /// What it is of: `server`, `lane`, `queue`, `driver`, `route`, `streams`, …
     pub kind: String,
     /// Its number among those of its kind, from 0.
     pub index: u64,
@@ -76,6 +77,13 @@ impl Area {
             entries.iter().filter_map(|entry| NotedStall::of_words(*entry)).collect();
         last.sort_by_key(|stall| stall.began_unix_ns);
         Some(StallFigures { count: *count, ns: *ns, longest_ns: *longest_ns, last })
+    }
+
+    /// The streams of a lane that have a place.
+    pub fn streams(&self, name: &str) -> Option<Vec<StreamFigures>> {
+        let words = self.words_of(name, Form::Streams)?;
+        let (places, _) = words.as_chunks();
+        Some(places.iter().filter_map(|words| StreamFigures::of_words(*words)).collect())
     }
 
     /// The sum of the counts that say this about a frame's fate.

@@ -8,6 +8,7 @@ use std::thread;
 
 use probe::own_error::{Cause, Usage};
 use proptest::prelude::*;
+use telemetry::streams::{Counts, Protocol, ProtocolTotals, Totals};
 use telemetry::{Counter, Counters, Depths, Histogram};
 
 use super::layout::Wanted;
@@ -80,6 +81,30 @@ pub(crate) fn figures(count: u64) -> LaneFigures {
     }
 }
 
+/// Two streams, of which the one has lost `count` packets and received as many, and the other has done nothing.
+pub(crate) fn lane_streams(count: u64) -> LaneStreams {
+    let counts = Counts { expected: 2 * count, received: count, ..Counts::default() };
+    let stream = |protocol, source: &str, counts| StreamFigures {
+        protocol,
+        source: source.parse().unwrap(),
+        destination: "192.0.2.1:862".parse().unwrap(),
+        ssid: if protocol == Protocol::Stamp { 9 } else { 0 },
+        counts,
+        highest: 7,
+        jitter_ns: (protocol == Protocol::Stamp).then_some(77),
+        began_unix_ns: 5,
+        last_seen_unix_ns: 6,
+    };
+    let known = vec![
+        stream(Protocol::Sockperf, "[2001:db8::7]:4711", Counts::default()),
+        stream(Protocol::Stamp, "192.0.2.7:4711", counts),
+    ];
+    let stamp = ProtocolTotals { begun: 1, counts, ..ProtocolTotals::default() };
+    let mut differences = Histogram::default();
+    differences.record(count);
+    LaneStreams { places: 4, totals: Totals::new(stamp, ProtocolTotals::default()), differences, known }
+}
+
 /// A card that has counted `count` of everything, and was asked in that millisecond.
 fn card(count: u64) -> NicCounts {
     let statistics = [("peer_ifindex", 7), ("rx_queue_0_drops", count), ("rx_queue_0_xdp_packets", count)];
@@ -104,6 +129,7 @@ pub(crate) fn wanted(count: u64) -> Vec<Wanted> {
         ("server", 0, filled(|image| server(image, &facts))),
         ("lane", 0, lane_of(count)),
         ("lane", 1, lane_of(count + 1)),
+        ("streams", 0, filled(|image| streams(image, &lane_streams(count)))),
         ("queue", 0, filled(|image| queue(image, &KernelQueue::default()))),
         ("driver", 0, filled(|image| driver(image, &Counters::default()))),
         ("route", 0, filled(|image| route(image, &told, RouteFigures::default()))),
@@ -292,7 +318,7 @@ fn what_is_no_segment_is_refused_with_the_reason() {
         (Vec::new(), "it has 0 bytes"),
         (vec![0; 4_096], "does not say so yet"),
         (vec![0xa5; 4_096], "does not begin with BARELANE"),
-        (word(8, 2), "has layout 2, and this program reads layout 1"),
+        (word(8, 1), "has layout 1, and this program reads layout 2"),
         (word(16, u64::MAX), "it says that it has 18446744073709551615 bytes"),
         (word(40, u64::MAX), "the table of areas has 18446744073709551615 rows"),
         (word(48, 1 << 40), "the table of areas"),

@@ -213,6 +213,13 @@ fn an_age_limit_that_is_no_time_or_could_not_hold_is_refused() {
 }
 
 #[test]
+fn places_for_streams_that_are_no_power_of_two_are_refused() {
+    let Some(hosts) = Hosts::new("streams") else { return };
+    let line = hosts.serve_refused(&["--streams", "1000"]);
+    assert_says(&line, &["lane.streams (--streams) = \"1000\"", "powers of two; write 1024, or 0 for none"]);
+}
+
+#[test]
 fn more_lanes_than_queues_are_refused() {
     let Some(hosts) = Hosts::new("queues") else { return };
     assert_says(

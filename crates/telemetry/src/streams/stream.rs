@@ -91,6 +91,11 @@ impl Stream {
         }
     }
 
+    /// Whether the highest packet says when it was sent, so that there is a jitter.
+    pub const fn is_stamped(&self) -> bool {
+        self.sent_ns != UNSAID
+    }
+
     /// Takes the next packet in. Gives how it stands to the others, and by how much its transit differs from the one before,
     /// where both say when they were sent.
     #[inline]

@@ -61,6 +61,11 @@ impl ProtocolTotals {
 }
 
 impl Totals {
+    /// Those of each protocol.
+    pub const fn new(stamp: ProtocolTotals, sockperf: ProtocolTotals) -> Self {
+        Self([stamp, sockperf])
+    }
+
     /// Of this protocol.
     pub const fn of(&self, protocol: Protocol) -> &ProtocolTotals {
         let Self([stamp, sockperf]) = self;
