@@ -5,8 +5,10 @@ use serde::Serialize;
 
 pub(crate) mod between;
 mod nic;
+pub(crate) mod streams;
 
 pub use nic::{Nic, NicCount};
+pub use streams::{Stream, StreamFates, StreamTotals, Streams};
 
 /// One server.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -143,6 +145,8 @@ pub struct Lane {
     pub stall_max_ns: u64,
     /// The last stalls, oldest first.
     pub stalls: Vec<Stall>,
+    /// Its streams; nothing where it tells none apart.
+    pub streams: Option<Streams>,
 }
 
 /// Frames in each place of a queue.

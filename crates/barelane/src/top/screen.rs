@@ -23,12 +23,13 @@ const PATIENCE: Duration = Duration::from_millis(100);
 type Choice = (char, &'static str, fn(&Figures) -> Table);
 
 /// The keys that choose a table, each with its name.
-const VIEWS: [Choice; 6] = [
+const VIEWS: [Choice; 7] = [
     ('a', "answers", tables::answers),
     ('d', "drops", tables::drops),
     ('s', "stalls", tables::stalls),
     ('r', "routes", tables::routes),
     ('k', "kernel", tables::queues),
+    ('t', "streams", tables::streams),
     WAITS,
 ];
 
@@ -211,14 +212,17 @@ fn keys_line(figures: &Figures, view: &View, columns: usize) -> String {
     let pause = if view.is_paused { "p go on" } else { "p pause" };
     let offered = VIEWS.iter().filter(|(key, ..)| *key != WAITS.0 || figures.facts.has_arrivals());
     let views = offered.map(|(key, name, _)| format!("{key} {name}"));
-    let words: Vec<String> = ["q quit", pause, "n next"]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(views)
-        .chain(["↑↓".to_owned()])
-        .collect();
+    let fixed = ["q quit", pause, "n next"].map(str::to_owned);
+    let mut words: Vec<String> = fixed.into_iter().chain(views).chain(["↑↓".to_owned()]).collect();
     let wide = words.join("  ");
-    if wide.chars().count() <= columns { wide } else { words.join(" ") }
+    if wide.chars().count() <= columns {
+        return wide;
+    }
+    if words.join(" ").chars().count() > columns {
+        // Each of the views has a key of its own, which is told.
+        words.retain(|word| word != "n next");
+    }
+    words.join(" ")
 }
 
 #[cfg(test)]

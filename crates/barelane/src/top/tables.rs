@@ -1,8 +1,9 @@
 //! The figures as tables of words: what `--once` prints, and what the screen is made of.
 
+use std::cmp::Reverse;
 use std::fmt;
 
-use super::figures::{Depths, Figures, Flow, NicCount};
+use super::figures::{Depths, Figures, Flow, NicCount, Stream, StreamFates};
 use super::units::{age, count, rate, time};
 use crate::error::printable;
 
@@ -177,7 +178,7 @@ pub fn stalls(figures: &Figures) -> Table {
         .iter()
         .flat_map(|lane| lane.stalls.iter().map(move |stall| (lane.index, stall)))
         .collect();
-    all.sort_by_key(|(_, stall)| std::cmp::Reverse(stall.began_unix_ns));
+    all.sort_by_key(|(_, stall)| Reverse(stall.began_unix_ns));
     let row = |(lane, stall): &(u64, &super::figures::Stall)| {
         let ago = figures.published_unix_ns.saturating_sub(stall.began_unix_ns);
         vec![
@@ -247,6 +248,49 @@ pub fn queues(figures: &Figures) -> Table {
     }
 }
 
+/// One row for all streams of a protocol and lane, and one for each stream, who lost most first.
+pub fn streams(figures: &Figures) -> Table {
+    let told = || figures.lanes.iter().filter_map(|lane| Some((lane.index, lane.streams.as_ref()?)));
+    let all = told().flat_map(|(lane, streams)| {
+        let begun = streams.protocols.iter().filter(|totals| totals.begun > 0);
+        begun.map(move |totals| {
+            let name = format!("all of lane {lane}");
+            stream_row(name, totals.protocol.to_owned(), &totals.fates, totals.jitter_ns, None)
+        })
+    });
+    let mut each: Vec<&Stream> = told().flat_map(|(_, streams)| &streams.streams).collect();
+    each.sort_by_key(|stream| Reverse((stream.fates.lost, stream.last_seen_unix_ns)));
+    let each = each.into_iter().map(|stream| {
+        let session = if stream.ssid == 0 { String::new() } else { format!(" {}", stream.ssid) };
+        let quiet = figures.published_unix_ns.saturating_sub(stream.last_seen_unix_ns);
+        let of = format!("{}{session}", stream.protocol);
+        stream_row(printable(&stream.source), of, &stream.fates, stream.jitter_ns, Some(quiet))
+    });
+    Table {
+        title: "streams",
+        head: vec!["sender", "of", "received", "lost", "twice", "late", "anew", "jitter", "quiet"],
+        rows: all.chain(each).collect(),
+        words: 2,
+        nothing: if told().next().is_some() {
+            "no question that carries a sequence has come"
+        } else {
+            "streams are not told apart here: serve --streams 1024"
+        },
+    }
+}
+
+fn stream_row(
+    sender: String,
+    of: String,
+    fates: &StreamFates,
+    jitter_ns: Option<u64>,
+    quiet_ns: Option<u64>,
+) -> Vec<String> {
+    let StreamFates { received, lost, duplicate, late, restarts, .. } = *fates;
+    let [received, lost, twice, late, anew] = [received, lost, duplicate, late, restarts].map(count);
+    vec![sender, of, received, lost, twice, late, anew, time(jitter_ns), time(quiet_ns)]
+}
+
 /// A loss that the card has counted, by the kernel's count of every interface or by its driver's own.
 fn card_row(by: &str, lost: &NicCount) -> Vec<String> {
     let queue = lost.queue.map_or_else(|| "-".to_owned(), |queue| queue.to_string());
@@ -255,6 +299,9 @@ fn card_row(by: &str, lost: &NicCount) -> Vec<String> {
 
 /// How many stalls are printed: the newest. All that are kept stand in the JSON form.
 const STALLS_PRINTED: usize = 10;
+
+/// The same of streams, those that lost most.
+const STREAMS_PRINTED: usize = 20;
 
 /// All of it as text.
 #[derive(Clone, Copy, Debug)]
@@ -268,11 +315,13 @@ impl fmt::Display for Text<'_> {
         write!(out, "{}", flow("driver", &figures.driver))?;
         let mut stalls = stalls(figures);
         stalls.rows.truncate(STALLS_PRINTED);
+        let mut streams = streams(figures);
+        streams.rows.truncate(STREAMS_PRINTED);
         write!(out, "\n\n{}", lanes(figures))?;
         if figures.facts.has_arrivals() {
             write!(out, "\n\n{}", waits(figures))?;
         }
-        let tables = [answers(figures), drops(figures), queues(figures), stalls, routes(figures)];
+        let tables = [answers(figures), drops(figures), queues(figures), stalls, routes(figures), streams];
         tables.iter().try_for_each(|table| write!(out, "\n\n{table}"))
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use telemetry::{Histogram, Reason};
 
-use super::{Answer, Depths, Drop, Facts, Figures, Flow, Lane, Nic, Queue, Route, Spread, Stall};
+use super::{Answer, Depths, Drop, Facts, Figures, Flow, Lane, Nic, Queue, Route, Spread, Stall, Streams};
 use crate::side_channel::{Area, Field, Form, NotedStall, Snapshot};
 
 /// One area at two looks.
@@ -79,7 +79,7 @@ impl Figures {
             published_unix_ns: published,
             over_ns: published.saturating_sub(published_before),
             facts: of_kind("server").next().map(|pair| facts(pair.now)).unwrap_or_default(),
-            lanes: lanes.iter().map(lane).collect(),
+            lanes: lanes.iter().map(|pair| lane(pair, &pairs)).collect(),
             driver: drivers.first().map(Pair::flow).unwrap_or_default(),
             answers: answers(&lanes, &drivers),
             drops: [drops("lane", &lanes), drops("driver", &drivers)].concat(),
@@ -125,7 +125,7 @@ fn facts(area: &Area) -> Facts {
     }
 }
 
-fn lane(pair: &Pair<'_>) -> Lane {
+fn lane(pair: &Pair<'_>, all: &[Pair<'_>]) -> Lane {
     let number = |name: &str| pair.now.number(name).unwrap_or(0);
     let rate = |name: &'static str| pair.rate(|area| area.number(name).unwrap_or(0));
     let stalls = pair.now.stalls("stalls").unwrap_or_default();
@@ -157,7 +157,13 @@ fn lane(pair: &Pair<'_>) -> Lane {
         stalled_ns: stalls.ns,
         stall_max_ns: stalls.longest_ns,
         stalls: stalls.last.iter().map(stall).collect(),
+        streams: all.iter().find(|of| is_streams_of(of, pair)).map(|of| Streams::between(of, pair.now)),
     }
+}
+
+/// Whether this is what a lane says of its streams.
+fn is_streams_of(streams: &Pair<'_>, lane: &Pair<'_>) -> bool {
+    streams.now.kind == "streams" && streams.now.index == lane.now.index
 }
 
 fn depths(area: &Area, ending: &str) -> Depths {
@@ -172,7 +178,7 @@ fn stall(noted: &NotedStall) -> Stall {
 }
 
 /// The spread of all histograms with such names in these areas together: since the start, and between the two looks.
-fn spreads(pairs: &[Pair<'_>], is_wanted: impl Fn(&str) -> bool) -> [Spread; 2] {
+pub(super) fn spreads(pairs: &[Pair<'_>], is_wanted: impl Fn(&str) -> bool) -> [Spread; 2] {
     let (all, recent) = histograms(pairs, is_wanted);
     [spread(&all), spread(&recent)]
 }

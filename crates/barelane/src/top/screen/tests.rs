@@ -48,6 +48,26 @@ fn rates_are_what_was_counted_between_two_looks_by_the_servers_own_time() {
 }
 
 #[test]
+fn streams_are_told_of_the_lane_that_has_them_who_lost_most_first() {
+    let figures = server();
+    let streams = figures.lanes[0].streams.as_ref().unwrap();
+    assert_eq!((streams.places, streams.known, streams.evicted), (4, 2, 1_010));
+    let lost: Vec<_> =
+        streams.streams.iter().map(|stream| (stream.source.as_str(), stream.fates.lost)).collect();
+    assert_eq!(lost, [("192.0.2.7:4711", 1_010), ("[2001:db8::7]:4711", 0)]);
+    let stamp = &streams.protocols[0];
+    assert_eq!((stamp.protocol, stamp.fates.expected, stamp.fates.lost), ("stamp", 2_020, 1_010));
+    assert_eq!((stamp.received_per_second, stamp.lost_per_second), (500.0, 500.0));
+    assert!(figures.lanes[1].streams.is_none());
+    let table = tables::streams(&figures);
+    assert_eq!(table.rows[0][..4], ["all of lane 0", "stamp", "1.01k", "1.01k"]);
+    assert_eq!(table.rows[1][..4], ["192.0.2.7:4711", "stamp 9", "1.01k", "1.01k"]);
+    assert_eq!(table.rows[2][..2], ["[2001:db8::7]:4711", "sockperf"]);
+    assert_eq!(table.rows[2][7], "-", "what carries no time has no jitter");
+    assert!(tables::streams(&Figures::default()).nothing.contains("--streams"));
+}
+
+#[test]
 fn a_screen_of_80_columns_and_24_lines_has_all_that_counts() {
     let screen = drawn(&[server()], &View::default(), [80, 24]);
     assert!(screen[0].starts_with("lane0 (") && screen[0].contains("process 7, up 7s"), "{screen:#?}");
@@ -56,8 +76,18 @@ fn a_screen_of_80_columns_and_24_lines_has_all_that_counts() {
     assert!(heads.iter().all(|head| screen[4].contains(head)), "{screen:#?}");
     assert!(screen[5].contains(" 500") && screen[5].trim_end().ends_with('2'), "{screen:#?}");
     assert!(screen[7].starts_with("── answers ─") && screen[9].starts_with("arp"), "{screen:#?}");
-    let keys =
-        ["q quit", "p pause", "n next", "a answers", "d drops", "s stalls", "r routes", "k kernel", "↑↓"];
+    let keys = [
+        "q quit",
+        "p pause",
+        "n next",
+        "a answers",
+        "d drops",
+        "s stalls",
+        "r routes",
+        "k kernel",
+        "t streams",
+        "↑↓",
+    ];
     assert!(keys.iter().all(|key| screen[23].contains(key)), "{screen:#?}");
 }
 
@@ -112,6 +142,7 @@ fn keys_choose_a_table_scroll_it_pause_and_quit() {
         ('s', "preempted"),
         ('r', "udp to port 7"),
         ('k', "tx_dropped"),
+        ('t', "192.0.2.7:4711"),
         ('a', "arp"),
     ] {
         assert_eq!(view.press(key(letter), 1), Next::Stay);
