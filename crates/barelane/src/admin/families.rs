@@ -10,6 +10,8 @@ use super::exposition::{Family, Form, Kind, Label, Value};
 use super::health::FRESH_MAX_NS;
 use crate::side_channel::{Area, Field, Form as FieldForm, STALLED_BY, STALLS_OF, Snapshot};
 
+mod streams;
+
 /// What the names of histograms of residence begin with in the segment, and those of depths.
 const RESIDENCE: &str = "residence_";
 const DEPTH: &str = "depth_";
@@ -36,6 +38,7 @@ impl Families {
         families.publication(snapshot, now_ns);
         snapshot.of_kind("server").for_each(|area| families.server(area));
         snapshot.of_kind("lane").for_each(|area| families.lane(area));
+        snapshot.of_kind("streams").for_each(|area| families.streams(area));
         snapshot.of_kind("driver").for_each(|area| families.counters("driver", area, &[]));
         snapshot.of_kind("queue").for_each(|area| families.queue(area));
         snapshot.of_kind("memif").for_each(|area| families.peers(area));
