@@ -66,6 +66,9 @@ pub(crate) struct Arguments {
     /// Measure what it costs to be seen instead.
     #[arg(long)]
     telemetry: bool,
+    /// With --telemetry: only the instructions that counting costs.
+    #[arg(long, requires = "telemetry")]
+    without_readers: bool,
     /// Measure one question a second against a stream, for each idle policy, instead: nine minutes, whatever the rounds.
     #[arg(long)]
     idle: bool,
@@ -107,7 +110,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return memif::run(arguments.seconds, arguments.rounds);
     }
     if arguments.telemetry {
-        return telemetry::run(arguments.seconds, arguments.rounds);
+        let readers =
+            if arguments.without_readers { telemetry::Readers::None } else { telemetry::Readers::Some };
+        return telemetry::run(arguments.seconds, arguments.rounds, readers);
     }
     ratios::run(arguments.seconds, arguments.rounds)
 }

@@ -31,11 +31,35 @@ const WINDOW: u32 = 256;
 /// By how much more instructions counting may cost a packet.
 const COST_MAX: f64 = 1.05;
 
-/// The classes whose instructions are compared: what is asked most.
-const CLASSES: [&str; 8] = ["udp4", "udp6", "icmp4", "icmp6", "arp", "ndp", "stamp4", "malformed"];
+/// The classes whose instructions are compared: what is asked most, and what takes a refinement to be told from the rest.
+const CLASSES: [&str; 11] = [
+    "udp4",
+    "udp6",
+    "icmp4",
+    "icmp6",
+    "arp",
+    "ndp",
+    "stamp4",
+    "malformed",
+    "ranges-10000",
+    "askers-10000",
+    "vlans-4094",
+];
+
+/// Who is measured beside the counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Those of [`READERS`].
+    Some,
+    /// Nobody: instructions alone, which nothing on the machine disturbs.
+    None,
+}
 
 /// Who reads in a stretch, in the order of a round.
 const STRETCHES: [&str; 3] = ["nobody", "nobody_again", "readers"];
+
+/// Which keys there are; without readers those of them alone that are about counting.
+const SCHEMA: &str = "barelane-bench-telemetry-1";
 
 /// With which window, what is compared of a stretch, and what people call it.
 const FIGURES: [(u32, &str, &str); 3] =
@@ -44,22 +68,31 @@ const FIGURES: [(u32, &str, &str); 3] =
 /// What each stretch of each round said, by window and by who read.
 type Stretches = BTreeMap<(u32, &'static str), Vec<Value>>;
 
-pub(super) fn run(seconds: u32, rounds: u32) -> Result<()> {
-    let missing = clients::provide(&[&DPDK_ASK, &VALGRIND]);
+pub(super) fn run(seconds: u32, rounds: u32, readers: Readers) -> Result<()> {
+    let wanted: &[&_] = if readers == Readers::None { &[&VALGRIND] } else { &[&VALGRIND, &DPDK_ASK] };
+    let missing = clients::provide(wanted);
     ensure!(missing.is_empty(), "nothing to ask or to count with: {missing:?}");
     let counting = counting()?;
+    let result = match readers {
+        Readers::None => json!({ "schema": SCHEMA, "instructions": counting }),
+        Readers::Some => beside_readers(seconds, rounds, &counting)?,
+    };
+    facts::write("telemetry", &result).map(drop)
+}
+
+/// Round trips and answers a second with readers and without, and all of the result.
+fn beside_readers(seconds: u32, rounds: u32, counting: &[Value]) -> Result<Value> {
     output(&mut cargo(&["build", "--quiet", "--release", "--package", "barelane", "--bins", "--examples"]))?;
     let (stretches, reads) = measure(seconds, rounds)?;
     println!("   {} readers: {reads}", READERS.iter().sum::<u32>());
     println!("   over the stretch without readers in the same round: min / median / max");
     let rows: Vec<Value> = FIGURES.iter().flat_map(|figure| compare(&stretches, *figure)).collect();
-    let result = json!({
-        "schema": "barelane-bench-telemetry-1", "instructions": counting, "ratios": rows, "readers": reads,
+    Ok(json!({
+        "schema": SCHEMA, "instructions": counting, "ratios": rows, "readers": reads,
         "stretches": stretches.iter().map(|((window, who), said)| {
             json!({ "window": window, "who_reads": who, "said": said })
         }).collect::<Vec<_>>(),
-    });
-    facts::write("telemetry", &result).map(drop)
+    }))
 }
 
 /// Instructions a packet as it is, and where nothing is counted.
@@ -69,7 +102,7 @@ fn counting() -> Result<Vec<Value>> {
         ["build", "--quiet", "--release", "--package", "barelane-lane", "--example", "instructions"];
     output(&mut cargo(&example))?;
     output(cargo(&example).env("RUSTFLAGS", "--cfg silent").env("CARGO_TARGET_DIR", &silent))?;
-    println!("   {:<10} {:>9} {:>9} {:>7}", "class", "counting", "silent", "ratio");
+    println!("   {:<12} {:>9} {:>9} {:>7}", "class", "counting", "silent", "ratio");
     let of_class = |class: &str| {
         let programs =
             [workspace::target(), silent.clone()].map(|path| path.join("release/examples/instructions"));
@@ -77,7 +110,7 @@ fn counting() -> Result<Vec<Value>> {
         let ([counting, silent], class) = ([counting?, silent?], class.to_owned());
         let ratio = counting / silent;
         let verdict = if ratio <= COST_MAX { "" } else { "  above what is wanted" };
-        println!("   {class:<10} {counting:>9.2} {silent:>9.2} {ratio:>7.3}{verdict}");
+        println!("   {class:<12} {counting:>9.2} {silent:>9.2} {ratio:>7.3}{verdict}");
         Ok(
             json!({ "class": class, "counting": counting, "silent": silent, "ratio": ratio, "ratio_wanted_max": COST_MAX }),
         )
@@ -90,7 +123,7 @@ fn measure(seconds: u32, rounds: u32) -> Result<(Stretches, String)> {
     let directory = Directory::make()?;
     let stretch_s = f64::from(seconds) / f64::from(rounds * 2) / f64::from(u32::try_from(STRETCHES.len())?);
     let mut pair = Pair::start(Setup::barelane_alone(), &directory)?;
-    let mut readers = Readers::start(&directory)?;
+    let mut readers = Stopped::start(&directory)?;
     let mut stretches = Stretches::new();
     for round in 0..rounds {
         for (window, who) in order(round) {
@@ -113,9 +146,9 @@ fn order(round: u32) -> Vec<(u32, &'static str)> {
 }
 
 /// The readers, stopped but for the stretches that are theirs.
-struct Readers(Running);
+struct Stopped(Running);
 
-impl Readers {
+impl Stopped {
     fn start(directory: &Directory) -> Result<Self> {
         let program: PathBuf = workspace::target().join("release/examples/readers");
         let mut command = Command::new("taskset");
