@@ -181,7 +181,7 @@ impl Neighbours {
             (Kind::Solicitation, IpAddr::V6(own)) => {
                 self.hear_solicitation(frame, headers, own.octets(), queue)
             }
-            (Kind::Icmpv6, IpAddr::V6(_)) => advertised(frame, headers, &self.summer),
+            (Kind::Icmpv6, IpAddr::V6(_)) => advertised(frame, headers, self.summer),
             _ => None,
         }?;
         if NextHop::Owner(told.ip) != self.next_hop || told.mac.is_group() {
@@ -276,8 +276,8 @@ fn untagged(frame: &[u8]) -> Option<Headers> {
 }
 
 /// Who is where, by an advertisement.
-fn advertised(frame: &[u8], headers: Headers, summer: &Summer) -> Option<Station> {
-    let told = ndp::check_advertisement(frame, headers, summer).ok()?;
+fn advertised(frame: &[u8], headers: Headers, summer: Summer) -> Option<Station> {
+    let told = ndp::check_advertisement(frame, headers, &summer).ok()?;
     told.mac.map(|mac| Station { mac, ip: told.target.into() })
 }
 
@@ -289,7 +289,7 @@ pub fn answered(frame: &[u8]) -> Option<Station> {
             let arp = Arp::of(frame, headers.network)?;
             Some(Station { mac: arp.sender_mac, ip: arp.sender_ip.into() })
         }
-        Kind::Icmpv6 => advertised(frame, headers, &Summer::fastest()),
+        Kind::Icmpv6 => advertised(frame, headers, Summer::fastest()),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use nic::FRAME_LEN_MIN;
 use nic::xdp::dry_run::Action;
 use nic::xdp::{Entrance, Judged, Mode, StandIn};
 use nix::errno::Errno;
-use telemetry::{Counter, Ns, Page};
+use telemetry::{Counter, Ns, Page, SharedHistogram};
 
 use super::lanes::{FRAME_SIZE_MAX, LaneDoor, Said, ask_all};
 use super::question::Question;
@@ -224,7 +224,7 @@ impl CardHealth {
         let Some(len) = question.write(&mut *self.question) else { return Finding::Good(said) };
         let (before, began) = (answered(&lane.page, counter), Instant::now());
         if let Err(error) = stand_in.receive(ifindex, self.question.get(..len).unwrap_or_default()) {
-            return not_received(&error, question, said);
+            return not_received(&error, question, &said);
         }
         self.counts.driver.fetch_add(1, Ordering::Relaxed);
         self.counts.lane.fetch_add(1, Ordering::Relaxed);
@@ -259,7 +259,7 @@ fn answer_of(said: Option<&Said>, question: &Question) -> Result<(Ns, Counter), 
 }
 
 /// What to say where the kernel does not receive a frame.
-fn not_received(error: &io::Error, question: &Question, said: String) -> Finding {
+fn not_received(error: &io::Error, question: &Question, said: &str) -> Finding {
     if is_unable(error) {
         return Finding::Good(format!("{said}; not through its ring: that takes Linux 5.18 ({error})"));
     }
@@ -279,7 +279,7 @@ fn why_not_run(error: &io::Error, queue: u32) -> String {
 /// How many answers of this kind a lane has handed over: counted at the turn after each.
 fn answered(page: &Page, counter: Counter) -> u64 {
     let place = Counter::answered().iter().position(|kind| *kind == counter);
-    place.and_then(|place| page.turn_residence.get(place)).map_or(0, |residence| residence.count())
+    place.and_then(|place| page.turn_residence.get(place)).map_or(0, SharedHistogram::count)
 }
 
 fn nanoseconds(took: Duration) -> u64 {

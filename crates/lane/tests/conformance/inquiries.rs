@@ -113,7 +113,9 @@ fn where_no_frame_is_free_an_inquiry_waits_and_where_the_transmit_ring_is_full_i
     lane.send(&question);
     lane.inner.lane.housekeeping();
     assert!(lane.collect().is_none(), "no frame is free");
-    held.into_iter().for_each(|frame| lane.inner.lane.queue_mut().release(frame));
+    for frame in held {
+        lane.inner.lane.queue_mut().release(frame);
+    }
     lane.inner.look_after(Ns(0));
     assert!(matches!(lane.collect(), Some((Verdict::Reply { .. }, Some(_)))));
 
