@@ -267,7 +267,7 @@ fn not_received(error: &io::Error, question: &Question, said: &str) -> Finding {
 }
 
 /// Whether it is the kernel or a privilege that is wanting. What a kernel does not know it calls invalid.
-fn is_unable(error: &io::Error) -> bool {
+pub(super) fn is_unable(error: &io::Error) -> bool {
     let unable = [Errno::EINVAL, Errno::EPERM, Errno::EACCES, Errno::ENOTSUP];
     error.raw_os_error().is_some_and(|errno| unable.contains(&Errno::from_raw(errno)))
 }

@@ -1,5 +1,6 @@
 //! What is asked, put to a lane that has the plan's tables, over a card in memory; and who is told what.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -7,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use lane::{Lane, Verdict, mailbox};
 use nic::sim::{Card, Faults};
+use nix::errno::Errno;
 use telemetry::{Page, Still, Tick};
 
-use super::card::{CardHealth, Counts};
+use super::card::{CardHealth, Counts, is_unable};
 use super::lanes::{LaneDoor, ask_all};
 use super::wanted::{Wanted, Wants};
 use super::{Finding, Health, Report};
@@ -232,6 +234,13 @@ fn a_lane_that_turns_answers_beside_its_ring_and_one_that_does_not_is_told_apart
         }
         ended.store(true, Ordering::Relaxed);
     });
+}
+
+#[test]
+fn what_a_kernel_or_a_privilege_lacks_is_told_from_what_is_wrong() {
+    let is_unable = |errno: Errno| is_unable(&io::Error::from(errno));
+    assert!([Errno::EINVAL, Errno::EPERM, Errno::EACCES, Errno::ENOTSUP].into_iter().all(is_unable));
+    assert!(![Errno::ENODEV, Errno::ENOMEM, Errno::EFAULT, Errno::EINTR].into_iter().any(is_unable));
 }
 
 #[test]

@@ -154,6 +154,7 @@ fn promtool_of_prometheus_reads_memif_too_and_a_lane_that_sleeps_is_ready() {
     for path in ["/readyz", "/healthz"] {
         let said = get(&topology, path, "");
         assert!(body(&said).contains("good lanes-turn") && !said.contains("program"), "{said}");
+        assert_eq!(said.contains("skip questions: not asked: over memif"), path == "/healthz", "{said}");
     }
     let page = page_when(&topology, "barelane_memif_peers_total{event=\"connected\"}", 0.0);
     assert!(sample(&page, "barelane_queue_kicks_total{queue=\"0\"}").abs() < f64::EPSILON);

@@ -42,6 +42,11 @@ pub(crate) fn replied_udp(snapshot: &Snapshot) -> u64 {
     snapshot.of_kind("lane").filter_map(|lane| lane.number("replied_udp")).sum()
 }
 
+/// How many questions lanes were asked for health.
+pub(crate) fn asked_for_health(snapshot: &Snapshot) -> u64 {
+    snapshot.of_kind("server").filter_map(|server| server.number("health_questions_lane")).sum()
+}
+
 /// Asks so often, and demands that each answer comes.
 pub(crate) fn ask(topology: &Topology, count: u64) {
     let socket = topology.socket(SERVER[0], 7);
