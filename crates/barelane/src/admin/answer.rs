@@ -1,11 +1,14 @@
 //! Which path gives what, to whom.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName,
     HeaderValue, REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::exposition::Form;
@@ -47,6 +50,10 @@ type Answer = Response<Full<Bytes>>;
 
 impl Answerer {
     pub(super) async fn answer<Body>(&self, request: &Request<Body>) -> Answer {
+        if self.token.is_none() && !is_for_this_host(request) {
+            let said = "nobody here has that name: ask for the host by its number, or as localhost\n";
+            return text(StatusCode::MISDIRECTED_REQUEST, said);
+        }
         if !self.may_ask(request) {
             let answer = text(StatusCode::UNAUTHORIZED, "show the token: Authorization: Bearer TOKEN\n");
             return with(answer, WWW_AUTHENTICATE, "Bearer");
@@ -125,6 +132,26 @@ impl Answerer {
     }
 }
 
+/// Whether a request was meant for this host. A browser asks whatever a name leads to, and says the name; whose that is may lead it
+/// to a loopback address, and his page then reads what is answered there as its own (DNS rebinding). A number leads nowhere else, and
+/// nobody else has localhost (RFC 6761 6.3). Where a token is asked for, no such page has it.
+fn is_for_this_host<Body>(request: &Request<Body>) -> bool {
+    let named = request.headers().get_all(HOST).into_iter().map(|host| host.to_str().unwrap_or_default());
+    named.chain(request.uri().authority().map(Authority::as_str)).all(is_this_host)
+}
+
+/// Whether it is an address, in brackets where it is one of IPv6, or localhost; with a port or without.
+fn is_this_host(host: &str) -> bool {
+    let is_port = |text: &str| {
+        text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+    };
+    if let Some((address, port)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address.parse::<Ipv6Addr>().is_ok() && is_port(port);
+    }
+    let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
+    is_port(port) && (name.parse::<Ipv4Addr>().is_ok() || name.eq_ignore_ascii_case("localhost"))
+}
+
 /// OpenMetrics to whoever says that he reads it, as Prometheus does.
 fn form_of<Body>(request: &Request<Body>) -> Form {
     let accepted = request.headers().get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
@@ -157,4 +184,41 @@ fn text(status: StatusCode, body: impl Into<String>) -> Answer {
 fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
     answer.headers_mut().insert(name, HeaderValue::from_static(value));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_known_by_its_number_and_as_localhost() {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:9464",
+            "[::1]",
+            "[::1]:9464",
+            "localhost",
+            "LocalHost:9464",
+            "10.9.0.1:1",
+        ] {
+            assert!(is_this_host(host), "{host}");
+        }
+        for host in [
+            "",
+            "example.com",
+            "example.com:9464",
+            "localhost.example.com",
+            "127.0.0.1.example.com",
+            "127.0.0.1:x",
+            "127.0.0.1:",
+            "[::1",
+            "[::1]x",
+            "[example.com]",
+            "::1",
+            "user@127.0.0.1",
+            "localhost:9464:1",
+        ] {
+            assert!(!is_this_host(host), "{host}");
+        }
+    }
 }

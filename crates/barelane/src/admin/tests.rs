@@ -336,6 +336,30 @@ fn whoever_does_not_show_the_token_learns_nothing() {
 }
 
 #[test]
+fn a_request_for_a_name_that_leads_here_is_refused_unless_it_shows_the_token() {
+    run(async {
+        let (_served, open) = Served::new(None);
+        let asked = |host: &str| Request::get("/metrics").header("Host", host).body(()).unwrap();
+        for path in ["/", "/page.json", "/metrics", "/readyz", "/healthz"] {
+            let request = Request::get(path).header("Host", "rebound.example:9464").body(()).unwrap();
+            assert_eq!(ask(&open, request).await.0, StatusCode::MISDIRECTED_REQUEST, "{path}");
+        }
+        let absolute = Request::get("http://rebound.example/metrics").body(()).unwrap();
+        assert_eq!(ask(&open, absolute).await.0, StatusCode::MISDIRECTED_REQUEST);
+        for host in ["127.0.0.1:9464", "[::1]:9464", "localhost:9464"] {
+            assert_eq!(ask(&open, asked(host)).await.0, StatusCode::OK, "{host}");
+        }
+        let both = Request::get("/metrics").header("Host", "127.0.0.1").header("Host", "rebound.example");
+        assert_eq!(ask(&open, both.body(()).unwrap()).await.0, StatusCode::MISDIRECTED_REQUEST);
+        let (_served, closed) = Served::new(Some(Token::of(b"correct")));
+        assert_eq!(ask(&closed, asked("lane.example")).await.0, StatusCode::UNAUTHORIZED);
+        let shown =
+            Request::get("/metrics").header("Host", "lane.example").header("Authorization", "Bearer correct");
+        assert_eq!(ask(&closed, shown.body(()).unwrap()).await.0, StatusCode::OK);
+    });
+}
+
+#[test]
 fn nothing_else_is_there_and_nothing_can_be_changed() {
     run(async {
         let (_served, answerer) = Served::new(None);

@@ -51,7 +51,7 @@ fn exchange(topology: &Topology, address: &str, bytes: &[u8]) -> String {
 }
 
 pub(crate) fn get(topology: &Topology, path: &str, header: &str) -> String {
-    exchange(topology, ADDRESS, format!("GET {path} HTTP/1.1\r\nHost: a\r\n{header}\r\n").as_bytes())
+    exchange(topology, ADDRESS, format!("GET {path} HTTP/1.1\r\nHost: {ADDRESS}\r\n{header}\r\n").as_bytes())
 }
 
 pub(crate) fn body(answer: &str) -> &str {
@@ -339,7 +339,7 @@ fn who_asks_slowly_too_much_or_nonsense_is_cut_off_and_nobody_else_waits_for_it(
         let said: &[u8] = if number % 2 == 0 {
             b"GET /metrics HTTP/1.1\r\nHost: "
         } else {
-            b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
+            b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
         };
         stream.write_all(said).unwrap();
     }
