@@ -23,7 +23,7 @@ const STOPPED: Duration = Duration::from_millis(400);
 const COUNT: u64 = 100;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn signal(server: &Server, name: &str) {
+pub(crate) fn signal(server: &Server, name: &str) {
     let process = server.id().to_string();
     assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
 }
@@ -36,7 +36,7 @@ fn is_stopped(server: &Server) -> bool {
 }
 
 /// Stops it, and waits until its lane has stopped too: on a busy machine that takes the time of a thread to get its core.
-fn stop(server: &Server) {
+pub(crate) fn stop(server: &Server) {
     signal(server, "STOP");
     let deadline = Instant::now() + PATIENCE;
     while !is_stopped(server) {

@@ -35,6 +35,7 @@
 //! | `flood` | are questions by the million accounted for on both sides, in memory that does not grow? |
 //! | `spoofed` | does a flood from sources that do not exist take anything from those that do? |
 //! | `age` | is what has waited for too long dropped, and what comes in time answered? |
+//! | `streams` | is what was lost, doubled and late on the way to the server told of each stream, to the packet? |
 //! | `service` | does a service manager hear what happens? |
 //! | `side_channel` | does the segment say what happened, and does nobody who reads it disturb a server? |
 //! | `card` | are frames that the card lost before any lane told as the card counts them? |
@@ -104,6 +105,7 @@ mod spoofed;
 mod stamp;
 mod stamp_suite;
 mod steady;
+mod streams;
 mod tier;
 mod tls;
 mod top;

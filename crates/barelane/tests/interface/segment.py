@@ -1,6 +1,7 @@
 """Reads a segment by docs/side-channel.md alone, and prints it as JSON: the proof that no other knowledge is needed."""
 
 import fcntl
+import ipaddress
 import json
 import os
 import struct
@@ -55,11 +56,36 @@ def stalls(data, causes):
     return {"count": count, "ns": total, "longest": longest, "last": last}
 
 
+def address(data):
+    """Sixteen bytes; an IPv4 address stands in its IPv6 form."""
+    known = ipaddress.IPv6Address(data)
+    return str(known.ipv4_mapped or known)
+
+
+def streams(data):
+    known = []
+    for at in range(0, len(data), 144):
+        words = struct.unpack_from("<18Q", data, at)
+        if words[0]:
+            known.append({
+                "protocol": words[0],
+                "source": address(data[at + 8 : at + 24]),
+                "destination": address(data[at + 24 : at + 40]),
+                "source_port": words[5],
+                "destination_port": words[6],
+                "ssid": words[7],
+                "expected": words[8],
+                "received": words[9],
+                "jitter": None if words[15] == 2**64 - 1 else words[15],
+            })
+    return known
+
+
 def main(path):
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     size = os.fstat(descriptor).st_size
     head = os.pread(descriptor, size, 0)
-    assert head[:8] == b"BARELANE" and word(head, 8) == 1 and word(head, 16) == size
+    assert head[:8] == b"BARELANE" and word(head, 8) == 2 and word(head, 16) == size
     causes = [text(head, word(head, word(head, 96) + 8 * place)) for place in range(word(head, 88))]
     linear, steps, bucket_count = (word(head, at) for at in (104, 112, 120))
     fields = {}
@@ -82,6 +108,8 @@ def main(path):
                 values[name] = histogram(part, linear, steps)
             elif form == "stalls":
                 values[name] = stalls(part, causes)
+            elif form == "streams":
+                values[name] = streams(part)
             else:
                 values[name] = word(part, 0)
                 values["fates"][fate] = values["fates"].get(fate, 0) + word(part, 0)

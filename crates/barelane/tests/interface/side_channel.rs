@@ -127,7 +127,7 @@ fn a_reader_in_another_language_needs_nothing_but_the_documentation() {
 }
 
 /// Waits until so many more publications have come.
-fn publications(reader: &Reader, count: u64) {
+pub(crate) fn publications(reader: &Reader, count: u64) {
     for _ in 0..count {
         let before = reader.read().unwrap().areas[0].published_unix_ns();
         when(reader, |snapshot| snapshot.areas[0].published_unix_ns() > before);

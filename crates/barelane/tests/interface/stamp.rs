@@ -49,7 +49,12 @@ impl Drop for OwnFile {
 
 /// A server that reflects; authenticated where there is a key.
 fn reflector(topology: &Topology, key: Option<&OwnFile>) -> Server {
-    let mut options = vec!["--respond", "stamp"];
+    reflector_with(topology, key, &[])
+}
+
+/// The same with more options.
+pub(crate) fn reflector_with(topology: &Topology, key: Option<&OwnFile>, more: &[&str]) -> Server {
+    let mut options = [&["--respond", "stamp"], more].concat();
     if let Some(key) = key {
         options.extend(["--stamp-key", key.path()]);
     }
@@ -119,7 +124,7 @@ fn tshark_reads_what_scapy_was_answered_without_a_complaint() {
 }
 
 /// What stamp-suite says of a session with our reflector.
-fn stamp_suite_asks(topology: &Topology, ipv6: bool, key: Option<&str>, more: &[&str]) -> Value {
+pub(crate) fn stamp_suite_asks(topology: &Topology, ipv6: bool, key: Option<&str>, more: &[&str]) -> Value {
     let family = usize::from(ipv6);
     let mode = stamp_suite::mode(key);
     let mut arguments = vec!["--remote-addr", SERVER[family], "--local-addr", CLIENT[family]];
