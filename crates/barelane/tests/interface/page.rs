@@ -107,6 +107,27 @@ fn chromium_shows_figures_and_curves_on_a_desk_and_on_a_phone_by_day_and_by_nigh
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
+#[test]
+#[ignore = "needs root: a network namespace; and Chromium"]
+fn chromium_shows_what_was_lost_of_a_stream() {
+    let topology = hosts();
+    let _server = Server::alone_with(&topology, &["--respond", "stamp", "--streams", "16"]);
+    let socket = topology.socket(SERVER[0], wire::stamp::PORT);
+    for sequence in [0_u8, 1, 3, 3] {
+        let mut packet = [0; 44];
+        packet[3] = sequence;
+        socket.send(&packet).unwrap();
+        assert_eq!(socket.recv(&mut packet).unwrap(), 44);
+    }
+    let mut browser = reader(&topology);
+    browser.until("document.querySelectorAll('#streams-table tbody tr').length === 1", SHOWN_MAX).unwrap();
+    let source = socket.local_addr().unwrap().to_string();
+    let wanted = [&source, "10.9.0.1:862", "stamp", "3", "1", "1", "0", "0", "0", "–"];
+    let shown = rows(&mut browser, "streams-table");
+    assert_eq!(shown[0][..wanted.len()], wanted, "what does not say when it was sent has no jitter");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
 /// Puts a picture where somebody who wants to look at it has asked for it.
 fn keep(picture: &[u8], name: &str) {
     if let Some(folder) = std::env::var_os("BARELANE_PICTURES") {

@@ -16,6 +16,9 @@ const SCHEMA: &str = "barelane-page-1";
 /// Points of a curve in each decade: the lane's own buckets are hardly finer.
 const POINTS_PER_DECADE: u32 = 12;
 
+/// How many streams of a lane are told: those that lost most.
+const STREAMS_TOLD: usize = 20;
+
 /// The kinds of areas that are told field by field. A field that the segment gets there is on the page, and nobody has to know it
 /// here. Of lanes it would be too much.
 const TOLD: [&str; 4] = ["route", "queue", "memif", "driver"];
@@ -85,12 +88,19 @@ impl PageFigures {
             schema: SCHEMA,
             now_unix_ns: now_ns,
             cards,
-            // Who answers this is the server itself.
-            server: Figures::between(before, now, segment, true),
+            server: server(before, now, segment),
             curves: curves(&of_kind("lane").collect::<Vec<_>>()),
             tables: TOLD.into_iter().map(|kind| (kind, of_kind(kind).map(row).collect())).collect(),
         }
     }
+}
+
+/// The figures of `barelane top`. Who answers this is the server itself. Of streams there may be many thousands, once a second.
+fn server(before: &Snapshot, now: &Snapshot, segment: &Path) -> Figures {
+    let mut server = Figures::between(before, now, segment, true);
+    let streams = server.lanes.iter_mut().filter_map(|lane| lane.streams.as_mut());
+    streams.for_each(|of| of.streams.truncate(STREAMS_TOLD));
+    server
 }
 
 fn row(pair: Pair<'_>) -> Row {

@@ -82,6 +82,25 @@
     figure("max", (row) => time(row.residence.max_ns), "the longest since the start"),
   ];
 
+  const STREAMS = [
+    words("sender", (row) => row.source),
+    words("to", (row) => row.destination),
+    words("of", (row) => (row.ssid === 0 ? row.protocol : `${row.protocol} ${row.ssid}`)),
+    figure("received", (row) => count(row.received)),
+    figure("lost", (row) => count(row.lost)),
+    figure("twice", (row) => count(row.duplicate)),
+    figure("late", (row) => count(row.late), "behind one that was sent after it"),
+    figure("too late", (row) => count(row.too_late), "too far behind to know whether it had come before"),
+    figure("anew", (row) => count(row.restarts), "how often the sender has begun its sequence anew"),
+    figure("jitter", (row) => time(row.jitter_ns)),
+    figure("last (UTC)", (row) => clock(row.last_seen_unix_ns)),
+  ];
+
+  const streamRows = (lanes) => {
+    const rows = lanes.flatMap((lane) => (lane.streams?.streams ?? []).map((row) => ({ ...row, lane: lane.index })));
+    return rows.sort((a, b) => b.lost - a.lost);
+  };
+
   const DROPS = [
     words("reason", (row) => row.reason),
     words("tier", (row) => row.tier),
@@ -163,6 +182,7 @@
   const shown = {
     lanes: new Table("lanes-table", "Lanes", "There is no lane."),
     answers: new Table("answers-table", "Answers by kind", "Nothing was answered yet."),
+    streams: new Table("streams-table", "Streams", "No stream was heard, or none are told apart: serve --streams 1024."),
     stalls: new Table("stalls-table", "Stalls", "No lane has stalled since it had started."),
     routes: new Table("routes-table", "Routes", "There is no route: nothing but what addresses themselves need is answered."),
     drops: new Table("drops-table", "Drops by reason", "Nothing was dropped yet."),
@@ -193,6 +213,7 @@
     shown.answers.show(ANSWERS, server.answers.filter((row) => row.lane_count + row.driver_count > 0), (row) => row.name);
     shown.drops.show(DROPS, server.drops, (row) => `${row.tier} ${row.reason}`);
     shown.rings.show(RINGS, server.lanes, index);
+    shown.streams.show(STREAMS, streamRows(server.lanes), (row) => `${row.lane} ${row.source} ${row.destination} ${row.protocol} ${row.ssid}`);
     const routes = areas.route.filter((row) => row.texts.some((text) => text.value !== ""));
     shown.routes.show([figure("order", (row) => String(row.index + 1), "the first that matches takes a packet"), ...fieldsOf(routes)], routes, index);
     shown.queues.show(...acrossOf("queue", areas.queue, () => true));

@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{Looks, PAGE, POLICY, PageFigures};
-use crate::side_channel::Snapshot;
-use crate::side_channel::tests::{memif_areas, snapshot, wanted};
+use crate::side_channel::tests::{lane_streams, memif_areas, snapshot, wanted};
+use crate::side_channel::{Image, Snapshot, streams};
 use crate::web::hash;
 
 const DOCUMENT: &str = include_str!("../../../../../docs/page.md");
@@ -72,6 +72,27 @@ fn figures_are_those_of_top_with_curves_and_whatever_areas_have() {
             assert_eq!(fields.iter().sum::<usize>(), area.fields.len(), "{kind}: a field is not told");
         }
     }
+}
+
+#[test]
+fn of_many_streams_those_that_lost_most_are_told() {
+    let mut all = lane_streams(7);
+    all.places = 64;
+    all.known = (0..64).map(|_| all.known[1]).collect();
+    (0..64)
+        .zip(&mut all.known)
+        .for_each(|(lost, stream)| stream.counts.expected = stream.counts.received + lost);
+    let mut areas = wanted(3);
+    let place = areas.iter().position(|(kind, ..)| *kind == "streams").unwrap();
+    let mut image = Image::new();
+    streams(&mut image, &all);
+    areas[place].2 = image;
+    let now = snapshot(areas, SECOND);
+    let told = &figures(&now, &now)["server"]["lanes"][0]["streams"];
+    let lost: Vec<_> =
+        told["streams"].as_array().unwrap().iter().map(|stream| stream["lost"].as_u64()).collect();
+    assert_eq!(lost, (44..64).rev().map(Some).collect::<Vec<_>>());
+    assert_eq!(told["known"], 64, "how many there are is told");
 }
 
 #[test]
