@@ -8,7 +8,7 @@ use nic::sim::{Card, Faults};
 use route::{
     Address, LaneSettings, LaneTables, NextHop, Owner, PartialChecksums, RouteTable, Service, ShortPackets,
 };
-use telemetry::{Page, Still, Tick};
+use telemetry::{Page, SharedStreams, Still, Tick};
 use testkit::conservation::Conservation;
 use testkit::endpoint;
 use wire::checksum::Summer;
@@ -19,6 +19,8 @@ use wire::stamp::Key;
 const RING_SIZE: usize = 8;
 /// Frames of one input, at most, so that no input is slow.
 const FRAME_COUNT_MAX: usize = 64;
+/// Places for streams: so few that they are taken away.
+const STREAMS: usize = 4;
 /// Bytes of the shortest frame.
 const FRAME_LEN_MIN: usize = 60;
 
@@ -65,12 +67,14 @@ fn check(lane: &mut Lane<Card, Still>, watch: &mut Conservation, askers: &[[u8; 
 fn lane(settings: u8) -> Lane<Card, Still> {
     let (_, mailbox) = mailbox();
     let card = Card::new(RING_SIZE, 1, Faults::default());
+    let streams = (settings & 16 == 0).then(|| Arc::new(SharedStreams::new(STREAMS)));
     Lane::new(card, Box::new(tables(settings)), Still::default(), Arc::new(Page::default()), mailbox)
+        .with_streams(streams)
 }
 
 /// The endpoint that every vector is put to, with every service on every address. The lowest bit of `settings` says
 /// whether partial checksums are accepted, the one above it whether STAMP is authenticated, the third whether only who is on
-/// the link is answered, the fourth whether short STAMP packets are.
+/// the link is answered, the fourth whether short STAMP packets are; the fifth whether the lane has no streams.
 fn tables(settings: u8) -> LaneTables {
     let endpoint = endpoint::load().unwrap_or_else(|error| panic!("{error}"));
     let owner = |owner| if owner == endpoint::Owner::Kernel { Owner::Kernel } else { Owner::Barelane };
