@@ -286,7 +286,7 @@ fn a_server_without_its_interface_refuses_a_reload_and_stops_when_it_is_told() {
     remove(&topology, &server);
     hang_up(&server);
     let said = server.line("barelane: error: reload refused", SOON);
-    assert!(said.contains("the interface is gone"), "{said}");
+    assert!(said.contains("the interface lane0 is gone"), "{said}");
     assert_eq!(server.counts()["replied_udp"], 10, "and ends with 0");
 }
 
