@@ -135,8 +135,12 @@ fn of_two_cards_what_differs_is_said_of_each_and_the_rest_once() {
     let heads: Vec<&str> = said.lines().take(2).collect();
     assert!(heads[0].starts_with("ens2f0np0 (mlx5_core), lanes on cores "), "{said}");
     assert!(heads[1].starts_with("ens1f0np0 (ice), lanes on cores "), "{said}");
-    let rows =
-        |name: &str| said.lines().filter(|line| line.split_whitespace().any(|word| word == name)).count();
+    // Behind the status, which stands in the first sixteen columns; reasons and remedies have words of their own there.
+    let is_of = |line: &&str, name: &str| {
+        !line.starts_with(' ')
+            && line.get(16..).is_some_and(|rest| rest.split_whitespace().next() == Some(name))
+    };
+    let rows = |name: &str| said.lines().filter(|line| is_of(line, name)).count();
     assert_eq!((rows("nic-queues"), rows("nic-numa"), rows("swap")), (2, 2, 1), "{said}");
     let found = json(&doctor(&[&two[..], &["--json", "--core", "5", "--core", "1"]].concat()));
     assert_eq!((found["cards"].as_array().unwrap().len(), &found["lanes"]), (2, &serde_json::json!([1, 5])));

@@ -1,8 +1,10 @@
 //! A card's server with what looks after it, and what it shows of itself.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
+use super::LOOK_INTERVAL;
 use super::housekeeping::Housekeeping;
 use super::lanes::Running;
 use super::publish::Publisher;
@@ -124,6 +126,36 @@ impl Served {
 
     /// One look: what has happened, and what is due. Fails where nothing can be answered any more. To be called some ten times a second.
     pub(super) fn look(&mut self, housekeeping: &Housekeeping, stop: &AtomicBool) -> Result<(), Error> {
+        let news = self.look_for_interface_again(housekeeping, stop)?;
+        self.tell(news);
+        self.look_at_the_rest()
+    }
+
+    /// Looks after the server until its interface is back, or all is to stop. Gives what to tell of its return, which is for him to tell
+    /// who looks after it from then on: whoever hears of it may ask for a reload at once.
+    pub(super) fn wait(
+        &mut self,
+        housekeeping: &Housekeeping,
+        stop: &AtomicBool,
+    ) -> Result<Vec<News>, Error> {
+        while !stop.load(Ordering::Relaxed) {
+            let news = self.look_for_interface_again(housekeeping, stop)?;
+            if !self.server.is_without_interface() {
+                return Ok(news);
+            }
+            self.tell(news);
+            self.look_at_the_rest()?;
+            thread::sleep(LOOK_INTERVAL);
+        }
+        Ok(Vec::new())
+    }
+
+    /// Keeps the time, and looks whether the interface has gone away, or has come back. Gives what to tell of that.
+    fn look_for_interface_again(
+        &mut self,
+        housekeeping: &Housekeeping,
+        stop: &AtomicBool,
+    ) -> Result<Vec<News>, Error> {
         self.renew_health();
         self.server.tell_time();
         let news = self.server.news();
@@ -132,7 +164,11 @@ impl Served {
         if !news.is_empty() {
             self.watch = Watch::new(self.server.plan());
         }
-        self.tell(news);
+        Ok(news)
+    }
+
+    /// Follows what changes on the interface, and publishes.
+    fn look_at_the_rest(&mut self) -> Result<(), Error> {
         if !self.server.is_without_interface() {
             self.look_at_interface()?;
         }

@@ -18,7 +18,7 @@ use super::housekeeping::Housekeeping;
 use super::reload::ReloadError;
 use super::served::Served;
 use super::server::Server;
-use super::{LOOK_INTERVAL, Watch, reload, tell};
+use super::{Watch, reload, tell};
 use crate::admin::Shown;
 use crate::error::Error;
 use crate::events::News;
@@ -59,8 +59,8 @@ enum Place {
     Nowhere,
 }
 
-/// A server that has waited for its interface, and what ended that otherwise.
-type Waited = (Box<Served>, Result<(), Error>);
+/// A server that has waited for its interface, and what to tell of its return, or what ended the wait otherwise.
+type Waited = (Box<Served>, Result<Vec<News>, Error>);
 
 impl Servers {
     pub(super) fn new(
@@ -179,6 +179,7 @@ impl Place {
             }
             Self::Away(_, thread) if thread.is_finished() => {
                 let (served, ended) = back(thread)?;
+                let ended = ended.map(|news| served.tell(news));
                 Ok((Self::Here(served), ended))
             }
             other => Ok((other, Ok(()))),
@@ -188,7 +189,11 @@ impl Place {
     fn stop(self) -> Result<(), Error> {
         let (served, ended) = match self {
             Self::Here(served) => (served, Ok(())),
-            Self::Away(_, thread) => back(thread)?,
+            Self::Away(_, thread) => {
+                let (served, ended) = back(thread)?;
+                let ended = ended.map(|news| served.tell(news));
+                (served, ended)
+            }
             Self::Nowhere => return Ok(()),
         };
         served.stop().and(ended)
@@ -204,11 +209,7 @@ fn wait(
     let (nic, housekeeping, stop) = (served.nic().to_owned(), Arc::clone(housekeeping), Arc::clone(stop));
     let work = move || {
         let mut served = served;
-        let mut ended = Ok(());
-        while ended.is_ok() && served.server.is_without_interface() && !stop.load(Ordering::Relaxed) {
-            ended = served.look(&housekeeping, &stop);
-            thread::sleep(LOOK_INTERVAL);
-        }
+        let ended = served.wait(&housekeeping, &stop);
         (served, ended)
     };
     let thread = thread::Builder::new().name("gone".to_owned()).spawn(work);
