@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// No step of ours takes longer on two cores, a first build included. A step that does hangs, and a run that
-/// hangs says nothing.
-const STEP_MAX: Duration = Duration::from_mins(15);
+/// No step of ours takes longer on two slow cores, a first build included: the longest takes a third of it here. A step that does
+/// hangs, and a run that hangs says nothing.
+const STEP_MAX: Duration = Duration::from_mins(30);
 
 /// How often a running step is looked at. Small against any step, large against the cost of looking.
 const LOOK: Duration = Duration::from_millis(20);

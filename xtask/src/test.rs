@@ -3,9 +3,11 @@
 //! ```text
 //! cargo test --workspace                 unit, property, vector, simulation, corpus and doc tests
 //! cargo test --package barelane-ring     with --cfg loom: every interleaving of the rings
-//! cargo test --test interface --test demo --test page --test probe -- --ignored
-//!                                        the binary on an interface, with third-party clients, and
-//!                                        its HTML report in a browser; one at a time
+//! cargo test --test interface -- --ignored
+//!                                        the binary on an interface, with third-party clients and a browser;
+//!                                        one at a time
+//! cargo test --test demo --test page --test probe -- --ignored
+//!                                        the demonstration, its report in a browser, and the probe; one at a time
 //! cargo test --test memif -- --ignored   the binary over memif, with DPDK at the other end; one at a time
 //! ```
 //!
@@ -38,9 +40,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// Every test, as steps.
 pub(crate) fn all(steps: &mut Steps, filter: Option<&str>) {
     if filter.is_none() {
+        steps.run("the build of the tests", &mut cargo(&["test", "--workspace", "--no-run"]));
         steps.test(
             "unit, property, vector, simulation, corpus and doc tests",
-            &mut cargo(&["test", "--workspace"]),
+            &mut cargo(&["test", "--workspace", "--no-fail-fast"]),
         );
         steps.run("the rings under loom", &mut loom());
     }
@@ -56,20 +59,29 @@ fn loom() -> Command {
     command
 }
 
+/// What needs root, and which tests that are.
+const ROOTED: [(&str, &[&str]); 2] = [
+    ("tests on interfaces, in network namespaces, with third-party clients and a browser", &["interface"]),
+    ("the demonstration, its report in a browser, and the probe", &["demo", "page", "probe"]),
+];
+
 /// What needs root: one test at a time, because each wants both cores for itself.
 fn rooted(steps: &mut Steps, filter: Option<&str>) {
-    let name = "tests on interfaces, in network namespaces, with third-party clients and a browser";
     if !clients::can_make_namespaces() {
-        return steps.skip(name, "they need root, and a place where root may make network namespaces");
+        let why = "they need root, and a place where root may make network namespaces";
+        return ROOTED.iter().for_each(|(name, _)| steps.skip(name, why));
     }
     let wanted: Vec<&'static Client> = CLIENTS.iter().collect();
     let missing = clients::provide(&wanted);
-    let mut command = cargo(&["test", "--package", "barelane"]);
-    command.args(["--test", "interface", "--test", "demo", "--test", "page", "--test", "probe", "--"]);
-    command.env("BARELANE_TOOLS", clients::tools());
-    command.args(["--ignored", "--show-output", "--test-threads=1"]).args(filter);
-    skip(steps, &mut command, &missing);
-    steps.test(name, &mut command);
+    for (name, tests) in ROOTED {
+        let mut command = cargo(&["test", "--package", "barelane", "--no-fail-fast"]);
+        command.args(tests.iter().flat_map(|test| ["--test", test])).arg("--");
+        command.env("BARELANE_TOOLS", clients::tools());
+        command.args(["--ignored", "--show-output", "--test-threads=1"]).args(filter);
+        leave_out(&mut command, &missing);
+        steps.test(name, &mut command);
+    }
+    say_skipped(steps, &missing);
 }
 
 /// What wants no privilege but DPDK, and both cores: one test at a time.
@@ -78,14 +90,21 @@ fn over_memif(steps: &mut Steps, filter: Option<&str>) {
     let mut command = cargo(&["test", "--package", "barelane", "--test", "memif", "--"]);
     command.env("BARELANE_TOOLS", clients::tools());
     command.args(["--ignored", "--show-output", "--test-threads=1"]).args(filter);
-    skip(steps, &mut command, &missing);
+    leave_out(&mut command, &missing);
     steps.test("tests over memif, with DPDK", &mut command);
+    say_skipped(steps, &missing);
 }
 
-/// Leaves out the tests with clients that could not be had, and says so.
-fn skip(steps: &mut Steps, command: &mut Command, missing: &[(&'static Client, String)]) {
+/// Leaves out the tests with clients that could not be had.
+fn leave_out(command: &mut Command, missing: &[(&'static Client, String)]) {
+    for (client, _) in missing {
+        command.args(["--skip", client.tests]);
+    }
+}
+
+/// Says which clients could not be had, and why.
+fn say_skipped(steps: &mut Steps, missing: &[(&'static Client, String)]) {
     for (client, why) in missing {
         steps.skip(&format!("tests with {} ({})", client.package, client.program), why);
-        command.args(["--skip", client.tests]);
     }
 }
