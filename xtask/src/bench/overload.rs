@@ -2,7 +2,8 @@
 //! round by round, and says whether it is as it should be.
 //!
 //! The limit that is wanted of p99 at 200 % is one of what it is at 80 %. What is demonstrated without the limit is that the same
-//! does not hold: a measurement by which it held anyway would show nothing.
+//! does not hold: a measurement by which it held anyway would show nothing. Both are compared with the lane that has the limit at 80 %,
+//! for one that has none may be late there already, where the rate without loss was found in a good moment.
 
 use std::fmt;
 
@@ -23,7 +24,7 @@ const UNLIMITED: &[&str] = &["light", "whole", "over", "heavy"];
 const COMPARISONS: [Comparison; 7] = [
     ("heavy_limited", &["light_limited"], P99, Wanted::AtMost(3.0)),
     ("heavy_limited", LIMITED, IN_TIME, Wanted::AtLeast(0.95)),
-    ("heavy", &["light"], P99, Wanted::MoreThan(3.0)),
+    ("heavy", &["light_limited"], P99, Wanted::MoreThan(3.0)),
     ("heavy", UNLIMITED, IN_TIME, Wanted::LessThan(0.95)),
     ("heavy_limited", &["heavy"], ANSWERED, Wanted::Nothing),
     ("light_limited", &["light"], P99, Wanted::Nothing),
@@ -63,7 +64,7 @@ pub(super) fn run(seconds: u32, rounds: u32, age_limit: &str) -> Result<()> {
         println!("   {ratio}");
     }
     let ratios: Vec<_> = ratios.iter().map(Ratio::to_json).collect();
-    let result = json!({ "schema": "barelane-bench-overload-1", "ratios": ratios, "demo": demo });
+    let result = json!({ "schema": "barelane-bench-overload-2", "ratios": ratios, "demo": demo });
     facts::write("overload", &result).map(drop)
 }
 

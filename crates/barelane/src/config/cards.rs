@@ -14,8 +14,9 @@ use std::path::Path;
 
 use super::keys::{
     self, ADDRESSES, ADMIN, ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE, ADMIN_TOKEN_FILE, AGE_LIMIT,
-    ARRIVAL_STAMPS, CORES, HOLD, HOUSEKEEPING_CORE, IDLE, INTERFACE, LOG_FORMAT, LOG_LEVEL, MAC, MEMIF, MODE,
-    NEXT_HOP, QUEUES, RESPOND, STAMP_KEY_FILE, STAMP_SHORT_PACKETS, TIER, VLANS, WAKE, ZERO_COPY,
+    ARRIVAL_STAMPS, CORES, HOLD, HOUSEKEEPING_CORE, IDLE, INTERFACE, KEEP_WARM, LOG_FORMAT, LOG_LEVEL, MAC,
+    MEMIF, MODE, NEXT_HOP, QUEUES, RESPOND, STAMP_KEY_FILE, STAMP_SHORT_PACKETS, STREAMS, TIER, VLANS, WAKE,
+    ZERO_COPY,
 };
 use super::{Config, file};
 use crate::args::ServeArguments;
@@ -138,10 +139,11 @@ fn options(arguments: &ServeArguments) -> Vec<(Setting, Vec<String>)> {
         (WAKE, one(&arguments.wake)),
         (ARRIVAL_STAMPS, one(&arguments.arrival_stamps)),
         (AGE_LIMIT, one(&arguments.age_limit)),
-        (keys::STREAMS, one(&arguments.streams)),
+        (STREAMS, one(&arguments.streams)),
         (QUEUES, arguments.queue.clone()),
         (CORES, arguments.core.clone()),
         (IDLE, one(&arguments.idle)),
+        (KEEP_WARM, one(&arguments.keep_warm)),
         (ADDRESSES, arguments.address.clone()),
         (RESPOND, arguments.respond.clone()),
         (VLANS, arguments.vlan.clone()),
