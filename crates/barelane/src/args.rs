@@ -196,6 +196,10 @@ pub struct ServeArguments {
     /// interrupt (sleeps) [default: spin]
     #[arg(long, value_name = "POLICY")]
     pub idle: Option<String>,
+    /// Where a lane that spins has answered nothing for this long, such as 1ms, it sends a frame to itself, so that what answers take is in
+    /// the caches when a question comes; or off [default: off]
+    #[arg(long, value_name = "TIME|off")]
+    pub keep_warm: Option<String>,
     /// Queue for one lane; repeat it for more [default: every active queue, or one for each core]
     #[arg(long, value_name = "N")]
     pub queue: Vec<String>,

@@ -89,6 +89,9 @@ pub struct LaneConfig {
     pub idle: IdleChoice,
     /// How long [`IdleChoice::Adaptive`] goes on looking after the last packet.
     pub spin_for_us: u32,
+    /// How long a lane that spins answers nothing before it sends a frame to itself, by which its way out stays warm; nothing where it
+    /// never does.
+    pub keep_warm: Option<Ns>,
     /// Time to live and hop limit of answers.
     pub hop_limit: u8,
     /// The most Port Unreachable messages of one lane in a second.
@@ -288,6 +291,7 @@ impl Default for Config {
                 cores: Vec::new(),
                 idle: IdleChoice::Spin,
                 spin_for_us: 1000,
+                keep_warm: None,
                 hop_limit: 64,
                 errors_per_second: 100,
                 partial_checksums: PartialChoice::Auto,

@@ -17,6 +17,7 @@ mod classify;
 pub mod filter;
 mod housekeeping;
 mod inquiry;
+mod keep_warm;
 mod lane;
 mod limits;
 mod look_back;

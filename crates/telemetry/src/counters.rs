@@ -120,6 +120,7 @@ table! {
             "Frames that should bear the time of their arrival and do not: no age limit holds for them.";
         StreamEvicted "stream_evicted" Note Respond
             "Packets whose stream got the place of the one that was quiet for longest (`lane.streams`): the figures of that one are gone.";
+        Warmed "warmed" Note Tx "Frames that a lane has sent to itself, by which its way out stays warm (`lane.keep_warm`).";
         Turn "turns" Note Turn "Passes of the lane's loop that found at least one frame.";
         TurnEmpty "turns_empty" Note Turn "Passes of the lane's loop that found nothing.";
         TablesTaken "tables_taken" Note Turn "New tables taken over between two turns.";

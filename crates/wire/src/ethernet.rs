@@ -32,6 +32,8 @@ pub const IPV4: u16 = 0x0800;
 pub const ARP: u16 = 0x0806;
 /// The ethertype of IPv6 (RFC 2464 section 3).
 pub const IPV6: u16 = 0x86dd;
+/// The ethertype of the configuration testing protocol, by which a station looks whether its own frames leave (Ethernet 2.0, section 8).
+pub const LOOPBACK: u16 = 0x9000;
 /// The tag of a customer VLAN (IEEE 802.1Q).
 pub const VLAN: u16 = 0x8100;
 /// The tag of a service provider's VLAN, outside of a customer's (IEEE 802.1ad).

@@ -2,7 +2,7 @@
 //! run; this compares within each round.
 //!
 //! What is wanted: at one question a second a lane that spins answers as fast as at ten thousand, and one that is adaptive leaves its
-//! core to others where nothing comes. `bare` is a program in the driver with no process behind it: how much slower that is at one a
+//! core to others where nothing comes. `warmed` is one that spins and keeps its way out warm (`--keep-warm 1ms`). `bare` is a program in the driver with no process behind it: how much slower that is at one a
 //! second than in a stream is the client's and the kernel's, and no lane's. Both are asked twice: by a client who asks nobody else,
 //! and by one who is kept warm by asking somebody else meanwhile.
 
@@ -17,10 +17,12 @@ use crate::clients;
 use crate::step::{cargo, line, output, run as run_command};
 use crate::workspace;
 
-const ANSWERERS: [&str; 4] = ["spin", "adaptive", "interrupt", "bare"];
+const ANSWERERS: [&str; 5] = ["spin", "warmed", "adaptive", "interrupt", "bare"];
 const SLOW: [(&str, &str); 2] = [("one_a_second", "1/s"), ("ten_a_second", "10/s")];
 /// The clients, and what their measurements' names begin with.
 const CLIENTS: [(&str, &str); 2] = [("asks nobody else", ""), ("is kept warm", "warm_")];
+/// The lanes that spin.
+const SPINNERS: [&str; 2] = ["spin", "warmed"];
 /// The most that is wanted of a spinning lane's p50 at one a second, over that of the stream.
 const SPIN_WANTED: f64 = 1.2;
 /// The most of a core that an adaptive lane shall take where nothing comes.
@@ -84,7 +86,7 @@ fn compare_rate(
             println!("   {answerer:<10} {rate:>4} {percentile} not measured: too few questions in a round");
             continue;
         }
-        let is_wanted = (answerer, key, percentile) == ("spin", "one_a_second", "p50");
+        let is_wanted = SPINNERS.contains(&answerer) && (key, percentile) == ("one_a_second", "p50");
         let wanted = is_wanted.then_some(SPIN_WANTED);
         println!("   {answerer:<10} {rate:>4} {percentile} {}{}", Spread(&found), verdict(&found, wanted));
         ratios.push(json!({

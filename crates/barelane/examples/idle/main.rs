@@ -1,7 +1,7 @@
 //! One packet a second against a stream, for each idle policy: what `cargo xtask bench --idle` runs.
 //!
 //! ```text
-//!   round:  spin ─▶ adaptive ─▶ interrupt ─▶ bare       each: nothing, 10,000/s, 1/s, 10/s, on a cable of its own,
+//!   round:  spin ─▶ warmed ─▶ adaptive ─▶ interrupt ─▶ bare   each: nothing, 10,000/s, 1/s, 10/s, on a cable of its own,
 //!                                                       by one asker who asks nobody else, and by one who does
 //! ```
 //!
@@ -44,8 +44,14 @@ const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1));
 const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 9, 2];
 const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 9, 1];
 const NICS: [&str; 2] = ["client0", "lane0"];
-/// Who answers: a lane by one of its policies, or nobody's process.
-const ANSWERERS: [&str; 4] = ["spin", "adaptive", "interrupt", "bare"];
+/// Who answers: a lane by one of its policies, and one that spins and keeps warm, or nobody's process.
+const ANSWERERS: [(&str, &[&str]); 5] = [
+    ("spin", &["--idle", "spin"]),
+    ("warmed", &["--idle", "spin", "--keep-warm", "1ms"]),
+    ("adaptive", &["--idle", "adaptive"]),
+    ("interrupt", &["--idle", "interrupt"]),
+    ("bare", &[]),
+];
 /// How long nothing comes, while the lane's processor time is looked at.
 const NOTHING: Duration = Duration::from_secs(3);
 /// The stream, and how long it lasts.
@@ -63,7 +69,7 @@ fn main() -> Result<()> {
     let mut rows = Vec::new();
     for round in 0..rounds.parse::<u32>()? {
         for answerer in ANSWERERS {
-            eprintln!("   round {}: {answerer}", round + 1);
+            eprintln!("   round {}: {}", round + 1, answerer.0);
             rows.push(measure(&binary, round, answerer, slow_count)?);
         }
     }
@@ -111,8 +117,8 @@ enum Answerer {
 }
 
 impl Answerer {
-    fn start(binary: &Path, cable: &Cable, name: &str) -> Result<Self> {
-        if name == "bare" {
+    fn start(binary: &Path, cable: &Cable, policy: &[&str]) -> Result<Self> {
+        if policy.is_empty() {
             let attach = || -> Result<BareAttachment> {
                 let link = links::link(NICS[1])?;
                 Ok(bare::attach(Bare::Swap, NICS[1], link.index, ModeChoice::Native)?)
@@ -132,7 +138,7 @@ impl Answerer {
             "--tier",
             "lane",
         ]);
-        command.args(["--admin", "off", "--core", &last_core()?, "--idle", name]).stderr(Stdio::piped());
+        command.args(["--admin", "off", "--core", &last_core()?]).args(policy).stderr(Stdio::piped());
         let mut child = cable.server.run(|| command.spawn())??;
         let lines = BufReader::new(child.stderr.take().ok_or("no standard error")?);
         let (answerer, begun) = (Self::Lane(child), Instant::now());
@@ -188,9 +194,9 @@ fn share_of<T>(answerer: &Answerer, work: impl FnOnce() -> Result<T>) -> Result<
 }
 
 /// One answerer at all rates, on a cable of its own.
-fn measure(binary: &Path, round: u32, name: &str, slow_count: u32) -> Result<Value> {
+fn measure(binary: &Path, round: u32, (name, policy): (&str, &[&str]), slow_count: u32) -> Result<Value> {
     let cable = Cable::lay(name)?;
-    let answerer = Answerer::start(binary, &cable, name)?;
+    let answerer = Answerer::start(binary, &cable, policy)?;
     let ((), idle) = share_of(&answerer, || {
         thread::sleep(NOTHING);
         Ok(())
@@ -200,7 +206,7 @@ fn measure(binary: &Path, round: u32, name: &str, slow_count: u32) -> Result<Val
     let (one, at_one) = share_of(&answerer, || probe(binary, &cable, 1, slow_count))?;
     let (ten, at_ten) = share_of(&answerer, || probe(binary, &cable, 10, 5 * slow_count))?;
     let other = Cable::lay("bare")?;
-    let _other = Answerer::start(binary, &other, "bare")?;
+    let _other = Answerer::start(binary, &other, &[])?;
     let warm = |rate: u32, count| warm::ask(&cable, &other, STREAM_PER_SECOND / rate, count);
     let warm_stream = warm(STREAM_PER_SECOND, STREAM_PER_SECOND * STREAM_SECONDS)?;
     let (warm_one, warm_ten) = (warm(1, slow_count)?, warm(10, 5 * slow_count)?);

@@ -41,6 +41,7 @@ settings! {
     CORES "lane.cores" Some("--core");
     IDLE "lane.idle" Some("--idle");
     SPIN_FOR_US "lane.spin_for_us" None;
+    KEEP_WARM "lane.keep_warm" Some("--keep-warm");
     HOP_LIMIT "lane.hop_limit" None;
     ERRORS_PER_SECOND "lane.errors_per_second" None;
     PARTIAL_CHECKSUMS "lane.partial_checksums" None;
@@ -177,6 +178,7 @@ keys! {
     CORES Numbers |config, texts| config.lane.cores = cores(texts)?;
     IDLE Text |config, texts| config.lane.idle = choice(IDLES, texts)?;
     SPIN_FOR_US Number |config, texts| config.lane.spin_for_us = number(&texts.concat(), 1, 1_000_000)?;
+    KEEP_WARM Text |config, texts| config.lane.keep_warm = keep_warm(&texts.concat())?;
     HOP_LIMIT Number |config, texts| config.lane.hop_limit = number(&texts.concat(), 1, 255)?;
     ERRORS_PER_SECOND Number |config, texts|
         config.lane.errors_per_second = number(&texts.concat(), 0, 1_000_000)?;
@@ -308,6 +310,15 @@ pub(crate) fn age_limit(text: &str) -> Result<Option<Ns>, Fault> {
     if text == "off" { Ok(None) } else { duration(text, AGE_LIMIT_MIN, AGE_LIMIT_MAX).map(Some) }
 }
 
+/// How often a lane may send to itself: no more often than it looks whether it is time, and no more seldom than caches keep anything.
+const KEEP_WARM_MIN: Ns = Ns(100_000);
+const KEEP_WARM_MAX: Ns = Ns(1_000_000_000);
+
+/// How long a lane answers nothing before it sends a frame to itself; nothing where it never does.
+fn keep_warm(text: &str) -> Result<Option<Ns>, Fault> {
+    if text == "off" { Ok(None) } else { duration(text, KEEP_WARM_MIN, KEEP_WARM_MAX).map(Some) }
+}
+
 /// Slots of a ring; 0 for as many as are best.
 fn ring_size(text: &str) -> Result<u32, Fault> {
     power_of_two(text, RING_SIZE_MIN, RING_SIZE_MAX, "the kernel's rings are powers of two")
@@ -422,6 +433,11 @@ mod tests {
             let wrong = refused(AGE_LIMIT, text);
             assert!(wrong.starts_with("lane.age_limit (--age-limit) = "), "{wrong}");
             assert!(wrong.ends_with("write a time such as 50us, from 1us to 1s, or off"), "{wrong}");
+        }
+        for text in ["", "1", "99us", "2s", "on"] {
+            let wrong = refused(KEEP_WARM, text);
+            assert!(wrong.starts_with("lane.keep_warm (--keep-warm) = "), "{wrong}");
+            assert!(wrong.ends_with("write a time such as 50us, from 100us to 1s, or off"), "{wrong}");
         }
         assert!(refused(ARRIVAL_STAMPS, "hardware").ends_with("write one of auto, driver, none"));
         assert!(refused(TIER, "moon").ends_with("no such choice; write one of auto, driver, lane"));

@@ -5,11 +5,12 @@ use nic::memif;
 use nic::xdp::{ArrivalStamps, Layout, ModeChoice, PROGRAM_NAME, Settings, Wake, ZeroCopyChoice};
 use route::NextHop;
 
-use super::{Facts, Idle, LanePlan, age};
+use super::{Facts, Idle, LanePlan, age, idle};
 use crate::config::keys::{
-    IDLE, IDLES, INTERFACE, MAC, MEMIF, MODE, MODES, QUEUES, ROUTE_NEXT_HOP, TIER, WAKE, WAKES, ZERO_COPIES,
-    ZERO_COPY, name_of,
+    IDLE, IDLES, INTERFACE, KEEP_WARM, MAC, MEMIF, MODE, MODES, QUEUES, ROUTE_NEXT_HOP, TIER, WAKE, WAKES,
+    ZERO_COPIES, ZERO_COPY, name_of,
 };
+use crate::config::values::duration_text;
 use crate::config::{Config, EarliestChoice, IdleChoice, MemifConfig};
 use crate::error::Wrong;
 
@@ -69,6 +70,11 @@ fn check_memif(config: &Config, memif: &MemifConfig) -> Result<(), Wrong> {
         (MODE, name_of(MODES, &nic.mode).to_owned(), nic.mode != ModeChoice::Auto),
         (ZERO_COPY, name_of(ZERO_COPIES, &nic.zero_copy).to_owned(), nic.zero_copy != ZeroCopyChoice::Auto),
         (WAKE, name_of(WAKES, &nic.wake).to_owned(), nic.wake != Wake::NeedWakeup),
+        (
+            KEEP_WARM,
+            config.lane.keep_warm.map(duration_text).unwrap_or_default(),
+            config.lane.keep_warm.is_some(),
+        ),
         (TIER, "driver".to_owned(), config.serve.tier == EarliestChoice::Driver),
         (ROUTE_NEXT_HOP, "auto".to_owned(), next_hop.is_some()),
     ];
@@ -127,6 +133,7 @@ pub(crate) fn free(interface: &str, program: Option<&str>) -> String {
 /// What the card is opened with.
 pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Result<CardPlan, Wrong> {
     let arrivals = age::stamps(config, facts)?;
+    idle::check_keep_warm(config)?;
     if let Some(memif) = &config.nic.memif {
         return memif.settings(MEMIF).map(CardPlan::Memif);
     }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::Plan;
-use crate::config::keys::{IDLES, name_of};
+use crate::config::keys::{IDLE, IDLES, KEEP_WARM, name_of};
+use crate::config::values::duration_text;
 use crate::config::{Config, IdleChoice};
+use crate::error::Wrong;
 
 /// How long a lane sleeps at most: so late are its counts published, tables taken, and orders followed. Shorter wakes a core that
 /// has nothing to do more often, which is 0.1 % of it for each 100 times a second; longer keeps a reload and a stop waiting.
@@ -30,6 +32,16 @@ impl Idle {
     }
 }
 
+/// Refuses to keep warm what is let go cold.
+pub(super) fn check_keep_warm(config: &Config) -> Result<(), Wrong> {
+    let Some(after) = config.lane.keep_warm.filter(|_| Idle::of(config) != Idle::Spin) else { return Ok(()) };
+    let problem = format!(
+        "{IDLE} is {}, and a lane that sleeps leaves its core to others",
+        name_of(IDLES, &config.lane.idle)
+    );
+    Err(Wrong::new(KEEP_WARM, duration_text(after)).because(problem).remedy("write off, or lane.idle = spin"))
+}
+
 impl Plan {
     /// When its lanes sleep. In shared memory a queue sleeps by itself, as `nic.memif` says.
     pub fn idle(&self) -> Idle {
@@ -45,7 +57,13 @@ impl Plan {
     pub fn explain_idle(&self) -> String {
         let name = name_of(IDLES, &self.config.lane.idle);
         match self.idle() {
-            Idle::Spin => format!("{name}: a lane never sleeps, and takes all of its core"),
+            Idle::Spin => {
+                let warm = self.config.lane.keep_warm.map_or_else(String::new, |after| {
+                    let after = duration_text(after);
+                    format!("; where it has answered nothing for {after}, it sends a frame to itself, to keep its way out warm")
+                });
+                format!("{name}: a lane never sleeps, and takes all of its core{warm}")
+            }
             Idle::SleepAfter(after) => {
                 let when = if after.is_zero() {
                     "whenever nothing waits".to_owned()
@@ -60,7 +78,22 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use telemetry::Ns;
+
     use super::*;
+
+    #[test]
+    fn only_what_spins_can_be_kept_warm() {
+        let mut config = Config::default();
+        config.lane.keep_warm = Some(Ns(1_000_000));
+        check_keep_warm(&config).unwrap();
+        config.lane.idle = IdleChoice::Interrupt;
+        let wrong = check_keep_warm(&config).unwrap_err().to_string();
+        let wanted = "lane.keep_warm (--keep-warm) = \"1ms\": lane.idle (--idle) is interrupt, and a lane that sleeps leaves its core to others; write off, or lane.idle = spin";
+        assert_eq!(wrong, wanted);
+        config.lane.keep_warm = None;
+        check_keep_warm(&config).unwrap();
+    }
 
     #[test]
     fn what_an_adaptive_lane_waits_for_is_what_was_said_and_an_interrupted_one_waits_for_nothing() {

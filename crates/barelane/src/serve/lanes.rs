@@ -24,9 +24,11 @@ use crate::plan::{Idle, LanePlan};
 
 mod idle;
 mod orders;
+mod warm;
 
 use idle::Sleeper;
 use orders::{Giver, Order, Taker, orders};
+use warm::Warmer;
 
 /// Turns between two looks at what it is told. An empty turn takes some 20 ns and a full one some 10 µs, so a lane
 /// stops within 10 ms. Fewer would show in the turn; more would make SIGTERM slow.
@@ -178,6 +180,8 @@ pub(super) struct Beginning {
     pub(super) clock: Clock,
     /// When it sleeps.
     pub(super) idle: Idle,
+    /// How long one that never sleeps answers nothing before it warms its way out.
+    pub(super) keep_warm: Option<Ns>,
     /// How old a question may be.
     pub(super) age_limit: Option<Ns>,
     /// How many streams it tells apart; 0 for none.
@@ -234,7 +238,8 @@ impl Running {
         tables: LaneTables,
         beginning: Beginning,
     ) -> Result<Self, Error> {
-        let Beginning { clock, idle, age_limit, streams, wall, arrival_clock, next_hops } = beginning;
+        let Beginning { clock, idle, keep_warm, age_limit, streams, wall, arrival_clock, next_hops } =
+            beginning;
         let (mut sender, mailbox) = mailbox();
         sender.tell_time(wall);
         sender.tell_arrival_clock(arrival_clock);
@@ -247,7 +252,7 @@ impl Running {
         let counts = Arc::clone(&tables.counts);
         let clock = LaneClock(clock);
         let shared = (Arc::clone(&page), streams.clone());
-        let task = Task { plan, idle, clock, tables, shared, mailbox, age_limit };
+        let task = Task { plan, idle, keep_warm, clock, tables, shared, mailbox, age_limit };
         let thread = thread::Builder::new()
             .name(format!("lane-{}", plan.queue))
             .spawn(move || match queue {
@@ -438,6 +443,7 @@ impl Drop for Running {
 struct Task {
     plan: LanePlan,
     idle: Idle,
+    keep_warm: Option<Ns>,
     clock: LaneClock,
     tables: LaneTables,
     /// What others read of it.
@@ -455,7 +461,7 @@ impl Task {
         orders: &Taker,
         started: &SyncSender<Result<Thread, String>>,
     ) -> (Counters, i64) {
-        let Self { plan, idle, clock, tables, shared: (page, streams), mailbox, age_limit } = self;
+        let Self { plan, idle, keep_warm, clock, tables, shared: (page, streams), mailbox, age_limit } = self;
         let lane = Lane::new(queue, Box::new(tables), clock, page, mailbox);
         let mut lane = lane.with_age_limit(age_limit).with_streams(streams);
         if let Err(error) = host::cores::pin(plan.core) {
@@ -465,10 +471,16 @@ impl Task {
         spin(&mut lane, &clock, TURNS_WARM);
         let _gone = started.try_send(Ok(Thread::current()));
         let mut sleeper = Sleeper::of(idle, &clock);
+        let mut warmer = keep_warm.map(|after| Warmer::new(after, &clock));
         loop {
             match orders.look() {
                 Order::GoOn => match &mut sleeper {
-                    None => spin(&mut lane, &clock, TURNS_PER_LOOK),
+                    None => {
+                        spin(&mut lane, &clock, TURNS_PER_LOOK);
+                        if let Some(warmer) = &mut warmer {
+                            warmer.look(&mut lane, &clock);
+                        }
+                    }
                     Some(sleeper) => sleeper.bout(&mut lane, &clock, TURNS_PER_LOOK),
                 },
                 Order::Exchange => orders.exchange(lane.queue_mut()),

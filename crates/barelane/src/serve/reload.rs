@@ -25,8 +25,8 @@ use super::server::{Server, addresses_to_look_after};
 use crate::Config;
 use crate::config::keys::{
     self, ADMIN, ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE, ADMIN_TOKEN_FILE, AGE_LIMIT, ARRIVAL_STAMPS, HOLD,
-    HOUSEKEEPING_CORE, IDLE, INTERFACE, LOG_FORMAT, LOG_FORMATS, LOG_LEVEL, LOG_LEVELS, MAC, MEMIF, MODE,
-    QUEUES, RING_SIZE, SPIN_FOR_US, STREAMS, WAKE, ZERO_COPY, name_of,
+    HOUSEKEEPING_CORE, IDLE, INTERFACE, KEEP_WARM, LOG_FORMAT, LOG_FORMATS, LOG_LEVEL, LOG_LEVELS, MAC,
+    MEMIF, MODE, QUEUES, RING_SIZE, SPIN_FOR_US, STREAMS, WAKE, ZERO_COPY, name_of,
 };
 use crate::config::values::duration_text;
 use crate::error::{Error, Setting, Wrong};
@@ -152,7 +152,7 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
     let core =
         |config: &Config| config.serve.housekeeping_core.map_or_else(String::new, |core| core.to_string());
     let file = |path: &Path| path.display().to_string();
-    let age = |limit: Option<Ns>| limit.map_or_else(|| "off".to_owned(), duration_text);
+    let time = |given: Option<Ns>| given.map_or_else(|| "off".to_owned(), duration_text);
     let fixed = [
         (INTERFACE, old.nic.interface.clone(), new.nic.interface.clone()),
         (MEMIF, format!("{:?}", old.nic.memif), format!("{:?}", new.nic.memif)),
@@ -171,7 +171,7 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
             name_of(keys::ARRIVAL_STAMPERS, &old.nic.arrival_stamps).into(),
             name_of(keys::ARRIVAL_STAMPERS, &new.nic.arrival_stamps).into(),
         ),
-        (AGE_LIMIT, age(old.lane.age_limit), age(new.lane.age_limit)),
+        (AGE_LIMIT, time(old.lane.age_limit), time(new.lane.age_limit)),
         (STREAMS, old.lane.streams.to_string(), new.lane.streams.to_string()),
         (ADMIN, old.serve.admin.to_string(), new.serve.admin.to_string()),
         (ADMIN_TOKEN_FILE, file(&old.serve.admin_token_file), file(&new.serve.admin_token_file)),
@@ -187,6 +187,7 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
         (HOUSEKEEPING_CORE, core(old), core(new)),
         (HOLD, format!("{:?}", old.serve.hold), format!("{:?}", new.serve.hold)),
         (IDLE, name_of(keys::IDLES, &old.lane.idle).into(), name_of(keys::IDLES, &new.lane.idle).into()),
+        (KEEP_WARM, time(old.lane.keep_warm), time(new.lane.keep_warm)),
         (SPIN_FOR_US, old.lane.spin_for_us.to_string(), new.lane.spin_for_us.to_string()),
     ];
     match fixed.into_iter().find(|(_, old, new)| old != new) {

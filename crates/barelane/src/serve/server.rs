@@ -99,6 +99,7 @@ impl Server {
         let beginning = Beginning {
             clock,
             idle: plan.idle(),
+            keep_warm: plan.config.lane.keep_warm,
             age_limit: plan.config.lane.age_limit,
             streams: plan.config.lane.streams,
             wall: told(wall.line()),

@@ -6,6 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use barelane::side_channel::Reader;
+use host::links;
+use host::packet::{EVERY_ETHERTYPE, PacketSocket};
 
 use crate::admin::{get, hosts};
 use crate::reload::{File, ONE, TWO, hang_up};
@@ -99,6 +101,31 @@ fn a_lane_that_sleeps_takes_new_tables_and_another_queue_and_stops() {
         assert!(said.contains("lane.idle (--idle) = \"spin\": this cannot change while lanes run"), "{said}");
         assert_eq!(server.counts()["replied_udp"], 40, "{idle}");
     }
+}
+
+#[test]
+#[ignore = "needs root: a network namespace"]
+fn a_lane_that_keeps_warm_sends_to_itself_where_nothing_comes_and_its_counts_hold() {
+    const COUNT: u64 = 2_000;
+    let topology = quiet();
+    let server = Server::alone_with(&topology, &["--tier", "lane", "--keep-warm", "2ms"]);
+    let open = || PacketSocket::open(links::link("client0").unwrap().index, EVERY_ETHERTYPE).unwrap();
+    let wire = topology.clients.run(open).unwrap();
+    let mut room = [0; 2048];
+    let mut heard = 0;
+    while heard < 20 {
+        let len = wire.receive(&mut room, SOON).unwrap().expect("the lane sends where nothing comes");
+        // Kernels say something of themselves too.
+        if room[12..14] == [0x90, 0] {
+            assert!(len == 60 && room[..6] == room[6..12], "{:x?}", &room[..len]);
+            heard += 1;
+        }
+    }
+    // More than one in 2 ms keep it warm.
+    ask(&topology, COUNT);
+    let counts = server.counts();
+    assert_eq!(counts["replied_udp"], COUNT, "{counts:?}");
+    assert!(counts["warmed"] >= heard, "{counts:?}");
 }
 
 #[test]

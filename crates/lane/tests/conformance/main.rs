@@ -13,6 +13,7 @@ mod age;
 mod counts;
 mod faults;
 mod inquiries;
+mod keep_warm;
 mod limits;
 mod look_back;
 mod many;

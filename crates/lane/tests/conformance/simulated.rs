@@ -179,6 +179,11 @@ impl<Q: Window> SimulatedLane<Q> {
         self.watched(quiet, |lane, _| lane.housekeeping());
     }
 
+    /// The lane sends a frame to itself, watched likewise.
+    pub(crate) fn keep_warm(&mut self) {
+        self.watched(Ns(0), |lane, _| lane.keep_warm());
+    }
+
     fn watched(&mut self, quiet: Ns, work: impl FnOnce(&mut Lane<Q, SimulatedClock>, Tick)) {
         self.now.0 += quiet.0;
         self.clock.set(self.now);
