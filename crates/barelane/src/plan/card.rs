@@ -2,7 +2,9 @@
 
 use host::links::{self, Link};
 use nic::memif;
-use nic::xdp::{ArrivalStamps, Layout, ModeChoice, PROGRAM_NAME, Settings, Wake, ZeroCopyChoice};
+use nic::xdp::{
+    ArrivalStamps, Layout, ModeChoice, PROGRAM_NAME, Settings, TransmitStamps, Wake, ZeroCopyChoice,
+};
 use route::NextHop;
 
 use super::{Facts, Idle, LanePlan, age};
@@ -142,5 +144,6 @@ pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Re
         mtu: facts.link.mtu,
         numa_node: facts.link.numa_node,
         arrivals,
+        departures: TransmitStamps::None,
     }))
 }
