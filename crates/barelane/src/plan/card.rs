@@ -7,7 +7,7 @@ use nic::xdp::{
 };
 use route::NextHop;
 
-use super::{Facts, Idle, LanePlan, age};
+use super::{Facts, Idle, LanePlan, age, departures};
 use crate::config::keys::{
     IDLE, IDLES, INTERFACE, MAC, MEMIF, MODE, MODES, QUEUES, ROUTE_NEXT_HOP, TIER, WAKE, WAKES, ZERO_COPIES,
     ZERO_COPY, name_of,
@@ -30,6 +30,14 @@ impl CardPlan {
         match self {
             Self::Xdp(settings) => settings.arrivals,
             Self::Memif(_) => ArrivalStamps::None,
+        }
+    }
+
+    /// Who says when an answer left.
+    pub(crate) fn departures(&self) -> TransmitStamps {
+        match self {
+            Self::Xdp(settings) => settings.departures,
+            Self::Memif(_) => TransmitStamps::None,
         }
     }
 
@@ -129,6 +137,7 @@ pub(crate) fn free(interface: &str, program: Option<&str>) -> String {
 /// What the card is opened with.
 pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Result<CardPlan, Wrong> {
     let arrivals = age::stamps(config, facts)?;
+    let departures = departures::stamps(config, facts)?;
     if let Some(memif) = &config.nic.memif {
         return memif.settings(MEMIF).map(CardPlan::Memif);
     }
@@ -144,6 +153,6 @@ pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Re
         mtu: facts.link.mtu,
         numa_node: facts.link.numa_node,
         arrivals,
-        departures: TransmitStamps::None,
+        departures,
     }))
 }

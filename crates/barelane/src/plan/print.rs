@@ -46,6 +46,7 @@ impl fmt::Display for Plan {
             ),
         )?;
         row(out, "age", super::age::explain(&self.config, self.card.arrivals()))?;
+        row(out, "departures", super::departures::explain(&self.card))?;
         row(out, "streams", super::streams::explain(self))?;
         row(out, "admin", &self.admin)?;
         row(out, "start", self.explain_address_check())?;

@@ -76,7 +76,7 @@ pub(super) struct Beginning {
     pub(super) streams: u32,
     /// The time of day.
     pub(super) wall: WallClock,
-    /// The clock of arrival stamps.
+    /// The clocks of stamps.
     pub(super) arrival_clock: ArrivalClock,
     /// How answers reach askers that are not on the link.
     pub(super) next_hops: NextHops,
@@ -145,6 +145,8 @@ impl Running {
             .spawn(move || match queue {
                 CardQueue::Xdp(queue) => task.run(*queue, &taker, &started),
                 CardQueue::Stamped(queue) => task.run(*queue, &taker, &started),
+                CardQueue::Departing(queue) => task.run(*queue, &taker, &started),
+                CardQueue::StampedDeparting(queue) => task.run(*queue, &taker, &started),
                 CardQueue::Memif(queue) => task.run(*queue, &taker, &started),
             })
             .map_err(|cause| {
@@ -239,7 +241,7 @@ impl Running {
         self.tables.tell_time(wall);
     }
 
-    /// The same of the clock that stamps arrivals.
+    /// The same of the clocks of stamps.
     pub(super) fn tell_arrival_clock(&mut self, clock: ArrivalClock) {
         self.tables.tell_arrival_clock(clock);
     }

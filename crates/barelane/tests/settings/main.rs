@@ -27,6 +27,7 @@ use host::veth::{End, VethPair, create};
 
 mod memif;
 mod several;
+mod stamps;
 
 const NIC: &str = "lane0";
 const PEER_MAC: &str = "02:00:00:00:08:02";
@@ -198,18 +199,6 @@ fn a_core_that_does_not_exist_is_refused_with_those_that_do() {
     let line = hosts.serve_refused(&["--core", "9999"]);
     assert_says(&line, &["lane.cores (--core) = \"9999\"", "no such core", "choose from 0"]);
     assert_says(&hosts.serve_refused(&["--core", "one"]), &["--core", "\"one\"", "whole number"]);
-}
-
-#[test]
-fn an_age_limit_that_is_no_time_or_could_not_hold_is_refused() {
-    let Some(hosts) = Hosts::new("age") else { return };
-    let line = hosts.serve_refused(&["--age-limit", "50"]);
-    assert_says(&line, &["lane.age_limit (--age-limit) = \"50\"", "such as 50us"]);
-    let line = hosts.serve_refused(&["--age-limit", "50us", "--arrival-stamps", "none"]);
-    assert_says(
-        &line,
-        &["lane.age_limit (--age-limit) = \"50us\"", "nic.arrival_stamps (--arrival-stamps) = auto"],
-    );
 }
 
 #[test]

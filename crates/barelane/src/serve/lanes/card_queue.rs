@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use nic::Queue;
 use nic::memif::MemifQueue;
-use nic::xdp::{ArrivalStamps, Stamped, XdpQueue, XdpSocket};
+use nic::xdp::{ArrivalStamps, Departing, OverXdp, Stamped, TransmitStamps, XdpQueue, XdpSocket};
 
-/// A queue of a card, of either kind. Told apart once, where the lane's thread begins: each kind has a loop of its own.
+use crate::plan::CardPlan;
+
+/// A queue of a card, of whichever kind.
 #[derive(Debug)]
 pub(in crate::serve) enum CardQueue {
     Xdp(Box<XdpQueue<XdpSocket>>),
     Stamped(Box<Stamped<XdpSocket>>),
+    Departing(Box<Departing<XdpQueue<XdpSocket>>>),
+    StampedDeparting(Box<Departing<Stamped<XdpSocket>>>),
     Memif(Box<MemifQueue>),
 }
 
@@ -21,30 +25,39 @@ impl From<MemifQueue> for CardQueue {
 }
 
 impl CardQueue {
-    /// A queue of an interface, whose program stamps what it hands on or does not.
-    pub(in crate::serve) fn of_interface(queue: XdpQueue<XdpSocket>, arrivals: ArrivalStamps) -> Self {
-        match arrivals {
-            ArrivalStamps::None => Self::Xdp(Box::new(queue)),
-            ArrivalStamps::Program => Self::Stamped(Box::new(Stamped::new(queue))),
+    /// A queue of an interface, whose program stamps what it hands on or does not, and whose kernel stamps what it has sent or does not.
+    pub(in crate::serve) fn of_interface(queue: XdpQueue<XdpSocket>, card: &CardPlan) -> Self {
+        match (card.arrivals(), card.departures()) {
+            (ArrivalStamps::None, TransmitStamps::None) => Self::Xdp(Box::new(queue)),
+            (ArrivalStamps::Program, TransmitStamps::None) => Self::Stamped(Box::new(Stamped::new(queue))),
+            (ArrivalStamps::None, TransmitStamps::Kernel) => Self::Departing(Box::new(Departing::new(queue))),
+            (ArrivalStamps::Program, TransmitStamps::Kernel) => {
+                Self::StampedDeparting(Box::new(Departing::new(Stamped::new(queue))))
+            }
         }
     }
 
     /// How many frames its lane has.
     pub(in crate::serve) fn held(&self) -> i64 {
         match self {
-            Self::Xdp(queue) => queue.held(),
-            Self::Stamped(queue) => queue.queue().held(),
-            Self::Memif(queue) => queue.held(),
+            Self::Xdp(queue) => Held::held(&**queue),
+            Self::Stamped(queue) => Held::held(&**queue),
+            Self::Departing(queue) => Held::held(&**queue),
+            Self::StampedDeparting(queue) => Held::held(&**queue),
+            Self::Memif(queue) => Held::held(&**queue),
         }
     }
 
     /// How many answers were given to it and have not left.
     pub(in crate::serve) fn unsent(&mut self) -> u32 {
-        match self {
-            Self::Xdp(queue) => queue.depths().tx,
-            Self::Stamped(queue) => Queue::depths(&mut **queue).map_or(0, |depths| depths.tx),
-            Self::Memif(queue) => Queue::depths(&mut **queue).map_or(0, |depths| depths.tx),
-        }
+        let depths = match self {
+            Self::Xdp(queue) => Queue::depths(&mut **queue),
+            Self::Stamped(queue) => Queue::depths(&mut **queue),
+            Self::Departing(queue) => Queue::depths(&mut **queue),
+            Self::StampedDeparting(queue) => Queue::depths(&mut **queue),
+            Self::Memif(queue) => Queue::depths(&mut **queue),
+        };
+        depths.map_or(0, |depths| depths.tx)
     }
 }
 
@@ -62,40 +75,33 @@ pub(super) trait Held: Queue + Sized {
     fn sleep(&mut self, longest: Duration);
 }
 
-impl Held for XdpQueue<XdpSocket> {
-    fn held(&self) -> i64 {
-        Self::held(self)
-    }
+macro_rules! queues_of_interfaces {
+    ($( $kind:ident $queue:ty; )*) => {
+        $( impl Held for $queue {
+            fn held(&self) -> i64 {
+                self.xdp().held()
+            }
 
-    fn of(queue: CardQueue) -> Option<Box<Self>> {
-        if let CardQueue::Xdp(queue) = queue { Some(queue) } else { None }
-    }
+            fn of(queue: CardQueue) -> Option<Box<Self>> {
+                if let CardQueue::$kind(queue) = queue { Some(queue) } else { None }
+            }
 
-    fn boxed(queue: Box<Self>) -> CardQueue {
-        CardQueue::Xdp(queue)
-    }
+            fn boxed(queue: Box<Self>) -> CardQueue {
+                CardQueue::$kind(queue)
+            }
 
-    fn sleep(&mut self, longest: Duration) {
-        Self::sleep(self, longest);
-    }
+            fn sleep(&mut self, longest: Duration) {
+                self.xdp_mut().sleep(longest);
+            }
+        } )*
+    };
 }
 
-impl Held for Stamped<XdpSocket> {
-    fn held(&self) -> i64 {
-        self.queue().held()
-    }
-
-    fn of(queue: CardQueue) -> Option<Box<Self>> {
-        if let CardQueue::Stamped(queue) = queue { Some(queue) } else { None }
-    }
-
-    fn boxed(queue: Box<Self>) -> CardQueue {
-        CardQueue::Stamped(queue)
-    }
-
-    fn sleep(&mut self, longest: Duration) {
-        Self::sleep(self, longest);
-    }
+queues_of_interfaces! {
+    Xdp XdpQueue<XdpSocket>;
+    Stamped Stamped<XdpSocket>;
+    Departing Departing<XdpQueue<XdpSocket>>;
+    StampedDeparting Departing<Stamped<XdpSocket>>;
 }
 
 impl Held for MemifQueue {
