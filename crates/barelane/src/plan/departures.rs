@@ -5,7 +5,7 @@
 
 use nic::xdp::{ArrivalStamps, TransmitStamps, ZeroCopyChoice};
 
-use super::{CardPlan, Facts};
+use super::{CardPlan, Facts, Plan};
 use crate::config::Config;
 use crate::config::keys::{TRANSMIT_STAMPS, ZERO_COPY};
 use crate::error::Wrong;
@@ -32,6 +32,18 @@ pub(crate) fn without_copies(interface: &str) -> Wrong {
     );
     let remedy = format!("write none, or {ZERO_COPY} = no");
     Wrong::new(TRANSMIT_STAMPS, "kernel").because(problem).remedy(remedy)
+}
+
+/// What the kernel does to others by the way. Where it is to write a stamp it keeps in the packet itself, where a receiver of the same host
+/// would find a hardware stamp (`xsk_meta` and `hwtstamps` are one place in `struct skb_shared_info`, 6.18).
+pub(super) fn warning(plan: &Plan) -> Option<String> {
+    let is_seen = plan.facts.is_veth() && plan.card.departures() == TransmitStamps::Kernel;
+    is_seen.then(|| {
+        format!(
+            "{TRANSMIT_STAMPS}: who receives at the other end of a veth and asks for hardware stamps gets an address of the kernel's memory in \
+             their place (Linux 6.18)"
+        )
+    })
 }
 
 /// What is known of answers that have left.

@@ -516,6 +516,10 @@ fn the_kernel_stamps_departures_where_it_is_asked_and_what_is_not_its_own_clock_
     assert!(asked.to_string().contains("counted from the beginning of the lane's turn"), "{asked}");
     let asked = plan("nic.transmit_stamps = \"kernel\"\nnic.arrival_stamps = \"driver\"");
     assert!(asked.to_string().contains("counted from the question's arrival stamp"), "{asked}");
+    assert!(!asked.to_string().contains("address of the kernel's memory"), "{asked}");
+    let veth = Facts { link: Link { kind: Some("veth".into()), driver: None, ..facts().link }, ..facts() };
+    let asked = plan_of("nic.transmit_stamps = \"kernel\"", veth).unwrap().to_string();
+    assert!(asked.contains("warning      nic.transmit_stamps (--transmit-stamps): who receives"), "{asked}");
     let wrong = refused("nic.transmit_stamps = \"kernel\"\nnic.zero_copy = \"yes\"", facts());
     assert!(wrong.starts_with("nic.transmit_stamps (--transmit-stamps) = \"kernel\": "), "{wrong}");
     assert!(wrong.ends_with("; write none, or nic.zero_copy (--zero-copy) = no"), "{wrong}");
