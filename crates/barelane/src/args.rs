@@ -232,6 +232,9 @@ pub struct ServeArguments {
     /// Who says when a question came: auto (the XDP program, where there is an age limit), driver, none [default: auto]
     #[arg(long, value_name = "WHO")]
     pub arrival_stamps: Option<String>,
+    /// Who says when an answer left: kernel (where it sends copies), none [default: none]
+    #[arg(long, value_name = "WHO")]
+    pub transmit_stamps: Option<String>,
     /// Who drives the NIC's rings: need-wakeup, busy-poll, spin [default: need-wakeup]
     #[arg(long, value_name = "MODE")]
     pub wake: Option<String>,

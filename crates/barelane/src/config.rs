@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use nic::xdp::{ModeChoice, Vlans, Wake, ZeroCopyChoice};
+use nic::xdp::{ModeChoice, TransmitStamps, Vlans, Wake, ZeroCopyChoice};
 use route::{
     Limit, NextHop, Prefix, Route, Service, ShortPackets, SourceLimit, SourcePrefix, TierChoice, VlanSet,
 };
@@ -78,6 +78,8 @@ pub struct NicConfig {
     pub ring_size: u32,
     /// Who says when a question came.
     pub arrival_stamps: ArrivalChoice,
+    /// Who says when an answer left.
+    pub transmit_stamps: TransmitStamps,
 }
 
 /// What all lanes have in common.
@@ -286,6 +288,7 @@ impl Default for Config {
                 wake: Wake::NeedWakeup,
                 ring_size: 0,
                 arrival_stamps: ArrivalChoice::Auto,
+                transmit_stamps: TransmitStamps::None,
             },
             lane: LaneConfig {
                 cores: Vec::new(),

@@ -32,6 +32,7 @@ use crate::stamp_key;
 
 mod age;
 mod card;
+mod departures;
 pub mod facts;
 mod idle;
 mod lanes;
@@ -46,6 +47,7 @@ mod tier;
 
 pub use card::CardPlan;
 pub(crate) use card::free;
+pub(crate) use departures::without_copies;
 pub use facts::Facts;
 pub(crate) use facts::memif_link;
 pub use idle::Idle;

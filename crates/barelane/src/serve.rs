@@ -55,6 +55,7 @@ mod served;
 mod server;
 mod servers;
 mod stalls;
+mod stamping;
 mod tell;
 mod watch;
 

@@ -15,7 +15,7 @@
 //! A clock that was stepped is not on the last line at all. That says nothing of the next one, which is judged by the
 //! error of the calibrated rate instead.
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, DynamicClockId, Timespec, clock_gettime, clock_gettime_dynamic};
 
 use crate::clock::Clock;
 use crate::sys;
@@ -129,6 +129,17 @@ impl Wall {
     }
 }
 
+/// How far the kernel's `CLOCK_TAI` is ahead of its `CLOCK_MONOTONIC`, in nanoseconds modulo 2^64, wrong by half of what reading the one
+/// between two readings of the other takes, some ten. It stays as it is until somebody sets the time of day, or says how many seconds UTC is
+/// behind TAI: both clocks are slewed alike (`tk_update_ktime_data` and `offs_tai` in kernel/time/timekeeping.c). Takes some microseconds.
+pub fn tai_ahead_ns() -> u64 {
+    let take = || [kernels_ns(ClockId::Monotonic), tai_ns(), kernels_ns(ClockId::Monotonic)];
+    let width = |[before, _, after]: [u64; 3]| after.saturating_sub(before);
+    let narrowest = |best, next| if width(next) < width(best) { next } else { best };
+    let [before, tai, after] = (1..READINGS).map(|_| take()).fold(take(), narrowest);
+    tai.wrapping_sub(before.midpoint(after))
+}
+
 /// By how much a second may be wrong, counted at the rate that the clock was calibrated to.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousand nanoseconds")]
 fn rate_error_ns(clock: Clock) -> u64 {
@@ -188,7 +199,15 @@ impl Reading {
 
 /// Nanoseconds by a clock of the kernel's; 0 where it is set to a time before its first.
 fn kernels_ns(kernels: ClockId) -> u64 {
-    let now = clock_gettime(kernels);
+    ns_of(clock_gettime(kernels))
+}
+
+/// The same by `CLOCK_TAI`, which every kernel that Barelane runs on has (Linux 3.10).
+fn tai_ns() -> u64 {
+    clock_gettime_dynamic(DynamicClockId::Tai).map_or(0, ns_of)
+}
+
+fn ns_of(now: Timespec) -> u64 {
     let [seconds, ns] = [now.tv_sec, now.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
     seconds.saturating_mul(NS_PER_SECOND).saturating_add(ns)
 }
@@ -256,6 +275,22 @@ mod tests {
         for kernels in [ClockId::Realtime, ClockId::Monotonic] {
             assert_tells_the_time(clock, kernels);
         }
+    }
+
+    #[test]
+    fn tai_is_as_far_ahead_as_it_was_and_as_its_clocks_say() {
+        let [before, ahead, after] = [(), (), ()].map(|()| {
+            let monotonic = kernels_ns(ClockId::Monotonic);
+            let ahead = tai_ahead_ns();
+            let tai = tai_ns();
+            // It went by while TAI was read last, and not before.
+            assert!(tai.wrapping_sub(ahead) >= monotonic, "{monotonic} {ahead} {tai}");
+            ahead
+        });
+        assert!(
+            before.abs_diff(ahead) < SECOND && ahead.abs_diff(after) < SECOND,
+            "{before} {ahead} {after}"
+        );
     }
 
     fn assert_tells_the_time(clock: Clock, kernels: ClockId) {

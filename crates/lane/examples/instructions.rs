@@ -21,10 +21,11 @@ use std::time::Instant;
 
 use barelane_lane::{Lane, mailbox};
 use many::Many;
+use nic::Queue;
 use nic::xdp::testing::{self, MemoryKernel};
-use nic::xdp::{Wake, XdpQueue};
+use nic::xdp::{Departing, OverXdp, Wake};
 use route::{Address, LaneSettings, NextHop, Owner, PartialChecksums, RouteTable, Service, ShortPackets};
-use telemetry::{Kind, Page, SharedStreams, Still, Tick};
+use telemetry::{ArrivalClock, Kind, Page, SharedStreams, Still, Tick, TickRate};
 use testkit::endpoint::{self, Endpoint};
 use testkit::packets::{self, exchange};
 use wire::checksum::Summer;
@@ -46,6 +47,8 @@ const RING_SIZE: u32 = 256;
 const SIGNED: &str = "stamp4-signed";
 /// Its key.
 const KEY: &[u8] = b"the key of a measurement";
+/// When what leaves does so, as the kernel says it: after each turn's instant.
+const LEFT_NS: u64 = 100_000;
 /// The UDP echo service's port (RFC 862).
 const PORT: u16 = 7;
 
@@ -55,37 +58,52 @@ mod many;
 #[path = "instructions/numbered.rs"]
 mod numbered;
 
-type MemoryLane = Lane<XdpQueue<MemoryKernel>, Still>;
+/// What a class is called whose lane is told when its answers leave, behind the name of one whose lane is not.
+const DEPARTING: &str = "-departing";
 
 /// What is counted. Not inlined, so that callgrind finds its beginning and its end.
 #[inline(never)]
-fn one_turn(lane: &mut MemoryLane, now: Tick) -> usize {
+fn one_turn<Q: Queue>(lane: &mut Lane<Q, Still>, now: Tick) -> usize {
     lane.turn(now)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(class) = env::args().nth(1) else {
         return Err("which class? udp4 udp6 icmp4 icmp6 arp ndp stamp4 stamp6 stamp4-signed sockperf4 malformed unclaimed junk, \
-                    stamp4-streams sockperf4-streams, ports-N ranges-N askers-N vlans-N with N routes, or: load"
+                    stamp4-streams sockperf4-streams, udp4-departing stamp4-departing, ports-N ranges-N askers-N vlans-N with N routes, or: load"
             .into());
     };
     let endpoint = endpoint::load()?;
     if class == "load" {
         return load(&endpoint);
     }
-    let many = Many::of(&class)?;
+    let queue = testing::queue(RING_SIZE, Wake::NeedWakeup)?;
+    match class.strip_suffix(DEPARTING) {
+        None => count(&class, &endpoint, queue),
+        Some(base) => count(base, &endpoint, Departing::new(queue)),
+    }
+}
+
+/// Asks all questions of a class, by this queue, and says how many they were.
+fn count<Q: OverXdp<Kernel = MemoryKernel>>(
+    class: &str,
+    endpoint: &Endpoint,
+    queue: Q,
+) -> Result<(), Box<dyn Error>> {
+    let many = Many::of(class)?;
     let numbered = class.strip_suffix(numbered::ENDING);
     let mut question = match &many {
-        Some(many) => many.question(&endpoint)?,
-        None => question(numbered.unwrap_or(&class), &endpoint)?,
+        Some(many) => many.question(endpoint)?,
+        None => question(numbered.unwrap_or(class), endpoint)?,
     };
     let stamp_key = if class == SIGNED { Key::new(KEY) } else { None };
     let routes = match &many {
-        Some(many) => many.table(&endpoint)?,
-        None => everywhere(&endpoint)?,
+        Some(many) => many.table(endpoint)?,
+        None => everywhere(endpoint)?,
     };
     let streams = numbered.map(|_| Arc::new(SharedStreams::new(numbered::ROOM)));
-    let mut lane = lane(&endpoint, &routes, stamp_key)?.with_streams(streams.clone());
+    let mut lane = lane(endpoint, &routes, stamp_key, queue).with_streams(streams.clone());
+    lane.queue_mut().xdp_mut().set_tai(Some(LEFT_NS));
     for turn in 0..TURNS {
         let mut injected = 0;
         for place in 0..BATCH {
@@ -93,14 +111,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                 numbered::number(&mut question, base, turn * BATCH as u64 + place as u64)
                     .ok_or("no number")?;
             }
-            injected += usize::from(lane.queue_mut().inject(&question));
+            injected += usize::from(lane.queue_mut().xdp_mut().inject(&question));
         }
         let taken = one_turn(black_box(&mut lane), Tick(turn));
-        lane.queue_mut().transmit(|_| ());
+        lane.queue_mut().xdp_mut().transmit(|_| ());
         assert_eq!((injected, taken), (BATCH, BATCH), "turn {turn}");
     }
     let counters = lane.counters();
-    let fate = if is_dropped(&class) { Kind::Dropped } else { Kind::Replied };
+    let fate = if is_dropped(class) { Kind::Dropped } else { Kind::Replied };
     assert!(
         cfg!(silent) || counters.sum(fate) == TURNS * BATCH as u64,
         "not every packet of {class} had the fate {fate:?}"
@@ -193,11 +211,12 @@ fn everywhere(endpoint: &Endpoint) -> Result<RouteTable, Box<dyn Error>> {
 }
 
 /// A lane that goes by these routes.
-fn lane(
+fn lane<Q: Queue>(
     endpoint: &Endpoint,
     routes: &RouteTable,
     stamp_key: Option<Key>,
-) -> Result<MemoryLane, Box<dyn Error>> {
+    queue: Q,
+) -> Lane<Q, Still> {
     let tables = routes.compile(&LaneSettings {
         mac: Mac(endpoint.mac),
         checksum: Summer::fastest(),
@@ -208,9 +227,9 @@ fn lane(
         stamp_key,
         short_packets: ShortPackets::Drop,
     });
-    let queue = testing::queue(RING_SIZE, Wake::NeedWakeup)?;
-    let (_, mailbox) = mailbox();
-    Ok(Lane::new(queue, Box::new(tables), Still::default(), Arc::new(Page::default()), mailbox))
+    let (mut sender, mailbox) = mailbox();
+    sender.tell_arrival_clock(ArrivalClock::new(Tick(0), 0, TickRate::NANOSECONDS));
+    Lane::new(queue, Box::new(tables), Still::default(), Arc::new(Page::default()), mailbox)
 }
 
 /// How long tables of many routes take to be made, and how much memory, on this machine as it is now.

@@ -101,6 +101,18 @@ impl Arrivals {
         self.in_hand.map(|Arrival(stamp)| stamp).or(found)
     }
 
+    /// When the frame in hand came, as its stamp says; nothing where it bears none.
+    #[inline]
+    pub(crate) fn stamp_in_hand(&self) -> Option<u64> {
+        self.in_hand.map(|Arrival(stamp)| stamp)
+    }
+
+    /// The clock of stamps, once it is told.
+    #[inline]
+    pub(crate) fn clock(&self) -> Option<ArrivalClock> {
+        self.clock
+    }
+
     /// No frame is in hand, whatever came last: what is answered next did not come by the ring.
     pub(crate) fn let_go(&mut self) {
         self.in_hand = None;

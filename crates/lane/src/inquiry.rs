@@ -105,6 +105,9 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
         if Q::HAS_ARRIVALS {
             self.arrivals.let_go();
         }
+        if Q::HAS_DEPARTURES {
+            self.begin_departures(began);
+        }
         let mut tap = self.tap.take();
         let verdict = self.answer_beside_ring(frame, inquiry, &mut tap);
         self.tap = tap;

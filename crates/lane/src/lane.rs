@@ -14,6 +14,7 @@ use wire::parse::{self, Fault};
 
 use crate::arrivals::{Age, Arrivals};
 use crate::classify::{check_addresses, claimed, classify_the_rest};
+use crate::departures::{Departures, took};
 use crate::housekeeping;
 use crate::look_back::LookBack;
 use crate::mailbox::Mailbox;
@@ -39,6 +40,7 @@ pub struct Lane<Q: Queue, C: Clock> {
     pub(crate) mailbox: Mailbox,
     pub(crate) page: Arc<Page>,
     pub(crate) arrivals: Arrivals,
+    pub(crate) departures: Departures,
     /// There while somebody captures.
     pub(crate) tap: Option<Box<Tap>>,
     pub(crate) look_back: LookBack,
@@ -59,7 +61,8 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
         if let Some(clock) = mailbox.arrival_clock() {
             arrivals.set_clock(clock);
         }
-        Self { queue, tables, state, mailbox, page, arrivals, tap: None, look_back, turns: 0 }
+        let departures = Departures::default();
+        Self { queue, tables, state, mailbox, page, arrivals, departures, tap: None, look_back, turns: 0 }
     }
 
     /// The same lane, which drops what has waited for longer than this when it comes to it, or nothing for that reason. It
@@ -101,6 +104,9 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
         if Q::HAS_ARRIVALS && taken > 0 {
             self.arrivals.find(self.state.clock.now());
         }
+        if Q::HAS_DEPARTURES && taken > 0 {
+            self.begin_departures(now);
+        }
         while let Some(mut frame) = self.queue.next(&mut burst) {
             if Q::HAS_ARRIVALS && self.is_too_old(&frame) {
                 self.shed(frame, now, witness);
@@ -121,7 +127,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
             match answer {
                 Ok(Reply { len, counter }) => {
                     frame.set_len(len);
-                    match self.queue.tx(frame) {
+                    match self.send(frame) {
                         Ok(()) => self.count_sent(counter),
                         Err(frame) => self.give_up(frame, Counter::TxRingFull),
                     }
@@ -133,6 +139,9 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
             }
         }
         self.queue.flush();
+        if Q::HAS_DEPARTURES {
+            self.take_departures();
+        }
         self.look_back.end(taken);
         self.state.counters.add(Counter::Rx, taken as u64);
         self.state.counters.count(if taken == 0 { Counter::TurnEmpty } else { Counter::Turn });
@@ -165,7 +174,7 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
         let (handed_on, counter, counter_else) = match verdict {
             Verdict::Reply { len, counter } => {
                 frame.set_len(usize::from(len));
-                (self.queue.tx(frame), counter, Counter::TxRingFull)
+                (self.send(frame), counter, Counter::TxRingFull)
             }
             Verdict::Pass(reason) => (self.queue.pass(frame), Counter::Passed, reason.counter()),
             Verdict::Drop(reason) => return self.give_up(frame, reason.counter()),
@@ -174,6 +183,39 @@ impl<Q: Queue, C: Clock> Lane<Q, C> {
             Ok(()) if matches!(verdict, Verdict::Reply { .. }) => self.count_sent(counter),
             Ok(()) => self.unanswered(counter),
             Err(frame) => self.give_up(frame, counter_else),
+        }
+    }
+
+    /// Hands an answer to the queue. Where answers say when they leave, it is to say so, and how long that took is counted from when its
+    /// question came; where frames do not say that, from when the turn began. One that should say when it came and does not
+    /// ([`Counter::ArrivalUnknown`]), or that came beside the ring, is not to say when it leaves.
+    #[inline(always)]
+    fn send(&mut self, frame: Frame) -> Result<(), Frame> {
+        if Q::HAS_DEPARTURES {
+            let since = if Q::HAS_ARRIVALS { self.arrivals.stamp_in_hand() } else { self.departures.turn() };
+            if let Some(since) = since {
+                return self.queue.tx_since(frame, since);
+            }
+        }
+        self.queue.tx(frame)
+    }
+
+    /// What is answered from now on, and does not say when it came, counts from this instant.
+    pub(crate) fn begin_departures(&mut self, now: Tick) {
+        self.departures.begin(self.arrivals.clock().map(|clock| clock.stamp_at(now)));
+    }
+
+    /// Counts how long it took until what has left had done so.
+    fn take_departures(&mut self) {
+        let mut departure = self.queue.departure();
+        let (Some(clock), true) = (self.arrivals.clock(), departure.is_some()) else { return };
+        let now = clock.stamp_at(self.state.clock.now());
+        while let Some(departed) = departure {
+            match took(departed, clock, now) {
+                Some(ns) => self.page.transmit_residence.record(ns),
+                None => self.state.counters.count(Counter::TransmitUnknown),
+            }
+            departure = self.queue.departure();
         }
     }
 

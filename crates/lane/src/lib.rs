@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A lane makes no system call, takes no lock and allocates nothing after [`Lane::new`]. Time is passed in; only for answers
-//! that carry it, and to know how old a stamped frame is, it reads the [`Clock`](telemetry::Clock) that it was given.
+//! that carry it, and to know how old a stamped frame is or whether it can have left, it reads the [`Clock`](telemetry::Clock) that it was given.
 //! What it needs from outside comes whole, between two turns, through its [`Mailbox`]; what others want to know they read
 //! from its page.
 #![forbid(unsafe_code)]
@@ -14,6 +14,7 @@
 mod arrivals;
 mod bucket;
 mod classify;
+mod departures;
 pub mod filter;
 mod housekeeping;
 mod inquiry;

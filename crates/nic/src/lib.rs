@@ -16,4 +16,4 @@ pub mod queue;
 pub mod sim;
 pub mod xdp;
 
-pub use queue::{Arrival, BURST_MAX, Burst, Depths, FRAME_LEN_MIN, Frame, Queue};
+pub use queue::{Arrival, BURST_MAX, Burst, Departure, Depths, FRAME_LEN_MIN, Frame, Queue};

@@ -103,10 +103,22 @@ pub struct Depths {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrival(pub u64);
 
+/// What is known of a frame that has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// What was said when it was handed over: see [`Queue::tx_since`].
+    pub since: u64,
+    /// When it left: nanoseconds of the kernel's `CLOCK_TAI`. Nothing where nobody has said so, though somebody should have.
+    pub left: Option<u64>,
+}
+
 /// One receive and transmit pair of a card, owned by one lane.
 pub trait Queue {
     /// Whether frames say when they came. A constant, so that a lane whose frames do not has no instruction for it.
     const HAS_ARRIVALS: bool = false;
+
+    /// Whether frames that were sent say when they left. A constant for the same reason.
+    const HAS_DEPARTURES: bool = false;
 
     /// Makes room for new packets, takes back what was sent, and says how many frames wait: at most [`BURST_MAX`].
     fn rx(&mut self) -> Burst;
@@ -130,6 +142,23 @@ pub trait Queue {
     /// # Errors
     /// The frame itself, untouched, for the caller to release and count.
     fn tx(&mut self, frame: Frame) -> Result<(), Frame>;
+
+    /// The same of a frame that is to say when it leaves. `since` is whatever its sender wants to know again then:
+    /// [`Queue::departure`] gives both.
+    ///
+    /// # Errors
+    /// As [`Queue::tx`].
+    #[inline]
+    fn tx_since(&mut self, frame: Frame, _since: u64) -> Result<(), Frame> {
+        self.tx(frame)
+    }
+
+    /// The next frame that has left since this was last asked, of those that were to say so; nothing where there is none. To be asked
+    /// in each turn, until it gives nothing: what has left is free again when it has been told.
+    #[inline]
+    fn departure(&mut self) -> Option<Departure> {
+        None
+    }
 
     /// Hands a frame on, unchanged, to the stack behind; gives it back where there is none.
     ///

@@ -14,7 +14,7 @@
 //! | `umem`, `lent` | the packet memory that kernel and lane take turns with |
 //! | `rings` | the four rings of a socket |
 //! | `queue` | rings and memory as a lane sees them: [`Queue`](crate::Queue) |
-//! | `stamped` | the same queue, whose frames say when they came |
+//! | `stamped`, `departing` | the same queue, whose frames say when they came, and when they left |
 //! | `socket` | AF_XDP socket, bind, counts |
 //! | `again` | an interface that goes away under its sockets, and comes again |
 //! | `sleep` | waiting for packets without spinning |
@@ -42,6 +42,7 @@ mod again;
 pub mod bare;
 mod bpf;
 mod claims;
+mod departing;
 pub mod dry_run;
 mod error;
 pub mod generator;
@@ -69,6 +70,7 @@ mod vlans;
 pub use claims::{
     Answers, Claim, ClaimKey, ClaimedAddress, Claims, Owner, PartialChecksums, RefinedKey, Tier,
 };
+pub use departing::{Departing, OverXdp, TransmitStamps};
 pub use error::{AttachedProgram, XdpError};
 pub use next_hops::NextHops;
 use program::{Attached, Program};
@@ -126,6 +128,8 @@ pub struct Settings {
     pub numa_node: Option<u32>,
     /// Whether frames say when they came: see [`Stamped`].
     pub arrivals: ArrivalStamps,
+    /// Whether frames that were sent say when they left: see [`Departing`].
+    pub departures: TransmitStamps,
 }
 
 impl Settings {
@@ -143,6 +147,7 @@ impl Settings {
             mtu,
             numa_node: None,
             arrivals: ArrivalStamps::None,
+            departures: TransmitStamps::None,
         }
     }
 
@@ -162,6 +167,9 @@ impl Settings {
         }
         if self.zero_copy == ZeroCopyChoice::Yes && self.mode == ModeChoice::Generic {
             return Err(XdpError::ZeroCopyGeneric);
+        }
+        if self.zero_copy == ZeroCopyChoice::Yes && self.departures == TransmitStamps::Kernel {
+            return Err(XdpError::TransmitClock { interface: self.interface.clone() });
         }
         Layout::new(self.ring_size, self.mtu, &self.interface)
     }

@@ -118,6 +118,8 @@ table! {
             "UDP datagrams whose sender left the checksum to a NIC that does not exist (veth), answered all the same.";
         ArrivalUnknown "arrival_unknown" Note Rx
             "Frames that should bear the time of their arrival and do not: no age limit holds for them.";
+        TransmitUnknown "transmit_unknown" Note Tx
+            "Answers that should say when they left and do not, or say a time at which they were not under way: how long that took is not known.";
         StreamEvicted "stream_evicted" Note Respond
             "Packets whose stream got the place of the one that was quiet for longest (`lane.streams`): the figures of that one are gone.";
         Warmed "warmed" Note Tx "Frames that a lane has sent to itself, by which its way out stays warm (`lane.keep_warm`).";

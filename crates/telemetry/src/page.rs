@@ -10,6 +10,7 @@
 //! | `turn_residence` | the lane, at the turn after the answers | relaxed | relaxed |
 //! | `queueing` | the lane, as it comes to a frame | relaxed | relaxed |
 //! | `arrival_residence` | the lane, at the turn after the answers | relaxed | relaxed |
+//! | `transmit_residence` | the lane, as sent frames come back | relaxed | relaxed |
 //! | `stalls` | the lane, at a stall | see [`SharedStalls`] | |
 //!
 //! The sequence is odd while the lane writes. A reader that saw the same even sequence before and after its copy
@@ -61,6 +62,9 @@ pub struct Page {
     pub queueing: SharedHistogram,
     /// From the arrival stamp of what was answered to the instant that the next turn was given, in nanoseconds.
     pub arrival_residence: SharedHistogram,
+    /// Until the transmit stamp of what was answered, in nanoseconds: from its arrival stamp, or where frames are not stamped when they
+    /// come, from the instant that its turn was given. Empty where frames are not stamped when they leave.
+    pub transmit_residence: SharedHistogram,
     /// When the lane was not there.
     pub stalls: SharedStalls,
 }
@@ -78,6 +82,7 @@ impl Default for Page {
             turn_residence: array::from_fn(|_| SharedHistogram::default()),
             queueing: SharedHistogram::default(),
             arrival_residence: SharedHistogram::default(),
+            transmit_residence: SharedHistogram::default(),
             stalls: SharedStalls::default(),
         }
     }

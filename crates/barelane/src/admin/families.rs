@@ -108,6 +108,13 @@ impl Families {
         let help = "Events that were not told, because too many of their name came at once.";
         let name = "barelane_log_suppressed_events";
         self.add(name, Kind::Counter, "events", help, vec![], count("log_suppressed"));
+        let help = "The clock of instants that times of lanes are counted between, and who reads it; none where nobody does: always 1.";
+        for (of, field) in
+            [("turn", "turn_clock"), ("arrival", "arrival_clock"), ("transmit", "transmit_clock")]
+        {
+            let labels = vec![("of", of.to_owned()), ("clock", area.text(field).unwrap_or_default())];
+            self.add("barelane_clock", Kind::Info, "", help, labels, Value::Number(1));
+        }
         let help =
             "A frame is dropped as too old where it has waited for longer; 0 where that is not limited.";
         let limit = Value::Ns(area.number("age_limit").unwrap_or(0));

@@ -15,8 +15,8 @@ use std::path::Path;
 use super::keys::{
     self, ADDRESSES, ADMIN, ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE, ADMIN_TOKEN_FILE, AGE_LIMIT,
     ARRIVAL_STAMPS, CORES, HOLD, HOUSEKEEPING_CORE, IDLE, INTERFACE, KEEP_WARM, LOG_FORMAT, LOG_LEVEL, MAC,
-    MEMIF, MODE, NEXT_HOP, QUEUES, RESPOND, STAMP_KEY_FILE, STAMP_SHORT_PACKETS, STREAMS, TIER, VLANS, WAKE,
-    ZERO_COPY,
+    MEMIF, MODE, NEXT_HOP, QUEUES, RESPOND, STAMP_KEY_FILE, STAMP_SHORT_PACKETS, STREAMS, TIER,
+    TRANSMIT_STAMPS, VLANS, WAKE, ZERO_COPY,
 };
 use super::{Config, file};
 use crate::args::ServeArguments;
@@ -138,6 +138,7 @@ fn options(arguments: &ServeArguments) -> Vec<(Setting, Vec<String>)> {
         (ZERO_COPY, one(&arguments.zero_copy)),
         (WAKE, one(&arguments.wake)),
         (ARRIVAL_STAMPS, one(&arguments.arrival_stamps)),
+        (TRANSMIT_STAMPS, one(&arguments.transmit_stamps)),
         (AGE_LIMIT, one(&arguments.age_limit)),
         (STREAMS, one(&arguments.streams)),
         (QUEUES, arguments.queue.clone()),

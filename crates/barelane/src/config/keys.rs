@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, Vlans, Wake, ZeroCopyChoice};
+use nic::xdp::{ModeChoice, RING_SIZE_MAX, RING_SIZE_MIN, TransmitStamps, Vlans, Wake, ZeroCopyChoice};
 use route::{Family, NextHop, ServiceError, ShortPackets, SourcePrefix, TierChoice, VlanSet};
 use telemetry::Ns;
 use telemetry::streams::WAYS;
@@ -36,6 +36,7 @@ settings! {
     WAKE "nic.wake" Some("--wake");
     RING_SIZE "nic.ring_size" None;
     ARRIVAL_STAMPS "nic.arrival_stamps" Some("--arrival-stamps");
+    TRANSMIT_STAMPS "nic.transmit_stamps" Some("--transmit-stamps");
     NIC_ADDRESSES "nic.addresses" None;
     NIC_CORES "nic.cores" None;
     CORES "lane.cores" Some("--core");
@@ -91,6 +92,10 @@ pub const WAKES: &[(&str, Wake)] =
 /// Who says when a question came, by name.
 pub const ARRIVAL_STAMPERS: &[(&str, ArrivalChoice)] =
     &[("auto", ArrivalChoice::Auto), ("driver", ArrivalChoice::Driver), ("none", ArrivalChoice::None)];
+
+/// Who says when an answer left, by name.
+pub const TRANSMIT_STAMPERS: &[(&str, TransmitStamps)] =
+    &[("none", TransmitStamps::None), ("kernel", TransmitStamps::Kernel)];
 
 /// What lanes do where nothing comes, by name.
 pub const IDLES: &[(&str, IdleChoice)] =
@@ -173,6 +178,7 @@ keys! {
     WAKE Text |config, texts| config.nic.wake = choice(WAKES, texts)?;
     RING_SIZE Number |config, texts| config.nic.ring_size = ring_size(&texts.concat())?;
     ARRIVAL_STAMPS Text |config, texts| config.nic.arrival_stamps = choice(ARRIVAL_STAMPERS, texts)?;
+    TRANSMIT_STAMPS Text |config, texts| config.nic.transmit_stamps = choice(TRANSMIT_STAMPERS, texts)?;
     NIC_ADDRESSES Texts |config, texts| config.serve.addresses = unique(texts, address)?;
     NIC_CORES Numbers |config, texts| config.lane.cores = cores(texts)?;
     CORES Numbers |config, texts| config.lane.cores = cores(texts)?;

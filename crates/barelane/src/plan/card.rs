@@ -2,10 +2,12 @@
 
 use host::links::{self, Link};
 use nic::memif;
-use nic::xdp::{ArrivalStamps, Layout, ModeChoice, PROGRAM_NAME, Settings, Wake, ZeroCopyChoice};
+use nic::xdp::{
+    ArrivalStamps, Layout, ModeChoice, PROGRAM_NAME, Settings, TransmitStamps, Wake, ZeroCopyChoice,
+};
 use route::NextHop;
 
-use super::{Facts, Idle, LanePlan, age, idle};
+use super::{Facts, Idle, LanePlan, age, departures, idle};
 use crate::config::keys::{
     IDLE, IDLES, INTERFACE, KEEP_WARM, MAC, MEMIF, MODE, MODES, QUEUES, ROUTE_NEXT_HOP, TIER, WAKE, WAKES,
     ZERO_COPIES, ZERO_COPY, name_of,
@@ -29,6 +31,14 @@ impl CardPlan {
         match self {
             Self::Xdp(settings) => settings.arrivals,
             Self::Memif(_) => ArrivalStamps::None,
+        }
+    }
+
+    /// Who says when an answer left.
+    pub(crate) fn departures(&self) -> TransmitStamps {
+        match self {
+            Self::Xdp(settings) => settings.departures,
+            Self::Memif(_) => TransmitStamps::None,
         }
     }
 
@@ -133,6 +143,7 @@ pub(crate) fn free(interface: &str, program: Option<&str>) -> String {
 /// What the card is opened with.
 pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Result<CardPlan, Wrong> {
     let arrivals = age::stamps(config, facts)?;
+    let departures = departures::stamps(config, facts)?;
     idle::check_keep_warm(config)?;
     if let Some(memif) = &config.nic.memif {
         return memif.settings(MEMIF).map(CardPlan::Memif);
@@ -149,5 +160,6 @@ pub(super) fn settings(config: &Config, facts: &Facts, lanes: &[LanePlan]) -> Re
         mtu: facts.link.mtu,
         numa_node: facts.link.numa_node,
         arrivals,
+        departures,
     }))
 }

@@ -46,6 +46,7 @@ impl fmt::Display for Plan {
             ),
         )?;
         row(out, "age", super::age::explain(&self.config, self.card.arrivals()))?;
+        row(out, "departures", super::departures::explain(&self.card))?;
         row(out, "streams", super::streams::explain(self))?;
         row(out, "admin", &self.admin)?;
         row(out, "start", self.explain_address_check())?;
@@ -383,6 +384,7 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
         );
     }
     warnings.extend(super::streams::warning(plan));
+    warnings.extend(super::departures::warning(plan));
     let lane_count = plan.lanes.len() + plan.placement.others.len();
     if lane_count >= plan.facts.topology.allowed().len() {
         warnings.push("the lanes take every core of this process: other work will delay answers".to_owned());

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use host::cores::{Taken, Topology};
 use host::links::{AddressState, AttachedProgram, Link, ProgramMode};
 use host::ports::Ports;
-use nic::xdp::ArrivalStamps;
+use nic::xdp::{ArrivalStamps, TransmitStamps};
 use route::{Owner, PartialChecksums, Tier};
 
 use super::{CardPlan, Facts, LanePlan, Plan};
@@ -507,6 +507,25 @@ fn an_age_limit_has_arrivals_stamped_and_rings_no_deeper_than_it_leaves_time_for
 }
 
 #[test]
+fn the_kernel_stamps_departures_where_it_is_asked_and_what_is_not_its_own_clock_is_refused() {
+    let plan = |text: &str| plan_of(text, facts()).unwrap();
+    assert_eq!(plan("").card.departures(), TransmitStamps::None);
+    assert!(plan("").to_string().contains("departures   nobody says when answers leave"));
+    let asked = plan("nic.transmit_stamps = \"kernel\"");
+    assert_eq!(asked.card.departures(), TransmitStamps::Kernel);
+    assert!(asked.to_string().contains("counted from the beginning of the lane's turn"), "{asked}");
+    let asked = plan("nic.transmit_stamps = \"kernel\"\nnic.arrival_stamps = \"driver\"");
+    assert!(asked.to_string().contains("counted from the question's arrival stamp"), "{asked}");
+    assert!(!asked.to_string().contains("address of the kernel's memory"), "{asked}");
+    let veth = Facts { link: Link { kind: Some("veth".into()), driver: None, ..facts().link }, ..facts() };
+    let asked = plan_of("nic.transmit_stamps = \"kernel\"", veth).unwrap().to_string();
+    assert!(asked.contains("warning      nic.transmit_stamps (--transmit-stamps): who receives"), "{asked}");
+    let wrong = refused("nic.transmit_stamps = \"kernel\"\nnic.zero_copy = \"yes\"", facts());
+    assert!(wrong.starts_with("nic.transmit_stamps (--transmit-stamps) = \"kernel\": "), "{wrong}");
+    assert!(wrong.ends_with("; write none, or nic.zero_copy (--zero-copy) = no"), "{wrong}");
+}
+
+#[test]
 fn streams_are_told_with_what_they_take_and_that_nothing_has_any() {
     let said = |text: &str| plan_of(text, facts()).unwrap().to_string();
     assert!(said("").contains("streams      none"), "{}", said(""));
@@ -531,6 +550,10 @@ fn an_age_limit_that_could_not_hold_is_refused() {
             "lane.age_limit (--age-limit) = \"2ms\": no question has an age in shared memory",
         ),
         ("nic.arrival_stamps = \"driver\"", "nic.arrival_stamps (--arrival-stamps) = \"driver\": no program"),
+        (
+            "nic.transmit_stamps = \"kernel\"",
+            "nic.transmit_stamps (--transmit-stamps) = \"kernel\": no kernel stands behind a queue in shared memory; write none",
+        ),
     ] {
         let text = format!("nic.memif = \"@age\"\nnic.mac = \"02:00:00:00:00:01\"\n{setting}");
         let text = format!("serve.addresses = [\"10.0.0.9/24\"]\n{text}");

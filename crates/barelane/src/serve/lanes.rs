@@ -12,8 +12,6 @@ use host::clock::Clock;
 use host::memory::Thread;
 use lane::{GatewaysUsed, Lane, Mailbox, MailboxFull, TableSender, mailbox};
 use nic::Queue;
-use nic::memif::MemifQueue;
-use nic::xdp::{ArrivalStamps, Stamped, XdpQueue, XdpSocket};
 use route::{LaneTables, NextHops, RouteCount, RouteTotals};
 use telemetry::{ArrivalClock, Counters, Histogram, Ns, Page, SharedStreams, Tick, TickRate, WallClock};
 
@@ -22,10 +20,13 @@ use crate::error::Error;
 use crate::health::LaneDoor;
 use crate::plan::{Idle, LanePlan};
 
+mod card_queue;
 mod idle;
 mod orders;
 mod warm;
 
+pub(super) use card_queue::CardQueue;
+use card_queue::Held;
 use idle::Sleeper;
 use orders::{Giver, Order, Taker, orders};
 use warm::Warmer;
@@ -64,115 +65,6 @@ impl telemetry::Clock for LaneClock {
     }
 }
 
-/// A queue of a card, of either kind. Told apart once, where the lane's thread begins: each kind has a loop of its own.
-#[derive(Debug)]
-pub(super) enum CardQueue {
-    Xdp(Box<XdpQueue<XdpSocket>>),
-    Stamped(Box<Stamped<XdpSocket>>),
-    Memif(Box<MemifQueue>),
-}
-
-impl From<MemifQueue> for CardQueue {
-    fn from(queue: MemifQueue) -> Self {
-        Self::Memif(Box::new(queue))
-    }
-}
-
-impl CardQueue {
-    /// A queue of an interface, whose program stamps what it hands on or does not.
-    pub(super) fn of_interface(queue: XdpQueue<XdpSocket>, arrivals: ArrivalStamps) -> Self {
-        match arrivals {
-            ArrivalStamps::None => Self::Xdp(Box::new(queue)),
-            ArrivalStamps::Program => Self::Stamped(Box::new(Stamped::new(queue))),
-        }
-    }
-
-    /// How many frames its lane has.
-    pub(super) fn held(&self) -> i64 {
-        match self {
-            Self::Xdp(queue) => queue.held(),
-            Self::Stamped(queue) => queue.queue().held(),
-            Self::Memif(queue) => queue.held(),
-        }
-    }
-
-    /// How many answers were given to it and have not left.
-    pub(super) fn unsent(&mut self) -> u32 {
-        match self {
-            Self::Xdp(queue) => queue.depths().tx,
-            Self::Stamped(queue) => Queue::depths(&mut **queue).map_or(0, |depths| depths.tx),
-            Self::Memif(queue) => Queue::depths(&mut **queue).map_or(0, |depths| depths.tx),
-        }
-    }
-}
-
-/// A queue that knows how many frames its lane has, and which kind it is.
-trait Held: Queue + Sized {
-    fn held(&self) -> i64;
-
-    /// The queue, where it is of this kind.
-    fn of(queue: CardQueue) -> Option<Box<Self>>;
-
-    /// The same back.
-    fn boxed(queue: Box<Self>) -> CardQueue;
-
-    /// Sleeps until something has come, and for so long at most.
-    fn sleep(&mut self, longest: Duration);
-}
-
-impl Held for XdpQueue<XdpSocket> {
-    fn held(&self) -> i64 {
-        Self::held(self)
-    }
-
-    fn of(queue: CardQueue) -> Option<Box<Self>> {
-        if let CardQueue::Xdp(queue) = queue { Some(queue) } else { None }
-    }
-
-    fn boxed(queue: Box<Self>) -> CardQueue {
-        CardQueue::Xdp(queue)
-    }
-
-    fn sleep(&mut self, longest: Duration) {
-        Self::sleep(self, longest);
-    }
-}
-
-impl Held for Stamped<XdpSocket> {
-    fn held(&self) -> i64 {
-        self.queue().held()
-    }
-
-    fn of(queue: CardQueue) -> Option<Box<Self>> {
-        if let CardQueue::Stamped(queue) = queue { Some(queue) } else { None }
-    }
-
-    fn boxed(queue: Box<Self>) -> CardQueue {
-        CardQueue::Stamped(queue)
-    }
-
-    fn sleep(&mut self, longest: Duration) {
-        Self::sleep(self, longest);
-    }
-}
-
-impl Held for MemifQueue {
-    fn held(&self) -> i64 {
-        Self::held(self)
-    }
-
-    fn of(queue: CardQueue) -> Option<Box<Self>> {
-        if let CardQueue::Memif(queue) = queue { Some(queue) } else { None }
-    }
-
-    fn boxed(queue: Box<Self>) -> CardQueue {
-        CardQueue::Memif(queue)
-    }
-
-    /// Sleeps in its turns, as its settings say: the plan has no other sleep for it.
-    fn sleep(&mut self, _longest: Duration) {}
-}
-
 /// What a lane begins with, beside its queue and its tables.
 #[derive(Clone, Debug)]
 pub(super) struct Beginning {
@@ -188,7 +80,7 @@ pub(super) struct Beginning {
     pub(super) streams: u32,
     /// The time of day.
     pub(super) wall: WallClock,
-    /// The clock of arrival stamps.
+    /// The clocks of stamps.
     pub(super) arrival_clock: ArrivalClock,
     /// How answers reach askers that are not on the link.
     pub(super) next_hops: NextHops,
@@ -258,6 +150,8 @@ impl Running {
             .spawn(move || match queue {
                 CardQueue::Xdp(queue) => task.run(*queue, &taker, &started),
                 CardQueue::Stamped(queue) => task.run(*queue, &taker, &started),
+                CardQueue::Departing(queue) => task.run(*queue, &taker, &started),
+                CardQueue::StampedDeparting(queue) => task.run(*queue, &taker, &started),
                 CardQueue::Memif(queue) => task.run(*queue, &taker, &started),
             })
             .map_err(|cause| {
@@ -352,7 +246,7 @@ impl Running {
         self.tables.tell_time(wall);
     }
 
-    /// The same of the clock that stamps arrivals.
+    /// The same of the clocks of stamps.
     pub(super) fn tell_arrival_clock(&mut self, clock: ArrivalClock) {
         self.tables.tell_arrival_clock(clock);
     }

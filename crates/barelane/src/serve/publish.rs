@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use lane::STALL_LIMIT;
-use nic::xdp::{ArrivalStamps, Statistics};
+use nic::xdp::Statistics;
 use telemetry::{ANSWERED_COUNT, Counters, Histogram, Page, Published};
 
 use super::card::Losses;
@@ -261,22 +261,18 @@ fn queue(image: &mut Image, losses: &Losses, index: usize) {
 fn facts(server: &Server) -> ServerFacts {
     let link = &server.plan().facts.link;
     let kernel_release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let [turn_clock, arrival_clock, transmit_clock, transmit_since] = server.stamping.names();
     ServerFacts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         nic: link.name.clone(),
         kernel_release: kernel_release.trim().to_owned(),
         stall_limit_ns: STALL_LIMIT.0,
-        arrival_clock: arrival_clock(server).to_owned(),
+        turn_clock,
+        arrival_clock,
+        transmit_clock,
+        transmit_since,
         age_limit_ns: server.plan().config.lane.age_limit.map_or(0, |limit| limit.0),
         ..ServerFacts::default()
-    }
-}
-
-/// The clock of arrival stamps.
-fn arrival_clock(server: &Server) -> &'static str {
-    match server.plan().card.arrivals() {
-        ArrivalStamps::None => "none",
-        ArrivalStamps::Program => "CLOCK_MONOTONIC, XDP program",
     }
 }
 

@@ -219,7 +219,7 @@ impl Server {
     /// Gives the lanes new queues. Answers that the ones before have not sent are counted as lost with the interface.
     fn exchange_queues(&mut self, queues: Vec<XdpQueue<XdpSocket>>) -> Result<(), Error> {
         for (lane, queue) in self.lanes.iter_mut().zip(queues) {
-            let queue = CardQueue::of_interface(queue, self.plan.card.arrivals());
+            let queue = CardQueue::of_interface(queue, &self.plan.card);
             let unsent = lane.exchange_queue(queue)?;
             self.card.count_lost(lane.plan().queue, unsent);
         }

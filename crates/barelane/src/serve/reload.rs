@@ -26,7 +26,7 @@ use crate::Config;
 use crate::config::keys::{
     self, ADMIN, ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE, ADMIN_TOKEN_FILE, AGE_LIMIT, ARRIVAL_STAMPS, HOLD,
     HOUSEKEEPING_CORE, IDLE, INTERFACE, KEEP_WARM, LOG_FORMAT, LOG_FORMATS, LOG_LEVEL, LOG_LEVELS, MAC,
-    MEMIF, MODE, QUEUES, RING_SIZE, SPIN_FOR_US, STREAMS, WAKE, ZERO_COPY, name_of,
+    MEMIF, MODE, QUEUES, RING_SIZE, SPIN_FOR_US, STREAMS, TRANSMIT_STAMPS, WAKE, ZERO_COPY, name_of,
 };
 use crate::config::values::duration_text;
 use crate::error::{Error, Setting, Wrong};
@@ -171,6 +171,11 @@ fn refuse_changes(old: &Config, new: &Config) -> Result<(), Wrong> {
             name_of(keys::ARRIVAL_STAMPERS, &old.nic.arrival_stamps).into(),
             name_of(keys::ARRIVAL_STAMPERS, &new.nic.arrival_stamps).into(),
         ),
+        (
+            TRANSMIT_STAMPS,
+            name_of(keys::TRANSMIT_STAMPERS, &old.nic.transmit_stamps).into(),
+            name_of(keys::TRANSMIT_STAMPERS, &new.nic.transmit_stamps).into(),
+        ),
         (AGE_LIMIT, time(old.lane.age_limit), time(new.lane.age_limit)),
         (STREAMS, old.lane.streams.to_string(), new.lane.streams.to_string()),
         (ADMIN, old.serve.admin.to_string(), new.serve.admin.to_string()),
@@ -227,6 +232,10 @@ mod tests {
         let wrong = refuse_changes(&old, &new).unwrap_err().to_string();
         assert!(wrong.starts_with("lane.streams (--streams) = \"64\": this cannot change"), "{wrong}");
         new.lane.streams = 0;
+        new.nic.transmit_stamps = nic::xdp::TransmitStamps::Kernel;
+        let wrong = refuse_changes(&old, &new).unwrap_err().to_string();
+        assert!(wrong.starts_with("nic.transmit_stamps (--transmit-stamps) = \"kernel\": this"), "{wrong}");
+        new.nic.transmit_stamps = old.nic.transmit_stamps;
         let wrong = refuse_changes(&old, &new).unwrap_err().to_string();
         assert!(wrong.starts_with("lane.cores (--core) = \"[1]\": this cannot change"), "{wrong}");
     }

@@ -10,8 +10,8 @@ use host::groups::SolicitedNode;
 use host::wall::{Line, Wall};
 use lane::GatewaysUsed;
 use nic::memif::{self, MemifError};
-use nic::xdp::{self, ArrivalStamps, Claims, StandIn, XdpError};
-use telemetry::{ArrivalClock, Counter, Counters, Histogram, Ns, Page, Tick, TickRate, WallClock, WallTime};
+use nic::xdp::{self, Claims, StandIn, XdpError};
+use telemetry::{Counter, Counters, Histogram, Ns, Page, Tick, TickRate, WallClock, WallTime};
 
 use super::address_check::{self, Announced};
 use super::card::{Card, Losses};
@@ -20,12 +20,13 @@ use super::next_hops::KernelWays;
 use super::print::Summary;
 use super::recovery::{Absence, LinkWord};
 use super::routes::RouteTally;
+use super::stamping::Stamping;
 use super::tell;
-use crate::config::keys::{INTERFACE, MEMIF, MODE, ZERO_COPY};
+use crate::config::keys::{INTERFACE, MEMIF, MODE, TRANSMIT_STAMPS, ZERO_COPY};
 use crate::error::{Error, Wrong};
 use crate::events::News;
 use crate::health;
-use crate::plan::{CardPlan, Plan, free, next_hops_of};
+use crate::plan::{CardPlan, Plan, free, next_hops_of, without_copies};
 use crate::side_channel::RouteFigures;
 
 /// How often the lanes are told the time of day. A clock that is stepped is followed so late at most; one that is slewed by
@@ -54,10 +55,8 @@ pub struct Server {
     /// The number of the ways that the program has.
     ways_in_program: u32,
     wall: Wall,
-    /// The clock of arrival stamps, where there are any.
-    stamping: Option<Wall>,
-    /// Whether it was said that frames come without them.
-    is_told_of_stamps: bool,
+    /// The clocks of stamps, and what is said of stamps that are missing.
+    pub(super) stamping: Stamping,
     time_told: Instant,
     link_looked_at: Instant,
     /// Whether the link carried at the last look.
@@ -93,7 +92,7 @@ impl Server {
         let mut lanes = Vec::new();
         let clock = Clock::calibrate();
         let wall = Wall::new(clock);
-        let monotonic = Wall::monotonic(clock);
+        let stamping = Stamping::new(clock, &plan.card);
         let kernel_ways = KernelWays::of(&plan)?;
         let next_hops = kernel_ways.as_ref().map(KernelWays::next_hops).cloned().unwrap_or_default();
         let beginning = Beginning {
@@ -103,7 +102,7 @@ impl Server {
             age_limit: plan.config.lane.age_limit,
             streams: plan.config.lane.streams,
             wall: told(wall.line()),
-            arrival_clock: arrival_clock(monotonic.line()),
+            arrival_clock: stamping.clock(),
             next_hops,
         };
         for (&lane, queue) in plan.lanes.iter().zip(queues) {
@@ -115,7 +114,6 @@ impl Server {
         card.set_next_hops(&next_hops_of(&beginning.next_hops))?;
         let now = Instant::now();
         let (time_told, link_looked_at) = (now, now);
-        let stamping = (plan.card.arrivals() == ArrivalStamps::Program).then_some(monotonic);
         Ok(Some(Self {
             plan,
             plan_number: 0,
@@ -129,7 +127,6 @@ impl Server {
             ways_in_program: beginning.next_hops.generation,
             wall,
             stamping,
-            is_told_of_stamps: false,
             time_told,
             link_looked_at,
             link: LinkWord::default(),
@@ -155,8 +152,8 @@ impl Server {
         self.time_told = Instant::now();
         let wall = told(self.wall.look());
         self.lanes.iter_mut().for_each(|lane| lane.tell_time(wall));
-        if let Some(line) = self.stamping.as_mut().map(Wall::look) {
-            self.lanes.iter_mut().for_each(|lane| lane.tell_arrival_clock(arrival_clock(line)));
+        if let Some(clock) = self.stamping.look() {
+            self.lanes.iter_mut().for_each(|lane| lane.tell_arrival_clock(clock));
         }
     }
 
@@ -264,22 +261,10 @@ impl Server {
     /// What has happened beside the lanes since this was last asked.
     pub(super) fn news(&mut self) -> Vec<News> {
         let mut news = self.card.news();
-        news.extend(self.news_of_stamps());
-        news
-    }
-
-    /// Says once that frames come without the stamp that they should bear.
-    fn news_of_stamps(&mut self) -> Option<News> {
-        if self.stamping.is_none()
-            || self.is_told_of_stamps
-            || self.counters().of(Counter::ArrivalUnknown) == 0
-        {
-            return None;
+        if self.stamping.is_to_look_for_missing() {
+            news.extend(self.stamping.news(&self.counters()));
         }
-        self.is_told_of_stamps = true;
-        Some(News::warning(
-            "frames come without an arrival stamp (arrival_unknown): no age limit holds for them, and no wait is known",
-        ))
+        news
     }
 
     /// What runs.
@@ -363,7 +348,7 @@ fn open(plan: &Plan) -> Result<(Card, Vec<CardQueue>), Error> {
     Ok(match &plan.card {
         CardPlan::Xdp(settings) => {
             let (attachment, queues) = xdp::open(settings, &nothing(plan)).map_err(refusal)?;
-            let queues = queues.into_iter().map(|queue| CardQueue::of_interface(queue, settings.arrivals));
+            let queues = queues.into_iter().map(|queue| CardQueue::of_interface(queue, &plan.card));
             (Card::Xdp(Box::new(attachment)), queues.collect())
         }
         CardPlan::Memif(settings) => {
@@ -420,11 +405,6 @@ fn told(line: Line) -> WallClock {
     WallClock::new(Tick(tick), WallTime(unix_ns), rate, Ns(error_ns), is_synchronised)
 }
 
-/// The same of the line of the clock that stamps arrivals.
-fn arrival_clock(line: Line) -> ArrivalClock {
-    ArrivalClock::new(Tick(line.tick), line.unix_ns, TickRate::new(line.ticks_per_second))
-}
-
 fn merged(lanes: impl Iterator<Item = Histogram>) -> Histogram {
     lanes.fold(Histogram::default(), |mut all, one| {
         all.merge(&one);
@@ -455,6 +435,13 @@ pub(super) fn refusal(error: XdpError) -> Error {
         XdpError::ZeroCopyAbsent { interface, queue, source } => Wrong::new(ZERO_COPY, "yes")
             .because(format_args!("the driver of {interface} has none for queue {queue}: {source}"))
             .remedy("write auto or no")
+            .into(),
+        XdpError::TransmitClock { interface } => without_copies(&interface).into(),
+        XdpError::TransmitMetadata { interface, source } => Wrong::new(TRANSMIT_STAMPS, "kernel")
+            .because(format_args!(
+                "this kernel takes no metadata with what is sent on {interface}, by which it would say so: {source}"
+            ))
+            .remedy("write none, or run Linux 6.11 or later")
             .into(),
         XdpError::ModeAbsent { interface, mode, source } => Wrong::new(MODE, mode)
             .because(format_args!("{interface} does not have it: {source}"))

@@ -43,8 +43,14 @@ pub(crate) struct ServerFacts {
     pub log_lost_count: u64,
     /// Events that it did not tell.
     pub log_suppressed_count: u64,
+    /// The clock of turns, and who reads it.
+    pub turn_clock: String,
     /// The clock of arrival stamps, and who reads it; none where there are none.
     pub arrival_clock: String,
+    /// The same of transmit stamps.
+    pub transmit_clock: String,
+    /// From when it is counted until transmit stamps, and by which of these clocks.
+    pub transmit_since: String,
     /// How old a question may be that a lane answers; 0 where that is not limited.
     pub age_limit_ns: u64,
     /// Questions that the program was run on for health, and those that lanes got.
@@ -187,8 +193,14 @@ pub(crate) fn server(image: &mut Image, facts: &ServerFacts) {
     image.count("log_lost", "lines", sentence, facts.log_lost_count);
     let sentence = "Events that were not told, because too many of their name came at once.";
     image.count("log_suppressed", "events", sentence, facts.log_suppressed_count);
+    let sentence = "The clock of turns, and who reads it: of all times of lanes for which no other is named.";
+    image.text("turn_clock", NAME_SIZE, sentence, &facts.turn_clock);
     let sentence = "The clock by which frames say when they came, and who reads it; none where they do not.";
     image.text("arrival_clock", NAME_SIZE, sentence, &facts.arrival_clock);
+    let sentence = "The clock by which answers say when they left, and who reads it; none where they do not.";
+    image.text("transmit_clock", NAME_SIZE, sentence, &facts.transmit_clock);
+    let sentence = "From when transmit_residence counts, and by which clock; none where answers do not say when they left.";
+    image.text("transmit_since", NAME_SIZE, sentence, &facts.transmit_since);
     let sentence =
         "A frame is dropped as too old where it has waited for longer; 0 where that is not limited.";
     image.gauge("age_limit", "ns", sentence, facts.age_limit_ns);

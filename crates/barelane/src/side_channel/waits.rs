@@ -1,4 +1,4 @@
-//! How long questions waited, as it stands in a lane's area.
+//! How long questions waited, and how long it took until their answers had left, as it stands in a lane's area.
 //!
 //! The standing queue is what even the question that waited the shortest had waited: a queue that empties now and then has none,
 //! however long it gets in between (Nichols and Jacobson, "Controlling Queue Delay", 2012). It is found here and not by the lane,
@@ -8,13 +8,15 @@ use telemetry::{Histogram, Page};
 
 use super::image::Image;
 
-/// Of a lane whose questions say when they came; empty of others.
+/// Of a lane whose questions say when they came, or whose answers say when they left; empty of others.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WaitFigures {
     /// How long they had waited when the lane came to them.
     pub queueing: Histogram,
     /// How long it took from there until their answers were gone.
     pub arrival_residence: Histogram,
+    /// How long it took until the kernel said that they had left.
+    pub transmit_residence: Histogram,
     /// The shortest wait since the last look; 0 where nothing came.
     pub standing_ns: u64,
 }
@@ -26,6 +28,7 @@ impl WaitFigures {
         self.standing_ns = queueing.since(&self.queueing).min();
         self.queueing = queueing;
         self.arrival_residence = page.arrival_residence.read();
+        self.transmit_residence = page.transmit_residence.read();
     }
 }
 
@@ -36,6 +39,9 @@ pub(super) fn waits(image: &mut Image, waits: &WaitFigures) {
     image.histogram("queueing", sentence, &waits.queueing);
     let sentence = "From the arrival stamp (arrival_clock) of what was answered to the beginning of the lane's next turn.";
     image.histogram("arrival_residence", sentence, &waits.arrival_residence);
+    let sentence = "Until the transmit stamp (transmit_clock) of what was answered: from its arrival stamp (arrival_clock), or where frames \
+                    have none from the beginning of the lane's turn (turn_clock); transmit_since says which.";
+    image.histogram("transmit_residence", sentence, &waits.transmit_residence);
     let sentence =
         "The shortest wait (queueing) since the publication before, within 1/64; 0 where nothing came.";
     image.gauge("standing_queue", "ns", sentence, waits.standing_ns);

@@ -65,8 +65,14 @@ pub struct Facts {
     pub link: String,
     /// What is longer is a stall.
     pub stall_limit_ns: u64,
+    /// The clock of turns, and who reads it.
+    pub turn_clock: String,
     /// The clock of arrival stamps, and who reads it.
     pub arrival_clock: String,
+    /// The clock of transmit stamps, and who reads it.
+    pub transmit_clock: String,
+    /// From when it is counted until these, and by which clock.
+    pub transmit_since: String,
     /// What has waited longer is dropped; 0 where that is not limited.
     pub age_limit_ns: u64,
 }
@@ -75,6 +81,16 @@ impl Facts {
     /// Whether frames say when they came.
     pub fn has_arrivals(&self) -> bool {
         !matches!(self.arrival_clock.as_str(), "" | "none")
+    }
+
+    /// Whether answers say when they left.
+    pub fn has_departures(&self) -> bool {
+        !matches!(self.transmit_clock.as_str(), "" | "none")
+    }
+
+    /// Whether either is so.
+    pub fn has_stamps(&self) -> bool {
+        self.has_arrivals() || self.has_departures()
     }
 }
 
@@ -131,6 +147,12 @@ pub struct Lane {
     pub arrival_residence: Spread,
     /// The same between the two looks.
     pub arrival_residence_recent: Spread,
+    /// Until what it answered had left, since the start.
+    pub transmit_residence: Spread,
+    /// The same between the two looks.
+    pub transmit_residence_recent: Spread,
+    /// Answers of which that is not known, though it should be.
+    pub transmit_unknown: u64,
     /// The shortest wait of the last publication.
     pub standing_queue_ns: u64,
     /// What was dropped since it had waited for too long.

@@ -33,7 +33,7 @@ const VIEWS: [Choice; 7] = [
     WAITS,
 ];
 
-/// The one that is offered only where frames say when they came.
+/// The one that is offered only where frames say when they came, or when they left.
 const WAITS: Choice = ('w', "waits", tables::waits);
 
 /// The most lanes that are shown at once, so that the table below has room; what is more is scrolled to.
@@ -145,7 +145,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, servers: &[Figures], view: &View) {
     draw_table(frame, &lanes, view.lanes_skipped, upper);
     let shown = VIEWS.get(view.table);
     let name = shown.map_or("", |(_, name, _)| name);
-    let rule = format!("── {name} {}", "─".repeat(usize::from(gap.width).saturating_sub(name.len() + 4)));
+    let clocks = if name == WAITS.1 { tables::clocks(figures) } else { String::new() };
+    let rule = rule(name, &clocks, usize::from(gap.width));
     frame.render_widget(Paragraph::new(rule), gap);
     if let Some((_, _, table)) = shown {
         draw_table(frame, &table(figures), view.skipped, lower);
@@ -155,6 +156,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, servers: &[Figures], view: &View) {
             .style(Style::new().add_modifier(Modifier::REVERSED)),
         keys,
     );
+}
+
+/// The line between the tables: the name of the lower one and, to the right, by which clocks it tells times that others tell it.
+fn rule(name: &str, clocks: &str, columns: usize) -> String {
+    let ending = if clocks.is_empty() { String::new() } else { format!(" {clocks} ─") };
+    let used = name.chars().count() + ending.chars().count() + 4;
+    format!("── {name} {}{ending}", "─".repeat(columns.saturating_sub(used)))
 }
 
 fn height(rows: usize) -> u16 {
@@ -210,7 +218,7 @@ fn fitting(mut widths: Vec<usize>, words: usize, columns: usize) -> Vec<usize> {
 /// What the keys do, close together where so many columns leave no other way.
 fn keys_line(figures: &Figures, view: &View, columns: usize) -> String {
     let pause = if view.is_paused { "p go on" } else { "p pause" };
-    let offered = VIEWS.iter().filter(|(key, ..)| *key != WAITS.0 || figures.facts.has_arrivals());
+    let offered = VIEWS.iter().filter(|(key, ..)| *key != WAITS.0 || figures.facts.has_stamps());
     let views = offered.map(|(key, name, _)| format!("{key} {name}"));
     let fixed = ["q quit", pause, "n next"].map(str::to_owned);
     let mut words: Vec<String> = fixed.into_iter().chain(views).chain(["↑↓".to_owned()]).collect();

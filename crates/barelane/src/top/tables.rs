@@ -7,6 +7,10 @@ use super::figures::{Depths, Figures, Flow, NicCount, Stream, StreamFates};
 use super::units::{age, count, rate, time};
 use crate::error::printable;
 
+mod waits;
+
+pub use waits::{clocks, waits};
+
 /// A table: every row has as many cells as its head.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -85,44 +89,6 @@ pub fn lanes(figures: &Figures) -> Table {
         rows: figures.lanes.iter().map(row).collect(),
         words: 0,
         nothing: "no lanes",
-    }
-}
-
-/// One row a lane: how long questions waited for it and how old they were when their answers were gone, both since their arrival.
-pub fn waits(figures: &Figures) -> Table {
-    let row = |lane: &super::figures::Lane| {
-        let [waited, answered] = [&lane.queueing_recent, &lane.arrival_residence_recent];
-        vec![
-            lane.index.to_string(),
-            count(lane.too_old),
-            rate(lane.too_old_per_second),
-            time(Some(lane.standing_queue_ns)),
-            time(waited.p50_ns),
-            time(waited.p99_ns),
-            time(lane.queueing.max_ns),
-            time(answered.p50_ns),
-            time(answered.p99_ns),
-            time(lane.arrival_residence.max_ns),
-        ]
-    };
-    let stamped = figures.lanes.iter().filter(|_| figures.facts.has_arrivals());
-    Table {
-        title: "waits",
-        head: vec![
-            "lane",
-            "too old",
-            "now/s",
-            "standing",
-            "waited p50",
-            "p99",
-            "max",
-            "answered p50",
-            "p99",
-            "max",
-        ],
-        rows: stamped.map(row).collect(),
-        words: 0,
-        nothing: "frames do not say when they came: --arrival-stamps driver has them do it",
     }
 }
 
@@ -318,8 +284,8 @@ impl fmt::Display for Text<'_> {
         let mut streams = streams(figures);
         streams.rows.truncate(STREAMS_PRINTED);
         write!(out, "\n\n{}", lanes(figures))?;
-        if figures.facts.has_arrivals() {
-            write!(out, "\n\n{}", waits(figures))?;
+        if figures.facts.has_stamps() {
+            write!(out, "\n\n{}\n{}", waits(figures), clocks(figures))?;
         }
         let tables = [answers(figures), drops(figures), queues(figures), stalls, routes(figures), streams];
         tables.iter().try_for_each(|table| write!(out, "\n\n{table}"))

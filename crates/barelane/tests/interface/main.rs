@@ -35,6 +35,7 @@
 //! | `flood` | are questions by the million accounted for on both sides, in memory that does not grow? |
 //! | `spoofed` | does a flood from sources that do not exist take anything from those that do? |
 //! | `age` | is what has waited for too long dropped, and what comes in time answered? |
+//! | `departures` | does each answer say when it left, by the clock that is named, where that is asked for? |
 //! | `streams` | is what was lost, doubled and late on the way to the server told of each stream, to the packet? |
 //! | `service` | does a service manager hear what happens? |
 //! | `side_channel` | does the segment say what happened, and does nobody who reads it disturb a server? |
@@ -74,6 +75,7 @@ mod asking;
 mod capture;
 mod card;
 mod competitor;
+mod departures;
 mod echo;
 mod ends;
 mod events;

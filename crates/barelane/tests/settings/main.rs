@@ -28,6 +28,7 @@ use host::veth::{End, VethPair, create};
 mod lanes;
 mod memif;
 mod several;
+mod stamps;
 
 const NIC: &str = "lane0";
 const PEER_MAC: &str = "02:00:00:00:08:02";

@@ -18,7 +18,7 @@ fn an_interface_in_shared_memory_is_refused_what_it_lacks_and_what_it_cannot_hav
     let (mac, address) = (["--mac", "02:00:00:00:00:01"], ["--address", "10.9.0.1/24"]);
     let whole = [mac, address].concat();
     let with_secret = format!("{socket},secret-file={open}");
-    let cases: [(&str, &[&str], &[&str]); 14] = [
+    let cases: [(&str, &[&str], &[&str]); 15] = [
         (&socket, &address, &["nic.mac (--mac) = \"\"", "--mac 02:00:00:00:00:01"]),
         (&socket, &mac, &["serve.addresses (--address) = \"\"", "--address 192.0.2.1/24"]),
         (
@@ -46,6 +46,11 @@ fn an_interface_in_shared_memory_is_refused_what_it_lacks_and_what_it_cannot_hav
             &socket,
             &[&whole[..], &["--idle", "interrupt"]].concat(),
             &["lane.idle (--idle) = \"interrupt\"", "write --memif SOCKET,idle=adaptive"],
+        ),
+        (
+            &socket,
+            &[&whole[..], &["--transmit-stamps", "kernel"]].concat(),
+            &["nic.transmit_stamps (--transmit-stamps) = \"kernel\"", "no kernel stands", "write none"],
         ),
         (&socket, &[&whole[..], &["--queue", "0"]].concat(), &["nic.queues (--queue)", "leave it out"]),
         (&socket, &[&whole[..], &["--nic", "lo"]].concat(), &["cannot be used with"]),

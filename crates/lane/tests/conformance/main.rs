@@ -11,6 +11,7 @@
 
 mod age;
 mod counts;
+mod departures;
 mod faults;
 mod inquiries;
 mod keep_warm;

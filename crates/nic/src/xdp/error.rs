@@ -115,6 +115,16 @@ pub enum XdpError {
     ZeroCopyAbsent { interface: String, queue: u32, source: io::Error },
 
     #[error(
+        "interface {interface}: transmit stamps by the kernel are not to be had without copies: the driver would write the time of the card's own clock, which nobody follows here; use zero-copy `no`, or no transmit stamps"
+    )]
+    TransmitClock { interface: String },
+
+    #[error(
+        "interface {interface}: the kernel takes no metadata with what is sent, which transmit stamps come by; Linux 6.11 and later do: {source}"
+    )]
+    TransmitMetadata { interface: String, source: io::Error },
+
+    #[error(
         "interface {interface}: mode {mode} is not to be had, {}; use mode `auto`: {source}",
         why_refused(source)
     )]

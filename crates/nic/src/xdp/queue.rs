@@ -35,7 +35,7 @@ pub(super) struct Descriptor {
     pub(super) address: u64,
     /// How many bytes it has.
     pub(super) len: u32,
-    /// Flags of packets in several buffers, which are not asked for: 0.
+    /// Flags: of packets in several buffers, which are not asked for, and of [metadata](super::departing).
     pub(super) options: u32,
 }
 
@@ -183,12 +183,17 @@ impl<K: Kernel> XdpQueue<K> {
     /// A free buffer for a packet of one's own, empty so far, to be written into, given its length, and handed to
     /// [`Queue::tx`] or [`Queue::release`]; nothing where none is free. For the measuring client, and for what a lane is asked
     /// beside its ring: else it answers in the buffer that the question came in.
-    #[expect(clippy::cast_possible_truncation, reason = "an address of our own packet memory, below 2^32")]
     pub fn spare(&mut self) -> Option<Frame> {
         // What is sent without being asked leaves nothing missing at the receiver, so nothing else takes it back.
         if self.with_sender() >= BURST {
             self.reap();
         }
+        self.take_free()
+    }
+
+    /// The same, of what is free already.
+    #[expect(clippy::cast_possible_truncation, reason = "an address of our own packet memory, below 2^32")]
+    pub(super) fn take_free(&mut self) -> Option<Frame> {
         let address = self.free.last(1).first().copied()?;
         self.free.discard(1);
         let chunk = address as u32 & !(self.layout().chunk_size() - 1);
@@ -201,6 +206,13 @@ impl<K: Kernel> XdpQueue<K> {
     pub(super) fn headroom_mut<const LEN: usize>(&mut self, frame: &Frame) -> Option<&mut [u8; LEN]> {
         debug_assert!(self.lent.has(frame.address()), "a frame of another queue");
         self.region.headroom_mut(frame.address())
+    }
+
+    /// The same of a frame that the kernel has given back, by its address.
+    #[inline]
+    pub(super) fn headroom_of_sent<const LEN: usize>(&mut self, address: u32) -> Option<&mut [u8; LEN]> {
+        debug_assert!(!self.lent.has(address), "a frame that was sent is nobody's");
+        self.region.headroom_mut(address)
     }
 
     /// How often the kernel was called so far.
@@ -278,9 +290,15 @@ impl<K: Kernel> XdpQueue<K> {
         completion.available(missing);
         let moved = fill.write_from(completion, missing);
         self.reap();
+        self.recycle_free(missing - moved);
+    }
+
+    /// Gives the receiver so many free frames.
+    #[inline(always)]
+    fn recycle_free(&mut self, missing: u32) {
         let fill = &mut self.rings.fill;
         // The room is always there, since the receiver's share is half the ring; were it not, the rest stays free.
-        let free = self.free.last((missing - moved).min(fill.room()));
+        let free = self.free.last(missing.min(fill.room()));
         let written = fill.write_slice(free);
         self.free.discard(written);
         fill.submit();
@@ -294,6 +312,26 @@ impl<K: Kernel> XdpQueue<K> {
             self.free.push(address);
         }
         completion.release();
+    }
+
+    /// Takes back one frame of those that were sent, the oldest first, and gives its address; nothing where none is back. While packets
+    /// wait, a burst's worth may stay where they are: what has come is looked at first.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "an address of our own packet memory, below 2^32")]
+    pub(super) fn reap_one(&mut self) -> Option<u32> {
+        let completion = &mut self.rings.completion;
+        let (sent, kept) = (self.rings.tx.written(), if self.has_received { RECYCLE_AT - 1 } else { 0 });
+        if sent.wrapping_sub(completion.taken()) <= kept {
+            completion.release();
+            return None;
+        }
+        let address = completion.read().or_else(|| {
+            completion.release();
+            completion.available(completion.size());
+            completion.read()
+        })?;
+        self.free.push(address);
+        Some(address as u32)
     }
 
     /// Kicks until the transmit ring is empty, the kernel makes no progress, or the limit is reached.
@@ -328,16 +366,43 @@ impl<K: Kernel> XdpQueue<K> {
     }
 }
 
-impl<K: Kernel> Queue for XdpQueue<K> {
+impl<K: Kernel> XdpQueue<K> {
+    /// [`Queue::rx`], where the receiver gets frames that are free and none that were sent: those are taken back one by one
+    /// ([`Self::reap_one`]).
     #[inline]
-    fn rx(&mut self) -> Burst {
+    pub(super) fn rx_without_reaping(&mut self) -> Burst {
+        self.rx_by(Self::recycle_free)
+    }
+
+    #[inline(always)]
+    fn rx_by(&mut self, recycle: impl FnOnce(&mut Self, u32)) -> Burst {
         let remaining = self.rings.rx.available(BURST);
         self.has_received = remaining != 0;
         let missing = self.missing_at_receiver();
         if missing >= RECYCLE_AT || (remaining == 0 && missing != 0) {
-            self.recycle(missing);
+            recycle(self, missing);
         }
         Burst { remaining }
+    }
+
+    /// [`Queue::tx`], with flags in the descriptor.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a length that was a u32 in the frame")]
+    pub(super) fn tx_with(&mut self, frame: Frame, options: u32) -> Result<(), Frame> {
+        let address = u64::from(frame.address());
+        let descriptor = Descriptor { address, len: frame.len() as u32, options };
+        let written = self.rings.tx.write(descriptor);
+        if written.is_ok() {
+            self.lent.take_back(frame.address());
+        }
+        written.map_err(|_full| frame)
+    }
+}
+
+impl<K: Kernel> Queue for XdpQueue<K> {
+    #[inline]
+    fn rx(&mut self) -> Burst {
+        self.rx_by(Self::recycle)
     }
 
     #[inline]
@@ -362,15 +427,8 @@ impl<K: Kernel> Queue for XdpQueue<K> {
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "a length that was a u32 in the frame")]
     fn tx(&mut self, frame: Frame) -> Result<(), Frame> {
-        let address = u64::from(frame.address());
-        let descriptor = Descriptor { address, len: frame.len() as u32, options: 0 };
-        let written = self.rings.tx.write(descriptor);
-        if written.is_ok() {
-            self.lent.take_back(frame.address());
-        }
-        written.map_err(|_full| frame)
+        self.tx_with(frame, 0)
     }
 
     /// Always gives it back: what AF_XDP has received cannot return to the kernel, so the XDP program decides.

@@ -10,7 +10,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::queue::XdpQueue;
 use super::socket::XdpSocket;
-use super::stamped::Stamped;
 
 /// How long is slept at most while answers wait for room at the card: nothing says when there is some.
 const UNSENT_SLEEP_MAX: Duration = Duration::from_micros(100);
@@ -21,13 +20,6 @@ impl XdpQueue<XdpSocket> {
     pub fn sleep(&mut self, longest: Duration) {
         let longest = if self.has_unsent() { longest.min(UNSENT_SLEEP_MAX) } else { longest };
         self.kernel().sleep(longest);
-    }
-}
-
-impl Stamped<XdpSocket> {
-    /// The same.
-    pub fn sleep(&mut self, longest: Duration) {
-        self.queue_mut().sleep(longest);
     }
 }
 

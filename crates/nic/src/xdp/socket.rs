@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
+use super::departing::{METADATA_LEN, TransmitStamps};
 use super::error::XdpError;
 use super::program::Mode;
 use super::queue::{Kernel, Kick, Wake, XdpQueue};
@@ -148,7 +149,7 @@ impl Prepared {
         let region = Region::locked(layout, settings.numa_node)?;
         let socket =
             sys::socket(libc::AF_XDP, 0).map_err(XdpError::of("making an AF_XDP socket", PRIVILEGE))?;
-        register(socket.as_fd(), &region)?;
+        register(socket.as_fd(), &region, settings)?;
         let (rings, pages) = rings::map(socket.as_fd(), layout)
             .map_err(XdpError::of("mapping the AF_XDP rings", PRIVILEGE))?;
         send_whole_bursts(socket.as_fd());
@@ -173,28 +174,46 @@ impl Prepared {
         let options: libc::xdp_options = sys::option(control.as_fd(), libc::SOL_XDP, libc::XDP_OPTIONS)
             .map_err(XdpError::of("asking whether zero-copy is in force", PRIVILEGE))?;
         let is_zero_copy = options.flags & libc::XDP_OPTIONS_ZEROCOPY != 0;
+        check_transmit_clock(settings, is_zero_copy)?;
         Ok(Bound { watch: Watch { number, control, is_busy_polled }, queue, is_zero_copy })
     }
 }
 
-fn register(socket: BorrowedFd<'_>, region: &Region) -> Result<(), XdpError> {
+fn register(socket: BorrowedFd<'_>, region: &Region, settings: &Settings) -> Result<(), XdpError> {
     let layout = region.layout();
     let size = layout.size();
+    // A kernel before 6.8 would not look at the length, and take no packet that has metadata. The flag, known since 6.11, has it refuse.
+    let (flags, tx_metadata_len) = match settings.departures {
+        TransmitStamps::None => (0, 0),
+        TransmitStamps::Kernel => (libc::XDP_UMEM_TX_METADATA_LEN, METADATA_LEN),
+    };
     let registration = libc::xdp_umem_reg {
         addr: region.address(),
         len: size as u64,
         chunk_size: layout.chunk_size(),
         headroom: 0,
-        flags: 0,
-        tx_metadata_len: 0,
+        flags,
+        tx_metadata_len,
     };
     sys::set_option(socket, libc::SOL_XDP, libc::XDP_UMEM_REG, &registration).map_err(|source| {
         match source.raw_os_error() {
+            // A flag that it does not know (`xdp_umem_reg`): nothing else of this has it in it.
+            Some(libc::EINVAL) if settings.departures == TransmitStamps::Kernel => {
+                XdpError::TransmitMetadata { interface: settings.interface.clone(), source }
+            }
             // The kernel counts it against RLIMIT_MEMLOCK once more (xdp_umem_account_pages).
             Some(libc::ENOBUFS) => XdpError::MemoryLocked { size, source },
             _ => XdpError::of("registering the packet memory", PRIVILEGE)(source),
         }
     })
+}
+
+/// Refuses stamps by a card's own clock: only where it sends copies does the kernel stamp by its own.
+fn check_transmit_clock(settings: &Settings, is_zero_copy: bool) -> Result<(), XdpError> {
+    if is_zero_copy && settings.departures == TransmitStamps::Kernel {
+        return Err(XdpError::TransmitClock { interface: settings.interface.clone() });
+    }
+    Ok(())
 }
 
 /// Lets one call send a whole burst. A kernel that does not know the option sends 32 packets a call, and
@@ -308,5 +327,26 @@ impl Watch {
         let napi: u32 = sys::option(self.socket(), libc::SOL_SOCKET, SO_INCOMING_NAPI_ID)
             .map_err(XdpError::of("asking for the NAPI instance of an AF_XDP socket", PRIVILEGE))?;
         Ok(if napi == 0 { BusyPoll::WithoutNapi } else { BusyPoll::Napi(napi) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_that_sends_without_copies_is_refused_where_the_kernel_should_stamp() {
+        let settings = |departures| Settings { departures, ..Settings::new("eth7", 7, 1500) };
+        for (departures, is_zero_copy, is_refused) in [
+            (TransmitStamps::Kernel, true, true),
+            (TransmitStamps::Kernel, false, false),
+            (TransmitStamps::None, true, false),
+        ] {
+            let checked = check_transmit_clock(&settings(departures), is_zero_copy);
+            assert_eq!(checked.is_err(), is_refused, "{departures:?}, {is_zero_copy}");
+            if let Err(error) = checked {
+                assert!(error.is_setting() && error.to_string().contains("eth7"), "{error}");
+            }
+        }
     }
 }

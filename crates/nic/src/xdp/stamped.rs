@@ -63,6 +63,19 @@ fn take(bytes: &mut [u8; STAMP_LEN]) -> Option<Arrival> {
     is_stamp.then_some(Arrival(ns))
 }
 
+/// The stamp of this time, as the program writes it.
+#[cfg(feature = "testing")]
+pub(super) fn stamp_of(Arrival(ns): Arrival) -> [u8; STAMP_LEN] {
+    let mut bytes = [0; STAMP_LEN];
+    bytes
+        .as_chunks_mut()
+        .0
+        .iter_mut()
+        .zip([ns, ns ^ CHECK])
+        .for_each(|(bytes, word)| *bytes = u64::to_ne_bytes(word));
+    bytes
+}
+
 impl<K: Kernel> Queue for Stamped<K> {
     const HAS_ARRIVALS: bool = true;
 

@@ -5,9 +5,12 @@
 
 use ring::{Consumer, Producer, Size, pair_at};
 
+use super::departing::{HAS_METADATA, Metadata};
 use super::error::XdpError;
 use super::queue::{Descriptor, Kernel, Kick, Rings, Wake, XdpQueue};
+use super::stamped::stamp_of;
 use super::umem::{HEADROOM, Layout, Region};
+use crate::queue::Arrival;
 
 pub use ring::Wakeup;
 
@@ -27,6 +30,10 @@ pub struct MemoryKernel {
     outgoing: Vec<Descriptor>,
     /// How many further packets the card takes; nothing: all.
     room_at_card: Option<usize>,
+    /// When what comes from now on comes, as the program stamps it; nothing: it does not.
+    arrival: Option<Arrival>,
+    /// When what leaves from now on leaves, as the kernel writes it where it is asked; nothing: it does not.
+    tai_ns: Option<u64>,
 }
 
 impl Kernel for MemoryKernel {
@@ -79,6 +86,8 @@ pub fn queue(ring_size: u32, wake: Wake) -> Result<XdpQueue<MemoryKernel>, XdpEr
         completion: completion_end,
         outgoing: Vec::with_capacity(layout.frame_count() as usize),
         room_at_card: None,
+        arrival: None,
+        tai_ns: None,
     };
     let rings = Rings { fill, rx, tx, completion };
     Ok(XdpQueue::new(rings, Region::normal(layout)?, wake, kernel))
@@ -87,6 +96,15 @@ pub fn queue(ring_size: u32, wake: Wake) -> Result<XdpQueue<MemoryKernel>, XdpEr
 /// An address beyond 32 bits is one that the queue never gave: it shows as a packet of nothing.
 fn room_of(region: &mut Region, address: u64) -> &mut [u8] {
     u32::try_from(address).map(|address| region.room_mut(address)).unwrap_or_default()
+}
+
+/// Writes when a packet leaves, where its descriptor and its metadata ask for it.
+fn stamp(region: &mut Region, descriptor: Descriptor, tai_ns: u64) {
+    let Ok(address) = u32::try_from(descriptor.address) else { return };
+    let is_asked = descriptor.options & HAS_METADATA != 0;
+    if let Some(room) = region.headroom_mut(address).filter(|_| is_asked) {
+        Metadata::read(room).stamped(tai_ns).write(room);
+    }
 }
 
 impl XdpQueue<MemoryKernel> {
@@ -106,6 +124,11 @@ impl XdpQueue<MemoryKernel> {
         // As the kernel does: what lies below a chunk is masked, and the packet begins behind the headroom.
         let address = chunk & !u64::from(chunk_size - 1) | u64::from(HEADROOM);
         room_of(region, address).iter_mut().zip(packet).for_each(|(to, from)| *to = *from);
+        if let (Some(arrival), Ok(address)) = (kernel.arrival, u32::try_from(address))
+            && let Some(room) = region.headroom_mut(address)
+        {
+            *room = stamp_of(arrival);
+        }
         let Ok(len) = u32::try_from(packet.len()) else { return false };
         let is_written = kernel.rx.write(Descriptor { address, len, options: 0 }).is_ok();
         kernel.rx.submit();
@@ -120,11 +143,24 @@ impl XdpQueue<MemoryKernel> {
         for descriptor in kernel.outgoing.drain(..) {
             let room = room_of(region, descriptor.address);
             show(room.get(..descriptor.len as usize).unwrap_or_default());
+            if let Some(tai_ns) = kernel.tai_ns {
+                stamp(region, descriptor, tai_ns);
+            }
             let is_completed = kernel.completion.write(descriptor.address).is_ok();
             debug_assert!(is_completed, "more packets were sent than the completion ring holds");
         }
         kernel.completion.submit();
         count
+    }
+
+    /// What is injected from now on comes at this time by `CLOCK_MONOTONIC`; nothing: it does not say when.
+    pub fn set_arrival(&mut self, arrival: Option<Arrival>) {
+        self.parts_mut().0.arrival = arrival;
+    }
+
+    /// What is put on the wire from now on leaves at this time by `CLOCK_TAI`, in nanoseconds; nothing: the kernel does not say.
+    pub fn set_tai(&mut self, tai_ns: Option<u64>) {
+        self.parts_mut().0.tai_ns = tai_ns;
     }
 
     /// The card takes `packets` more and then none; nothing: it takes all.

@@ -204,8 +204,8 @@ impl Region {
 
     /// The room from a packet's first byte to the end of its chunk. Two masks, no branch.
     ///
-    /// The caller holds the frame of this address, and it is one of this memory's own: a precondition that no type
-    /// proves (see [`lent`](super::lent)). Whoever breaks it sees bytes of this memory that may change under him, and
+    /// The caller holds the frame of this address, or has just taken it back from the kernel, and it is one of this memory's own: a
+    /// precondition that no type proves (see [`lent`](super::lent)). Whoever breaks it sees bytes of this memory that may change under him, and
     /// never bytes outside of it.
     #[inline]
     pub(super) fn room_mut(&mut self, address: u32) -> &mut [u8] {
@@ -218,10 +218,11 @@ impl Region {
         // SAFETY: `first..=last` is within one chunk, since setting all low bits stays below the next multiple of the
         // chunk, and chunks fill the region to its end. Bytes are always initialised: the mapping began as zeros. No
         // other reference into the region lives, because this one borrows it. The kernel does not touch the chunk of a
-        // frame between its receive descriptor and its transmit or fill descriptor, and the frame is between them
-        // because it is held, given that it is this queue's. That last condition is a rule, not a type: a lane owns one
-        // queue and gets no frame of another (`Lane::new` takes one, `serve` moves each to a thread of its own), the
-        // measuring client keeps queue and frame together within one call, and with debug assertions each `room_mut`
+        // frame between its receive descriptor, or its address in the completion ring, and its transmit or fill descriptor, and
+        // the frame is between them because it is held or was taken from the completion ring by this call's caller (what the
+        // kernel wrote before is seen: `Consumer::available` acquires), given that it is this queue's. That last condition
+        // is a rule, not a type: a lane owns one queue and gets no frame of another (`Lane::new` takes one, `serve` moves each
+        // to a thread of its own), the measuring client keeps queue and frame together within one call, and with debug assertions each `room_mut`
         // of a queue looks whether it has lent the frame.
         unsafe { NonNull::slice_from_raw_parts(start, len).as_mut() }
     }

@@ -24,6 +24,7 @@ mod attaching;
 mod bare;
 mod cable;
 mod decisions;
+mod departing;
 mod packets;
 mod stamped;
 mod stand_in;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use telemetry::{Histogram, Reason};
+use telemetry::{Counter, Histogram, Reason};
 
 use super::{Answer, Depths, Drop, Facts, Figures, Flow, Lane, Nic, Queue, Route, Spread, Stall, Streams};
 use crate::side_channel::{Area, Field, Form, NotedStall, Snapshot};
@@ -120,7 +120,10 @@ fn facts(area: &Area) -> Facts {
         tier: text("tier"),
         link: text("link"),
         stall_limit_ns: area.number("stall_limit").unwrap_or(0),
+        turn_clock: text("turn_clock"),
         arrival_clock: text("arrival_clock"),
+        transmit_clock: text("transmit_clock"),
+        transmit_since: text("transmit_since"),
         age_limit_ns: area.number("age_limit").unwrap_or(0),
     }
 }
@@ -134,6 +137,7 @@ fn lane(pair: &Pair<'_>, all: &[Pair<'_>]) -> Lane {
     let named = |wanted: &str| spreads(std::slice::from_ref(pair), |name| name == wanted);
     let [queueing, queueing_recent] = named("queueing");
     let [arrival_residence, arrival_residence_recent] = named("arrival_residence");
+    let [transmit_residence, transmit_residence_recent] = named("transmit_residence");
     let too_old = Reason::AnswerTooOld.name();
     Lane {
         index: pair.now.index,
@@ -150,6 +154,9 @@ fn lane(pair: &Pair<'_>, all: &[Pair<'_>]) -> Lane {
         queueing_recent,
         arrival_residence,
         arrival_residence_recent,
+        transmit_residence,
+        transmit_residence_recent,
+        transmit_unknown: number(Counter::TransmitUnknown.row().name),
         standing_queue_ns: number("standing_queue"),
         too_old: number(too_old),
         too_old_per_second: rate(too_old),

@@ -116,6 +116,7 @@ fn waits_are_shown_where_frames_say_when_they_came_and_nowhere_else() {
     let row = "0 1.01k 1.23k 12.3µs 1.50µs 20.0µs 100ms - - 1.00ms";
     assert_eq!(words(&screen[9]), words(row), "{screen:#?}");
     assert!(screen[7].starts_with("── waits ─") && screen[10].starts_with("   1"), "{screen:#?}");
+    assert!(screen[7].ends_with("─ came: CLOCK_MONOTONIC, XDP program ─"), "{screen:#?}");
     view.press(key('p'), 1);
     let screen = drawn(&[stamped()], &view, [80, 24]);
     let keys = "q quit p go on a answers d drops s stalls r routes k kernel t streams w waits ↑↓";
@@ -128,6 +129,36 @@ fn waits_are_shown_where_frames_say_when_they_came_and_nowhere_else() {
     assert!(!screen[23].contains("waits"), "{screen:#?}");
     let [with, without] = [stamped(), server()].map(|figures| tables::Text(&figures).to_string());
     assert!(with.contains("waited p50") && !without.contains("waited p50"), "{with}");
+}
+
+#[test]
+fn what_left_is_shown_where_answers_say_so_beside_what_came_or_alone() {
+    let mut view = View::default();
+    view.press(key('w'), 1);
+    let departing = |mut figures: Figures| {
+        figures.facts.turn_clock = "time-stamp counter, lane".to_owned();
+        figures.facts.transmit_clock = "CLOCK_TAI, kernel".to_owned();
+        let left = Spread { count: 9, p50_ns: Some(7_000), p99_ns: Some(8_000), ..Spread::default() };
+        for lane in &mut figures.lanes {
+            lane.transmit_residence = Spread { max_ns: Some(9_000_000), ..Spread::default() };
+            (lane.transmit_residence_recent, lane.transmit_unknown) = (left, 3);
+        }
+        figures
+    };
+    let screen = drawn(&[departing(stamped())], &view, [80, 24]);
+    let heads = "lane too old standing waited p50 p99 answ p50 p99 left p50 p99 max";
+    assert_eq!(words(&screen[8]), words(heads), "{screen:#?}");
+    let row = "0 1.01k 12.3µs 1.50µs 20.0µs - - 7.00µs 8.00µs 9.00ms";
+    assert_eq!(words(&screen[9]), words(row), "{screen:#?}");
+    let clocks = "─ came: CLOCK_MONOTONIC, XDP program; left: CLOCK_TAI, kernel ─";
+    assert!(screen[7].starts_with("── waits ") && screen[7].ends_with(clocks), "{screen:#?}");
+    let screen = drawn(&[departing(server())], &view, [80, 24]);
+    assert_eq!(words(&screen[8]), words("lane left p50 p99 max not known"), "{screen:#?}");
+    assert_eq!(words(&screen[9]), words("0 7.00µs 8.00µs 9.00ms 3"), "{screen:#?}");
+    let clocks = "─ turn: time-stamp counter, lane; left: CLOCK_TAI, kernel ─";
+    assert!(screen[7].ends_with(clocks) && screen[23].contains("waits"), "{screen:#?}");
+    let text = tables::Text(&departing(stamped())).to_string();
+    assert!(text.contains("left p50") && text.contains("left: CLOCK_TAI, kernel"), "{text}");
 }
 
 fn words(line: &str) -> Vec<&str> {
