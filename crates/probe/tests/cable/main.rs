@@ -155,8 +155,9 @@ fn the_kernel_at_the_other_end_answers_everything() {
                     let ask = ask(target, protocol, size);
                     let report = hosts.measure_by_xdp(&ask, own, &settings, PartialChecksums::Accept);
                     assert!(report.is_clean() && report.sent == 200, "{report}");
-                    let is_partial = protocol == UDP;
-                    assert_eq!(report.partial_checksums, if is_partial { 200 } else { 0 }, "{report}");
+                    // A sum that is left to a NIC is the whole one once in 65,536 times: two of 200, once in 200,000.
+                    let wanted = if protocol == UDP { 198..=200 } else { 0..=0 };
+                    assert!(wanted.contains(&report.partial_checksums), "{report}");
                 }
             }
         }
