@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// No step of ours takes longer on two slow cores, a first build included: the longest takes a third of it here. A step that does
+/// No step of ours takes longer on two slow cores, a first build included: the longest takes half of it here. A step that does
 /// hangs, and a run that hangs says nothing.
 const STEP_MAX: Duration = Duration::from_mins(30);
 

@@ -39,7 +39,9 @@ pub(super) fn check_keep_warm(config: &Config) -> Result<(), Wrong> {
         "{IDLE} is {}, and a lane that sleeps leaves its core to others",
         name_of(IDLES, &config.lane.idle)
     );
-    Err(Wrong::new(KEEP_WARM, duration_text(after)).because(problem).remedy("write off, or lane.idle = spin"))
+    Err(Wrong::new(KEEP_WARM, duration_text(after))
+        .because(problem)
+        .remedy(format_args!("write off, or {IDLE} = spin")))
 }
 
 impl Plan {
@@ -89,7 +91,7 @@ mod tests {
         check_keep_warm(&config).unwrap();
         config.lane.idle = IdleChoice::Interrupt;
         let wrong = check_keep_warm(&config).unwrap_err().to_string();
-        let wanted = "lane.keep_warm (--keep-warm) = \"1ms\": lane.idle (--idle) is interrupt, and a lane that sleeps leaves its core to others; write off, or lane.idle = spin";
+        let wanted = "lane.keep_warm (--keep-warm) = \"1ms\": lane.idle (--idle) is interrupt, and a lane that sleeps leaves its core to others; write off, or lane.idle (--idle) = spin";
         assert_eq!(wrong, wanted);
         config.lane.keep_warm = None;
         check_keep_warm(&config).unwrap();

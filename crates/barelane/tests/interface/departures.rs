@@ -1,14 +1,15 @@
 //! Do answers say when they left, each of them, by the clock that is named, and only where somebody has asked?
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use barelane::side_channel::{Area, Reader};
 use telemetry::Histogram;
 
+use crate::admin::hosts;
 use crate::server::Server;
 use crate::side_channel::{ask, replied_udp, segment_of, when};
 use crate::top::top;
-use crate::topology::Topology;
+use crate::topology::{SERVER_NIC, Topology, ip};
 
 const COUNT: u64 = 2_000;
 
@@ -73,4 +74,45 @@ fn nobody_says_when_an_answer_left_who_was_not_asked() {
     let (lane, server, _) = asked(&[]);
     assert_eq!(server.text("transmit_clock").unwrap(), "none");
     assert_eq!(lane.histogram("transmit_residence").unwrap().count(), 0);
+}
+
+#[test]
+#[ignore = "needs root: network namespaces"]
+fn an_interface_that_is_back_stamps_again_and_its_lane_keeps_warm() {
+    const SOON: Duration = Duration::from_secs(20);
+    let topology = hosts();
+    let server = Server::alone_with(
+        &topology,
+        &[
+            "--tier",
+            "lane",
+            "--transmit-stamps",
+            "kernel",
+            "--arrival-stamps",
+            "driver",
+            "--keep-warm",
+            "1ms",
+        ],
+    );
+    let reader = Reader::open(&segment_of(&server)).unwrap();
+    let stamped = |lane: &Area| lane.histogram("transmit_residence").unwrap().count();
+    for round in 1..=2 {
+        let warmed = || reader.read().unwrap().of_kind("lane").next().unwrap().number("warmed").unwrap();
+        let before = warmed();
+        ask(&topology, COUNT);
+        when(&reader, |snapshot| {
+            let lane = snapshot.of_kind("lane").next().unwrap();
+            replied_udp(snapshot) == round * COUNT
+                && stamped(lane) == lane.sum("replied")
+                && lane.number("warmed") > Some(before)
+        });
+        if round == 1 {
+            ip(&topology.server, &["link", "delete", SERVER_NIC]);
+            server.line("barelane: warning: the interface lane0 is gone", SOON);
+            topology.lay(1, [2, 0, 0, 1, 9, 1]);
+            server.line("barelane: the interface lane0 is back", SOON);
+        }
+    }
+    let counts = server.counts();
+    assert_eq!(counts["replied_udp"], 2 * COUNT, "{counts:?}");
 }

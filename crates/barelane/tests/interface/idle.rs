@@ -121,7 +121,6 @@ fn a_lane_that_keeps_warm_sends_to_itself_where_nothing_comes_and_its_counts_hol
             heard += 1;
         }
     }
-    // More than one in 2 ms keep it warm.
     ask(&topology, COUNT);
     let counts = server.counts();
     assert_eq!(counts["replied_udp"], COUNT, "{counts:?}");
